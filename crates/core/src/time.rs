@@ -1,0 +1,90 @@
+//! The UTC calendar over integer milliseconds: RFC 3339 text, and the edges of days and months.
+//!
+//! Invariant: pure arithmetic on the proleptic Gregorian calendar (algorithm after Howard Hinnant's
+//! "chrono-compatible low-level date algorithms"). Not here: the clock.
+
+/// Milliseconds of a day.
+pub const DAY_MS: i64 = 86_400_000;
+
+/// Year, month 1–12 and day 1–31 of a number of days since 1970-01-01.
+fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+/// Days since 1970-01-01 of the first of a month.
+fn days_of_month_start(year: i64, month: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+}
+
+/// The first millisecond of the UTC day.
+#[must_use]
+pub fn day_start_ms(now_ms: i64) -> i64 {
+    now_ms.div_euclid(DAY_MS) * DAY_MS
+}
+
+/// The first millisecond of the UTC month.
+#[must_use]
+pub fn month_start_ms(now_ms: i64) -> i64 {
+    let (year, month, _) = civil_from_days(now_ms.div_euclid(DAY_MS));
+    days_of_month_start(year, month) * DAY_MS
+}
+
+/// The first millisecond of the UTC month after.
+#[must_use]
+pub fn next_month_start_ms(now_ms: i64) -> i64 {
+    let (year, month, _) = civil_from_days(now_ms.div_euclid(DAY_MS));
+    let (year, month) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
+    days_of_month_start(year, month) * DAY_MS
+}
+
+/// RFC 3339 text in UTC with milliseconds, such as `2026-11-23T12:00:00.000Z`.
+#[must_use]
+pub fn rfc3339(ms: i64) -> String {
+    let (year, month, day) = civil_from_days(ms.div_euclid(DAY_MS));
+    let of_day = ms.rem_euclid(DAY_MS);
+    let (hour, minute) = (of_day / 3_600_000, of_day / 60_000 % 60);
+    let (second, milli) = (of_day / 1000 % 60, of_day % 1000);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_dates() {
+        assert_eq!(rfc3339(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(rfc3339(1_709_210_096_789), "2024-02-29T12:34:56.789Z");
+        assert_eq!(rfc3339(month_start_ms(1_709_210_096_789)), "2024-02-01T00:00:00.000Z");
+        assert_eq!(rfc3339(next_month_start_ms(1_709_210_096_789)), "2024-03-01T00:00:00.000Z");
+        assert_eq!(rfc3339(next_month_start_ms(1_735_000_000_000)), "2025-01-01T00:00:00.000Z");
+        assert_eq!(rfc3339(day_start_ms(1_709_210_096_789)), "2024-02-29T00:00:00.000Z");
+    }
+
+    #[test]
+    fn every_day_of_four_centuries_follows_the_one_before() {
+        let mut last = civil_from_days(-1);
+        for days in 0..146_097 {
+            let (year, month, day) = civil_from_days(days);
+            let next_day = (year, month) == (last.0, last.1) && day == last.2 + 1;
+            let next_month = day == 1 && (month == last.1 + 1 || (month == 1 && year == last.0 + 1));
+            assert!(next_day || next_month, "{last:?} then {:?}", (year, month, day));
+            if day == 1 {
+                assert_eq!(days_of_month_start(year, month), days);
+            }
+            last = (year, month, day);
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! What a file of untrusted origin is: its type, size in pixels and length, read from its bytes alone.
+//!
+//! Invariant: no input makes this panic, allocate or take more than time linear in its length; declared names
+//! and content types are never believed. Not here: decoding of pixels or samples, fetching, storage.
+
+mod audio;
+mod field;
+mod mp4;
+mod picture;
+
+/// What sort of thing an output is, as answers name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    Image,
+    Video,
+    Audio,
+}
+
+impl Kind {
+    /// The name in answers.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+            Self::Video => "video",
+            Self::Audio => "audio",
+        }
+    }
+}
+
+/// A file that was found to be whole and of a type that we deliver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Media {
+    pub kind: Kind,
+    pub mime: &'static str,
+    /// Without the dot.
+    pub extension: &'static str,
+    /// Pixels; absent for audio.
+    pub width: Option<u32>,
+    /// Pixels; absent for audio.
+    pub height: Option<u32>,
+    /// Milliseconds, rounded to the nearest; absent for pictures, and where the file doesn't tell.
+    pub duration_ms: Option<u64>,
+}
+
+/// The largest file that is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    pub max_bytes: u64,
+    /// Width times height, of a picture or of a frame.
+    pub max_pixels: u64,
+}
+
+/// What is wrong with a file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MediaError {
+    /// There are no bytes.
+    #[error("the file is empty")]
+    Empty,
+    /// More bytes than allowed.
+    #[error("the file has {bytes} bytes, more than the {max_bytes} allowed")]
+    TooManyBytes { bytes: u64, max_bytes: u64 },
+    /// More pixels than allowed.
+    #[error("{width}×{height} pixels are more than the {max_pixels} allowed")]
+    TooManyPixels { width: u32, height: u32, max_pixels: u64 },
+    /// A known type that isn't delivered.
+    #[error("{found} files are not supported")]
+    Unsupported { found: &'static str },
+    /// No type of media that we know.
+    #[error("the bytes are no known picture, video or audio format")]
+    Unknown,
+    /// The right beginning, but not a whole and consistent file.
+    #[error("broken {format} file: {problem}")]
+    Broken { format: &'static str, problem: &'static str },
+}
+
+/// Finds out what a file is and that it is whole, as far as headers and structure tell.
+///
+/// # Errors
+///
+/// Says what is wrong when the file is of no delivered type, cut off, inconsistent or over a limit.
+pub fn inspect(bytes: &[u8], limits: &Limits) -> Result<Media, MediaError> {
+    if bytes.is_empty() {
+        return Err(MediaError::Empty);
+    }
+    let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    if length > limits.max_bytes {
+        return Err(MediaError::TooManyBytes { bytes: length, max_bytes: limits.max_bytes });
+    }
+    let media = sniff(bytes)?;
+    if let (Some(width), Some(height)) = (media.width, media.height)
+        && u64::from(width) * u64::from(height) > limits.max_pixels
+    {
+        return Err(MediaError::TooManyPixels { width, height, max_pixels: limits.max_pixels });
+    }
+    Ok(media)
+}
+
+fn sniff(bytes: &[u8]) -> Result<Media, MediaError> {
+    let at = |offset: usize, tag: &[u8]| bytes.get(offset..).is_some_and(|rest| rest.starts_with(tag));
+    if at(0, picture::PNG_SIGNATURE) {
+        picture::png(bytes)
+    } else if at(0, b"\xff\xd8\xff") {
+        picture::jpeg(bytes)
+    } else if at(0, b"RIFF") && at(8, b"WEBP") {
+        picture::webp(bytes)
+    } else if at(0, b"RIFF") && at(8, b"WAVE") {
+        audio::wav(bytes)
+    } else if at(4, b"ftyp") {
+        mp4::mp4(bytes)
+    } else if at(0, b"fLaC") {
+        audio::flac(bytes)
+    } else if at(0, b"\x1a\x45\xdf\xa3") {
+        Err(MediaError::Unsupported { found: "WebM or Matroska" })
+    } else if at(0, b"GIF8") {
+        Err(MediaError::Unsupported { found: "GIF" })
+    } else if at(0, b"OggS") {
+        Err(MediaError::Unsupported { found: "Ogg" })
+    } else if at(0, b"ID3") || audio::is_mp3_frame(bytes) {
+        audio::mp3(bytes)
+    } else {
+        Err(MediaError::Unknown)
+    }
+}
+
+/// Units to milliseconds, rounded to the nearest; nothing for a rate of zero or a length beyond 64 bits.
+fn milliseconds(units: u64, per_second: u64) -> Option<u64> {
+    let rate = u128::from(per_second);
+    let rounded = (u128::from(units) * 1_000 + rate / 2).checked_div(rate)?;
+    u64::try_from(rounded).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { max_bytes: 1 << 20, max_pixels: 1 << 20 };
+
+    fn samples() -> Vec<(&'static str, Vec<u8>)> {
+        vec![
+            ("png", picture::tests::encoded(image::ImageFormat::Png)),
+            ("jpeg", picture::tests::encoded(image::ImageFormat::Jpeg)),
+            ("webp", picture::tests::encoded(image::ImageFormat::WebP)),
+            ("extended webp", picture::tests::extended_webp()),
+            ("lossy webp", picture::tests::lossy_webp()),
+            ("mp4", mp4::tests::small_mp4()),
+            ("fragmented mp4", mp4::tests::fragmented_mp4()),
+            ("wav", audio::tests::small_wav()),
+            ("flac", audio::tests::small_flac()),
+            ("mp3", audio::tests::small_mp3()),
+        ]
+    }
+
+    #[test]
+    fn every_sample_is_recognised() {
+        let mut found = Vec::new();
+        for (name, bytes) in samples() {
+            let media = inspect(&bytes, &LIMITS).unwrap();
+            found.push((name, media.kind.name(), media.mime, media.extension));
+        }
+        let expected = vec![
+            ("png", "image", "image/png", "png"),
+            ("jpeg", "image", "image/jpeg", "jpg"),
+            ("webp", "image", "image/webp", "webp"),
+            ("extended webp", "image", "image/webp", "webp"),
+            ("lossy webp", "image", "image/webp", "webp"),
+            ("mp4", "video", "video/mp4", "mp4"),
+            ("fragmented mp4", "video", "video/mp4", "mp4"),
+            ("wav", "audio", "audio/wav", "wav"),
+            ("flac", "audio", "audio/flac", "flac"),
+            ("mp3", "audio", "audio/mpeg", "mp3"),
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn limits_are_exact() {
+        let png = picture::tests::encoded(image::ImageFormat::Png);
+        let length = u64::try_from(png.len()).unwrap();
+        let exact = Limits { max_bytes: length, max_pixels: 40 * 24 };
+        assert!(inspect(&png, &exact).is_ok());
+        assert_eq!(
+            inspect(&png, &Limits { max_bytes: length - 1, ..exact }),
+            Err(MediaError::TooManyBytes { bytes: length, max_bytes: length - 1 })
+        );
+        assert_eq!(
+            inspect(&png, &Limits { max_pixels: 959, ..exact }),
+            Err(MediaError::TooManyPixels { width: 40, height: 24, max_pixels: 959 })
+        );
+    }
+
+    #[test]
+    fn other_types_are_refused_by_name() {
+        let unsupported = |found| Err(MediaError::Unsupported { found });
+        let table: [(&[u8], Result<Media, MediaError>); 8] = [
+            (b"", Err(MediaError::Empty)),
+            (b"<html><script>", Err(MediaError::Unknown)),
+            (b"{\"error\":\"no\"}", Err(MediaError::Unknown)),
+            (b"<svg xmlns='http://www.w3.org/2000/svg'/>", Err(MediaError::Unknown)),
+            (b"\x1a\x45\xdf\xa3\x01webm", unsupported("WebM or Matroska")),
+            (b"GIF89a", unsupported("GIF")),
+            (b"OggS\0", unsupported("Ogg")),
+            (b"RIFF\0\0\0\0AVI ", Err(MediaError::Unknown)),
+        ];
+        for (bytes, expected) in table {
+            assert_eq!(inspect(bytes, &LIMITS), expected, "{}", String::from_utf8_lossy(bytes));
+        }
+    }
+
+    #[test]
+    fn whole_files_only() {
+        for (name, bytes) in samples() {
+            for length in 0..bytes.len() {
+                let cut = inspect(&bytes[..length], &LIMITS);
+                // A FLAC or MP3 stream may end after any frame, so only its headers are provably cut.
+                if !matches!(name, "flac" | "mp3") {
+                    assert!(cut.is_err(), "{name} of {length} bytes");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn mutated_files_never_panic() {
+        let mut state = 1_u64;
+        let mut draw = move |bound: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(state >> 33).unwrap() % bound
+        };
+        let mut inspected = 0;
+        for (_, bytes) in samples() {
+            for round in 0..2_000 {
+                let mut mutated = bytes.clone();
+                for _ in 0..=round % 3 {
+                    // Headers are what is parsed, so half of the changes fall there.
+                    let bound = if draw(2) == 0 { mutated.len() } else { mutated.len().min(160) };
+                    let value = [0, 0xff, 0x7f, u8::try_from(draw(256)).unwrap()][draw(4)];
+                    mutated[draw(bound)] = value;
+                }
+                if round % 5 == 0 {
+                    mutated.truncate(draw(mutated.len()));
+                }
+                let _ = inspect(&mutated, &LIMITS);
+                inspected += 1;
+            }
+        }
+        assert_eq!(inspected, 20_000);
+    }
+
+    #[test]
+    fn every_single_flipped_bit_of_the_headers_is_survived() {
+        for (_, bytes) in samples() {
+            for at in 0..bytes.len().min(400) {
+                for bit in 0..8 {
+                    let mut mutated = bytes.clone();
+                    mutated[at] ^= 1 << bit;
+                    let _ = inspect(&mutated, &LIMITS);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn lengths_round_to_the_nearest_millisecond() {
+        let found =
+            [milliseconds(44_100, 44_100), milliseconds(1, 3), milliseconds(2, 3), milliseconds(1, 0)];
+        assert_eq!(found, [Some(1_000), Some(333), Some(667), None]);
+        assert_eq!(milliseconds(u64::MAX, 1), None);
+    }
+}

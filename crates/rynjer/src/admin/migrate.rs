@@ -1,0 +1,18 @@
+//! `admin migrate`: bring the schema up to date.
+//!
+//! Invariant: steps only go forward. Not here: the steps (`store::migrate`).
+
+use super::open;
+use crate::{cli::Place, failure::Failure, print, table::page};
+use rynjer_store::latest_schema;
+use serde_json::json;
+
+/// Runs `rynjer admin migrate`: opening the database applies what is missing.
+pub(super) async fn run(place: Place, json: bool) -> Result<(), Failure> {
+    let admin = open(&place)?;
+    let (version, path) = (latest_schema(), admin.store.path().display().to_string());
+    let value = json!({"schema_version": version, "database": path});
+    print::answer(json, &value, |style| {
+        page(style, &[("database", path.clone()), ("schema", format!("{version}, up to date"))])
+    })
+}

@@ -1,0 +1,144 @@
+//! `rynjer serve`: run the gateway until a signal ends it.
+//!
+//! Invariant: whatever stops it before it listens is one sentence on stderr; a signal lets requests finish,
+//! a second one does not. Not here: the gateway.
+
+mod settings;
+
+use crate::{
+    cli::{Role, Serve},
+    failure::Failure,
+    folder, in_runtime, print,
+    signal::Signals,
+    terminal::{self, Style},
+    words::count,
+};
+use rynjer_server::{
+    clock::Clock,
+    config::{Config, LogFormat},
+    gateway::{self, Gateway, Options},
+};
+use serde_json::json;
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::AtomicI64},
+};
+use tracing_subscriber::EnvFilter;
+
+/// Runs `rynjer serve …`.
+pub(crate) fn run(arguments: &Serve, json: bool) -> Result<(), Failure> {
+    let loaded = settings::load(arguments)?;
+    loaded.warnings.iter().for_each(|warning| print::warn(warning));
+    if arguments.print_config {
+        return print_config(&loaded.config, json);
+    }
+    let data_dir = folder::data_dir(arguments.place.data_dir.as_deref())?;
+    let master_key = settings::master_key()?;
+    logging(&loaded.config)?;
+    let options = Options {
+        config: loaded.config,
+        data_dir: data_dir.clone(),
+        role: match arguments.role {
+            Role::Api => gateway::Role::Api,
+            Role::Worker => gateway::Role::Worker,
+            Role::All => gateway::Role::All,
+        },
+        clock: if arguments.test_clock { Clock::Moved(Arc::new(AtomicI64::new(0))) } else { Clock::System },
+        master_key,
+    };
+    in_runtime(serve(options, data_dir, arguments, json))
+}
+
+async fn serve(options: Options, data_dir: PathBuf, arguments: &Serve, json: bool) -> Result<(), Failure> {
+    let mut signals = Signals::listen()?;
+    let gateway = tokio::select! {
+        started = Box::pin(Gateway::start(options)) => started?,
+        () = signals.next() => return Ok(()),
+    };
+    if arguments.test_clock
+        && let Err(refusal) = refuse_live(&gateway).await
+    {
+        Box::pin(gateway.shutdown()).await;
+        return Err(refusal);
+    }
+    announce(&gateway, &data_dir, arguments, json).await?;
+    signals.next().await;
+    print::talk("stopping: requests under way may finish; a second signal stops at once");
+    tokio::select! {
+        () = Box::pin(gateway.shutdown()) => {
+            print::talk("stopped");
+            Ok(())
+        }
+        () = signals.next() => Err(Failure::failed("stopped before requests under way had finished")),
+    }
+}
+
+/// Time that tests move has no place beside credits that were paid for.
+async fn refuse_live(gateway: &Gateway) -> Result<(), Failure> {
+    let accounts = gateway.admin().account_list().await?;
+    let live = accounts.iter().filter(|account| account.mode == "live").count();
+    if live == 0 {
+        return Ok(());
+    }
+    let number = count(live, "live account", "live accounts");
+    Err(Failure::failed(format!("--test-clock is refused: the database holds {number}")))
+}
+
+async fn announce(gateway: &Gateway, data_dir: &Path, arguments: &Serve, json: bool) -> Result<(), Failure> {
+    let base_url = gateway.base_url();
+    let place = folder::arguments(&arguments.place, data_dir);
+    let first = format!("rynjer admin account create --email you@example.com {place}");
+    let metrics = gateway.metrics_address().map(|address| format!("http://{address}/metrics"));
+    if json {
+        let value = json!({
+            "base_url": base_url,
+            "address": gateway.address().map(|address| address.to_string()),
+            "metrics_url": metrics,
+            "docs_url": format!("{base_url}/docs/api"),
+            "data_dir": data_dir.to_string_lossy(),
+        });
+        return print::line(&value.to_string());
+    }
+    let style = terminal::stderr();
+    let mut lines = Vec::new();
+    match gateway.address() {
+        Some(_) => {
+            lines.push(format!("rynjer listens on {}", style.bold(base_url)));
+            lines.push(format!("  {}     {base_url}/docs/api", style.dim("docs")));
+            lines.push(format!("  {}   {base_url}/llms.txt", style.dim("agents")));
+        }
+        None => lines.push("rynjer works on what gateways of the same database accept".to_owned()),
+    }
+    if let Some(metrics) = metrics {
+        lines.push(format!("  {}  {metrics}", style.dim("metrics")));
+    }
+    lines.push(format!("  {}     {}", style.dim("data"), data_dir.display()));
+    let none_yet = gateway.admin().account_list().await?.is_empty();
+    let label = if none_yet { "make a first account:" } else { "make an account:" };
+    lines.push(format!("  {}  {first}", style.dim(label)));
+    lines.push(format!("  {}", style.dim("Ctrl-C stops it")));
+    print::talk(&lines.join("\n"));
+    Ok(())
+}
+
+fn print_config(config: &Config, json: bool) -> Result<(), Failure> {
+    let failed = |error: String| Failure::failed(format!("can't print the settings: {error}"));
+    if json {
+        let value = serde_json::to_value(config).map_err(|error| failed(error.to_string()))?;
+        return print::line(&value.to_string());
+    }
+    print::line(&config.to_toml_text().map_err(|error| failed(error.to_string()))?)
+}
+
+/// Sends events to stderr, as the settings say.
+fn logging(config: &Config) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(&config.log.filter).map_err(|error| {
+        Failure::failed(format!("log.filter {:?} is no filter: {error}", config.log.filter))
+    })?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let set = match config.log.format {
+        LogFormat::Text => lines.with_ansi(terminal::stderr() != Style::PLAIN).try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+    };
+    set.map_err(|error| Failure::failed(format!("can't log: {error}")))
+}

@@ -1,0 +1,116 @@
+//! Everything that a use case can refuse or fail with, free of HTTP.
+//!
+//! Invariant: each variant carries what the caller needs to do better; internal causes are for the log alone.
+//! Not here: status codes and sentences (`http::error`).
+
+use rynjer_core::{credits::Credits, ledger::Refusal};
+use rynjer_store::StoreError;
+
+/// A field of a request that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Field {
+    pub field: String,
+    pub problem: String,
+    pub allowed: Vec<String>,
+}
+
+impl Field {
+    /// A problem without a list of allowed values.
+    pub fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { field: field.into(), problem: problem.into(), allowed: Vec::new() }
+    }
+}
+
+/// Why a use case did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Error {
+    Invalid(Vec<Field>),
+    UnknownModel {
+        nearest: Vec<String>,
+    },
+    ModelUnavailable {
+        reason: String,
+        alternatives: Vec<String>,
+    },
+    MissingCredentials,
+    InvalidToken {
+        hint: Option<&'static str>,
+    },
+    ExpiredToken,
+    InvalidSignature {
+        reason: String,
+    },
+    NonceReused,
+    TimestampOutOfRange {
+        server_time_s: i64,
+    },
+    ScopeNotAllowed {
+        needed: String,
+    },
+    AgentNotBound {
+        bind_url: String,
+    },
+    AgentPaused,
+    RegistrationCodeInvalid,
+    NotFound,
+    PriceVersionUnknown {
+        current: String,
+        current_price: Credits,
+    },
+    PriceAboveMax {
+        price: Credits,
+    },
+    QuoteExpired,
+    QuoteMismatch {
+        field: &'static str,
+    },
+    NotCancelable,
+    PayloadTooLarge {
+        limit_bytes: usize,
+    },
+    UnsupportedMediaType,
+    MethodNotAllowed,
+    TooManyKeys {
+        limit: u32,
+    },
+    RateLimited {
+        retry_after_s: u64,
+    },
+    /// Refused by the ledger.
+    Ledger(Refusal),
+    Overloaded,
+    ShuttingDown,
+    /// A fault of ours; the text goes to the log only.
+    Internal(String),
+}
+
+impl Error {
+    /// One wrong field.
+    pub fn field(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Invalid(vec![Field::new(field, problem)])
+    }
+
+    /// A fault of ours.
+    #[expect(clippy::needless_pass_by_value, reason = "it is the argument of `map_err`")]
+    pub fn internal(cause: impl ToString) -> Self {
+        Self::Internal(cause.to_string())
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        if error.is_passing() {
+            if error != StoreError::Overloaded {
+                tracing::warn!(%error, "the store is not available");
+            }
+            return Self::Overloaded;
+        }
+        Self::internal(error)
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Ledger(refusal)
+    }
+}

@@ -1,0 +1,25 @@
+//! Use cases: what the API, the operator and later fronts ask for, without knowing who asks.
+//!
+//! Invariant: nothing here knows HTTP or SQL text; a use case takes its caller first and returns core and
+//! wire types or [`Error`]. Not here: rules (`core`), storage (`store`).
+
+pub(crate) mod account;
+pub mod admin;
+pub(crate) mod agent;
+mod bind;
+pub(crate) mod body;
+pub(crate) mod caller;
+mod error;
+pub(crate) mod estimate;
+pub(crate) mod generate;
+pub(crate) mod key;
+pub(crate) mod model;
+mod normalize;
+pub(crate) mod output;
+mod quote;
+pub(crate) mod request;
+mod signed;
+pub(crate) mod task;
+pub(crate) mod token;
+
+pub use error::{Error, Field};

@@ -1,0 +1,221 @@
+//! Tasks as their owners see them: polling, waiting, the answer's shape.
+//!
+//! Invariant: a failed task is an answer, not an error; what isn't the caller's is not found. Not here:
+//! moving tasks.
+
+use crate::{
+    app::{Error, body::TaskBody, caller::Caller, output},
+    state::App,
+};
+use rynjer_api::{
+    DurationSeconds, MissingPart, Product, TaskAnswer, TaskCredits, TaskError, TaskErrorCode, TaskStatus,
+    Units,
+};
+use rynjer_core::{
+    credits::Credits,
+    id::{AgentId, TaskId},
+    ledger::NewTask,
+    task::Status,
+    time::rfc3339,
+};
+use rynjer_store::task::{self, TaskRow};
+use std::{borrow::Cow, time::Duration};
+
+/// Bounds of the pace that callers are told to poll at.
+const POLL_AFTER_MS: (i64, i64) = (250, 5_000);
+
+/// The task of a request id, or of a task id.
+pub(crate) async fn find(app: &App, caller: &Caller, id: &str) -> Result<TaskRow, Error> {
+    let (account, agent) = (caller.account.clone(), caller.agent.as_ref().map(ToString::to_string));
+    let id = id.to_owned();
+    let found = app
+        .store
+        .read(move |tx| {
+            let principal = agent.as_deref().unwrap_or("");
+            if let Some(row) = task::by_request(tx, &account, principal, &id)? {
+                return Ok::<_, Error>(Some(row));
+            }
+            match TaskId::parse(&id) {
+                // An account key sees all tasks of its account, an agent its own.
+                Some(id) => Ok(task::by_id(tx, &account, agent.as_deref(), &id)?),
+                None => Ok(None),
+            }
+        })
+        .await?;
+    found.ok_or(Error::NotFound)
+}
+
+/// The current state of a task; waits up to `wait` for its end.
+pub(crate) async fn poll(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+    wait: Duration,
+    draining: impl Future<Output = ()>,
+) -> Result<TaskAnswer, Error> {
+    let mut row = find(app, caller, id).await?;
+    if !row.status.is_final() && !wait.is_zero() {
+        row = wait_for_end(app, caller, row, wait, draining).await?;
+    }
+    answer(app, caller.live, &row, Vec::new())
+}
+
+async fn wait_for_end(
+    app: &App,
+    caller: &Caller,
+    row: TaskRow,
+    wait: Duration,
+    draining: impl Future<Output = ()>,
+) -> Result<TaskRow, Error> {
+    let id = row.id.clone();
+    let mut waiter = app.hub.subscribe(&id);
+    let mut row = find(app, caller, id.as_str()).await?;
+    let ended = async {
+        while !row.status.is_final() {
+            waiter.changed().await;
+            row = find(app, caller, id.as_str()).await?;
+        }
+        Ok(row)
+    };
+    let result = tokio::select! {
+        ended = ended => Some(ended),
+        () = tokio::time::sleep(wait) => None,
+        () = draining => None,
+    };
+    drop(waiter);
+    app.hub.forget_idle(&id);
+    match result {
+        Some(row) => row,
+        None => find(app, caller, id.as_str()).await,
+    }
+}
+
+/// The row of a task that was accepted a moment ago.
+pub(crate) fn fresh_row(caller: &Caller, new: &NewTask, run_id: Option<String>, now_ms: i64) -> TaskRow {
+    TaskRow {
+        id: new.id.clone(),
+        account: caller.account.clone(),
+        agent_id: new.agent.as_ref().map_or("", AgentId::as_str).to_owned(),
+        request_id: new.request_id.clone(),
+        fingerprint: String::new(),
+        usage_id: new.usage_id.to_string(),
+        model: new.model.clone(),
+        product: new.product.to_owned(),
+        mode: new.mode.to_owned(),
+        provider: new.provider.clone(),
+        vendor_model: new.vendor_model.clone(),
+        price_version: new.price_version.clone(),
+        unit_price: new.unit_price,
+        count: new.count,
+        held: new.unit_price.checked_mul(new.count).unwrap_or_default(),
+        charged: Credits::ZERO,
+        released: Credits::ZERO,
+        refunded: Credits::ZERO,
+        run_id,
+        status: Status::Pending,
+        step: String::new(),
+        provider_task_id: None,
+        created_at_ms: now_ms,
+        finished_at_ms: None,
+        progress_permille: None,
+        error_code: None,
+        error_message: None,
+        missing: None,
+        body: Some(new.body.clone()),
+        metadata: new.metadata.clone(),
+        outputs: Vec::new(),
+    }
+}
+
+/// A task on the wire.
+pub(crate) fn answer(
+    app: &App,
+    live: bool,
+    row: &TaskRow,
+    warnings: Vec<String>,
+) -> Result<TaskAnswer, Error> {
+    let over = row.status.is_final();
+    let progress = app.hub.progress(&row.id).map(i64::from).or(row.progress_permille);
+    let metadata = row.metadata.as_deref().map(serde_json::from_str).transpose();
+    let missing: Vec<MissingPart> = row
+        .missing
+        .as_deref()
+        .map_or_else(|| Ok(Vec::new()), serde_json::from_str)
+        .map_err(Error::internal)?;
+    Ok(TaskAnswer {
+        task_id: row.id.to_string(),
+        provider_task_id: row.provider_task_id.clone(),
+        status: status(row.status),
+        usage_event_id: row.usage_id.clone(),
+        request_id: row.request_id.clone(),
+        model: row.model.clone(),
+        served_by: Some(row.provider.clone()),
+        mode: if live { rynjer_api::Mode::Live } else { rynjer_api::Mode::Test },
+        credits: TaskCredits {
+            held: row.held.0,
+            charged: row.charged.0,
+            released: row.released.0,
+            refunded: row.refunded.0,
+        },
+        poll_after_ms: (!over).then(|| poll_after_ms(app, row)),
+        product: match row.product.as_str() {
+            "video" => Product::Video,
+            "music" => Product::Music,
+            _ => Product::Image,
+        },
+        units: row.body.as_deref().map(|body| units(row.count, &TaskBody::from_stored(body))),
+        outputs: output::answers(app, row)?,
+        missing,
+        error: row.error_code.as_deref().map(|code| error(code, row.error_message.as_deref())),
+        progress: if over {
+            None
+        } else {
+            progress.map(|p| f64::from(u16::try_from(p).unwrap_or(1000)) / 1000.0)
+        },
+        queue_position: None,
+        created_at: rfc3339(row.created_at_ms),
+        finished_at: row.finished_at_ms.map(rfc3339),
+        metadata: metadata.map_err(Error::internal)?,
+        run_id: row.run_id.clone(),
+        warnings,
+    })
+}
+
+fn units(count: u32, body: &TaskBody) -> Units {
+    Units {
+        count: Some(count),
+        resolution: body.resolution.clone(),
+        duration: body.duration_seconds.map(DurationSeconds::Number),
+        aspect_ratio: body.aspect_ratio.clone(),
+    }
+}
+
+fn status(status: Status) -> TaskStatus {
+    match status {
+        Status::Pending => TaskStatus::Pending,
+        Status::Processing => TaskStatus::Processing,
+        Status::Success => TaskStatus::Success,
+        Status::Failed => TaskStatus::Failed,
+        Status::Canceled => TaskStatus::Canceled,
+    }
+}
+
+fn error(code: &str, message: Option<&str>) -> TaskError {
+    let known = TaskErrorCode::parse(code).map(TaskError::new);
+    let mut error = known.unwrap_or_else(|| TaskError {
+        error: Cow::Owned(code.to_owned()),
+        ..TaskError::new(TaskErrorCode::ProviderFailed)
+    });
+    if let Some(message) = message {
+        message.clone_into(&mut error.message);
+    }
+    error
+}
+
+/// A tenth of the model's usual time; the sandbox is much faster than the vendors.
+fn poll_after_ms(app: &App, row: &TaskRow) -> i64 {
+    let typical_s = app.catalog.model(&row.model).map_or(10, |model| model.typical_seconds);
+    let usual = i64::from(typical_s) * 100;
+    let usual = if row.provider == super::model::SANDBOX { usual / 4 } else { usual };
+    usual.clamp(POLL_AFTER_MS.0, POLL_AFTER_MS.1)
+}

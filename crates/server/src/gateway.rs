@@ -1,0 +1,360 @@
+//! A gateway from start to stop: opens everything in order, serves, drains.
+//!
+//! Invariant: nothing is served before the database, its schema, the prices and the keys are checked; a stop
+//! loses no request. Not here: flags, signals, printing.
+
+use crate::{
+    app::{Error, admin::Admin, caller::Callers},
+    clock::Clock,
+    config::Config,
+    data_dir::{self, DATABASE_FILE, DataDirError, Held},
+    http::{
+        extract::Shared,
+        listen::{self, Drain, ListenSettings},
+        rate::RateLimits,
+        router, tls,
+    },
+    hub::Hub,
+    keyring::Keyring,
+    metrics,
+    state::{App, Inner},
+    worker::{self, Worker},
+};
+use axum::Router;
+use object_store::local::LocalFileSystem;
+use rynjer_core::catalog::Catalog;
+use rynjer_providers::{
+    Registry,
+    sandbox::{Sandbox, SandboxSettings},
+};
+use rynjer_store::{Settings, Store, StoreError, price};
+use sha2::{Digest, Sha256};
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+use tokio_util::task::TaskTracker;
+
+/// How long keep-alive clients are still served while draining, so that none loses a request to a closing
+/// socket.
+const DRAIN_GRACE_MS: u32 = 1000;
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Answers requests only.
+    Api,
+    /// Runs tasks only.
+    Worker,
+    /// Both.
+    All,
+}
+
+/// How a gateway is started.
+#[derive(Debug)]
+pub struct Options {
+    pub config: Config,
+    pub data_dir: PathBuf,
+    pub role: Role,
+    pub clock: Clock,
+    /// From the environment; otherwise the data folder's.
+    pub master_key: Option<[u8; 32]>,
+}
+
+/// Why a gateway did not start. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    #[error("the database {0} can't be opened: {1}")]
+    Database(PathBuf, StoreError),
+    #[error("no database at {0}. Start a gateway there first (`rynjer serve`), or correct --data-dir.")]
+    NoDatabase(PathBuf),
+    #[error("database.url {0:?} is not supported: this version takes sqlite:PATH")]
+    DatabaseUrl(String),
+    #[error("the catalog is not usable: {0}")]
+    Catalog(String),
+    #[error(
+        "the prices of version {name} differ from those stored in the database: {differences}. Prices of \
+         a version \
+         never change: give the new prices a new version name."
+    )]
+    PricesChanged { name: String, differences: String },
+    #[error("{0}")]
+    Keys(String),
+    #[error("{0}")]
+    Listen(io::Error),
+    #[error("{0}")]
+    Tls(String),
+    #[error("the output folder {0} can't be used: {1}")]
+    Outputs(PathBuf, String),
+}
+
+/// A running gateway.
+pub struct Gateway {
+    app: App,
+    admin: Admin,
+    address: Option<SocketAddr>,
+    metrics_address: Option<SocketAddr>,
+    worker: Option<Worker>,
+    drain: Drain,
+    servers: TaskTracker,
+    shared: Shared,
+    _held: Option<Held>,
+}
+
+impl Gateway {
+    /// Opens, checks and starts everything.
+    ///
+    /// # Errors
+    /// One sentence that says what to do.
+    pub async fn start(options: Options) -> Result<Self, StartError> {
+        Self::start_with(options, Router::new()).await
+    }
+
+    /// Like [`Gateway::start`], with more routes below the same layers; for benchmarks.
+    ///
+    /// # Errors
+    /// As [`Gateway::start`].
+    pub async fn start_with(options: Options, more: Router) -> Result<Self, StartError> {
+        data_dir::create(&options.data_dir)?;
+        let owns = options.config.database.url.is_empty();
+        let held = if owns { Some(data_dir::hold(&options.data_dir)?) } else { None };
+        let app = open_app(&options).await?;
+        let drain = Drain::new();
+        let limits = &app.config.limits;
+        let rates = RateLimits::new(
+            limits.requests_per_second,
+            limits.burst,
+            limits.identity_per_minute,
+            limits.rate_limits,
+        );
+        let shared = Shared { app: app.clone(), rates: Arc::new(rates), drain: drain.clone() };
+        let servers = TaskTracker::new();
+        let (address, metrics_address) = match options.role {
+            Role::Worker => (None, serve_metrics(&shared, &servers).await?),
+            Role::Api | Role::All => {
+                let router = router::build(shared.clone(), more);
+                (Some(serve_api(&shared, router, &servers).await?), serve_metrics(&shared, &servers).await?)
+            }
+        };
+        let worker = match options.role {
+            Role::Api => None,
+            Role::Worker | Role::All => Some(Worker::new(app.clone())),
+        };
+        if let Some(worker) = &worker {
+            if held.is_some() {
+                // The lock proves that every other owner of a lease is dead.
+                let taken = worker.take_over().await;
+                taken.map_err(|error| StartError::Database(app.store.path().to_owned(), error))?;
+            }
+            worker.start();
+        }
+        let admin = Admin { store: app.store.clone(), clock: app.clock.clone() };
+        Ok(Self { app, admin, address, metrics_address, worker, drain, servers, shared, _held: held })
+    }
+
+    /// Where the world reaches it; no slash at its end.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        self.app.base_url()
+    }
+
+    /// The listening address; none for a pure worker.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// Where `/metrics` is.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics_address
+    }
+
+    /// The operator's hand on its database.
+    #[must_use]
+    pub fn admin(&self) -> &Admin {
+        &self.admin
+    }
+
+    /// The routes, for calling them in process.
+    pub fn router(&self) -> Router {
+        router::build(self.shared.clone(), Router::new())
+    }
+
+    /// Lets the worker look for due tasks now; for tests that moved the clock.
+    pub fn wake_worker(&self) {
+        self.app.hub.work_arrived();
+    }
+
+    /// Runs one round of retention now.
+    ///
+    /// # Errors
+    /// Only of the store.
+    pub async fn sweep(&self) -> Result<(), Error> {
+        worker::sweep_now(&self.app).await
+    }
+
+    /// Drains and stops: no new work, every accepted request is answered, leases are handed back.
+    pub async fn shutdown(self) {
+        self.drain.begin();
+        self.servers.close();
+        let patience = Duration::from_secs(u64::from(self.app.config.server.drain_seconds));
+        let work = async {
+            if let Some(worker) = &self.worker {
+                worker.drain(patience).await;
+            }
+        };
+        tokio::join!(self.servers.wait(), work);
+    }
+}
+
+/// Opens an existing installation for the operator's commands.
+///
+/// # Errors
+/// No database there, or one that can't be opened.
+pub fn open_admin(data_dir: &Path, database_url: Option<&str>) -> Result<Admin, StartError> {
+    let path = database_path(data_dir, database_url.unwrap_or(""))?;
+    if !path.exists() {
+        return Err(StartError::NoDatabase(path));
+    }
+    let clock = Clock::System;
+    let store = open_store(&path, 1, 64, 64, clock.now_ms())?;
+    Ok(Admin { store, clock })
+}
+
+fn database_path(data_dir: &Path, url: &str) -> Result<PathBuf, StartError> {
+    if url.is_empty() {
+        return Ok(data_dir.join(DATABASE_FILE));
+    }
+    let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:"));
+    match path.filter(|path| !path.is_empty()) {
+        Some(path) => Ok(PathBuf::from(path)),
+        None => Err(StartError::DatabaseUrl(url.split("://").next().unwrap_or_default().to_owned())),
+    }
+}
+
+fn open_store(
+    path: &Path,
+    reader_threads: usize,
+    queue_capacity: usize,
+    batch_max: usize,
+    now_ms: i64,
+) -> Result<Store, StartError> {
+    let writer_id = data_encoding::HEXLOWER.encode(&crate::entropy::bytes::<8>());
+    let settings = Settings { path: path.to_owned(), reader_threads, queue_capacity, batch_max, writer_id };
+    Store::open(&settings, now_ms).map_err(|error| StartError::Database(path.to_owned(), error))
+}
+
+async fn open_app(options: &Options) -> Result<App, StartError> {
+    let config = options.config.clone();
+    let now_ms = options.clock.now_ms();
+    let path = database_path(&options.data_dir, config.database.url.expose())?;
+    let database = &config.database;
+    let store =
+        open_store(&path, database.reader_threads, database.queue_capacity, database.batch_max, now_ms)?;
+    let catalog = open_catalog(&config)?;
+    check_prices(&store, &catalog, &path, now_ms).await?;
+    let master_key = match options.master_key {
+        Some(key) => key,
+        None => data_dir::master_key(&options.data_dir)?,
+    };
+    let keyring = Keyring::open(&store, &master_key, now_ms).await.map_err(|error| match error {
+        Error::Internal(text) => StartError::Keys(text),
+        other => StartError::Keys(format!("{other:?}")),
+    })?;
+    let folder = config.storage.path.clone().unwrap_or_else(|| options.data_dir.join("outputs"));
+    let unusable = |error: String| StartError::Outputs(folder.clone(), error);
+    std::fs::create_dir_all(&folder).map_err(|error| unusable(error.to_string()))?;
+    let outputs = LocalFileSystem::new_with_prefix(&folder).map_err(|error| unusable(error.to_string()))?;
+    let sandbox = Sandbox::new(SandboxSettings {
+        max_parallel_renders: match config.sandbox.parallel_renders {
+            0 => std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
+            renders => renders,
+        },
+        triggers: config.sandbox.triggers,
+        allow_crash: config.sandbox.allow_crash,
+    });
+    Ok(App::new(Inner {
+        store,
+        catalog,
+        keyring,
+        clock: options.clock.clone(),
+        providers: Registry::default().with(Arc::new(sandbox)),
+        outputs: Arc::new(outputs.with_fsync(true)),
+        callers: Callers::new(),
+        hub: Hub::default(),
+        base_url: OnceLock::new(),
+        config,
+    }))
+}
+
+fn open_catalog(config: &Config) -> Result<Catalog, StartError> {
+    let parsed = match &config.catalog.path {
+        None => Catalog::builtin(),
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| StartError::Catalog(format!("{}: {error}", path.display())))?;
+            Catalog::parse(&text)
+        }
+    };
+    parsed.map_err(|error| StartError::Catalog(error.to_string()))
+}
+
+/// Prices of a version are immutable: what is stored under its name must be what the file says.
+async fn check_prices(store: &Store, catalog: &Catalog, path: &Path, now_ms: i64) -> Result<(), StartError> {
+    for version in catalog.price_versions() {
+        let (name, text) = (version.name.clone(), version.canonical_text());
+        let hash: [u8; 32] = Sha256::digest(text.as_bytes()).into();
+        let stored = store
+            .write(move |tx| price::compare_or_store(tx, &name, &hash, &text, now_ms))
+            .await
+            .map_err(|error| StartError::Database(path.to_owned(), error))?;
+        if let price::Comparison::Changed { stored_text } = stored {
+            let differences = version.differences(&stored_text).join("; ");
+            return Err(StartError::PricesChanged { name: version.name.clone(), differences });
+        }
+    }
+    Ok(())
+}
+
+fn settings(config: &Config) -> ListenSettings {
+    ListenSettings {
+        header_timeout_ms: config.server.header_timeout_ms,
+        header_bytes: config.limits.header_bytes,
+        max_connections: config.server.max_connections,
+        drain_grace_ms: DRAIN_GRACE_MS,
+        drain_seconds: config.server.drain_seconds,
+    }
+}
+
+async fn serve_api(shared: &Shared, router: Router, servers: &TaskTracker) -> Result<SocketAddr, StartError> {
+    let config = &shared.app.config;
+    let listener = listen::bind(config.server.listen).await.map_err(StartError::Listen)?;
+    let address = listener.local_addr().map_err(StartError::Listen)?;
+    let acceptor = match (&config.server.tls_cert, &config.server.tls_key) {
+        (Some(certificate), Some(key)) => {
+            Some(tls::acceptor(certificate, key).map_err(|error| StartError::Tls(error.to_string()))?)
+        }
+        _ => None,
+    };
+    // Only the first call sets it; the address of one gateway never changes.
+    let _ = shared.app.base_url.set(config.server.base_url(address));
+    servers.spawn(listen::serve(listener, acceptor, router, settings(config), shared.drain.clone()));
+    Ok(address)
+}
+
+async fn serve_metrics(shared: &Shared, servers: &TaskTracker) -> Result<Option<SocketAddr>, StartError> {
+    let config = &shared.app.config;
+    let Some(address) = config.server.metrics_listen else { return Ok(None) };
+    let listener = listen::bind(address).await.map_err(StartError::Listen)?;
+    let address = listener.local_addr().map_err(StartError::Listen)?;
+    let settings = ListenSettings { max_connections: 16, ..settings(config) };
+    let router = metrics::router(shared.app.clone());
+    servers.spawn(listen::serve(listener, None, router, settings, shared.drain.clone()));
+    Ok(Some(address))
+}

@@ -1,0 +1,265 @@
+//! The one map from use-case errors to statuses, codes and bodies.
+//!
+//! Invariant: exhaustive, without a wildcard; a body tells what to do next and never what went wrong inside.
+//! Not here: logging, which the middleware does once.
+
+use crate::app::{Error, Field};
+use axum::{
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use rynjer_api::{
+    Budget, BudgetKind, BudgetPeriod, Envelope, ErrorCode, ErrorData, FailureEnvelope, FieldProblem, Problem,
+};
+use rynjer_core::{credits::Credits, ledger::Refusal, time::rfc3339};
+
+/// An error on its way out; the middleware turns it into a body once it knows the request.
+#[derive(Debug, Clone)]
+pub(crate) struct Fail(pub(crate) Error);
+
+impl From<Error> for Fail {
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
+impl IntoResponse for Fail {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = status(code(&self.0));
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// What the body of an error needs to know of its request.
+pub(crate) struct Context<'a> {
+    pub(crate) trace_id: &'a str,
+    pub(crate) base_url: &'a str,
+    /// Family B's paths.
+    pub(crate) success_envelope: bool,
+    /// The caller asked for `application/problem+json`.
+    pub(crate) problem: bool,
+    /// The call could have moved money.
+    pub(crate) money: bool,
+}
+
+fn status(code: ErrorCode) -> StatusCode {
+    StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// The code of an error.
+pub(crate) fn code(error: &Error) -> ErrorCode {
+    match error {
+        Error::Invalid(_) | Error::TooManyKeys { .. } => ErrorCode::InvalidRequest,
+        Error::UnknownModel { .. } => ErrorCode::UnknownModel,
+        Error::ModelUnavailable { .. } => ErrorCode::ModelUnavailable,
+        Error::MissingCredentials => ErrorCode::MissingCredentials,
+        Error::InvalidToken { .. } => ErrorCode::InvalidToken,
+        Error::ExpiredToken => ErrorCode::ExpiredToken,
+        Error::InvalidSignature { .. } => ErrorCode::InvalidSignature,
+        Error::NonceReused => ErrorCode::NonceReused,
+        Error::TimestampOutOfRange { .. } => ErrorCode::TimestampOutOfRange,
+        Error::ScopeNotAllowed { .. } => ErrorCode::ScopeNotAllowed,
+        Error::AgentNotBound { .. } => ErrorCode::AgentNotBound,
+        Error::AgentPaused => ErrorCode::AgentPaused,
+        Error::RegistrationCodeInvalid => ErrorCode::RegistrationCodeInvalid,
+        Error::NotFound => ErrorCode::NotFound,
+        Error::PriceVersionUnknown { .. } => ErrorCode::PriceVersionUnknown,
+        Error::PriceAboveMax { .. } => ErrorCode::PriceAboveMaxCredits,
+        Error::QuoteExpired => ErrorCode::QuoteExpired,
+        Error::QuoteMismatch { .. } => ErrorCode::QuoteMismatch,
+        Error::NotCancelable => ErrorCode::NotCancelable,
+        Error::PayloadTooLarge { .. } => ErrorCode::PayloadTooLarge,
+        Error::UnsupportedMediaType => ErrorCode::UnsupportedMediaType,
+        Error::MethodNotAllowed => ErrorCode::MethodNotAllowed,
+        Error::RateLimited { .. } => ErrorCode::RateLimited,
+        Error::Ledger(refusal) => ledger_code(refusal),
+        Error::Overloaded => ErrorCode::Overloaded,
+        Error::ShuttingDown => ErrorCode::ShuttingDown,
+        Error::Internal(_) => ErrorCode::Internal,
+    }
+}
+
+fn ledger_code(refusal: &Refusal) -> ErrorCode {
+    match refusal {
+        Refusal::RequestIdReused { .. } => ErrorCode::RequestIdReused,
+        Refusal::AccountUnknown => ErrorCode::InvalidToken,
+        Refusal::AccountFrozen | Refusal::LedgerFault { .. } => ErrorCode::AccountFrozen,
+        Refusal::TooManyOpenTasks { .. } => ErrorCode::TooManyOpenTasks,
+        Refusal::BudgetExceeded { .. } => ErrorCode::BudgetExceeded,
+        Refusal::RunLimitFixed { .. } | Refusal::ReferenceReused | Refusal::AmountInvalid { .. } => {
+            ErrorCode::InvalidRequest
+        }
+        Refusal::InsufficientCredits { .. } => ErrorCode::InsufficientCredits,
+        Refusal::TaskUnknown => ErrorCode::NotFound,
+    }
+}
+
+/// The error object of an error.
+fn data(error: &Error, context: &Context<'_>) -> ErrorData {
+    let mut data = ErrorData::new(code(error), context.trace_id, context.base_url);
+    if context.money {
+        data.held = Some(0);
+        data.charged = Some(0);
+    }
+    match error {
+        Error::Invalid(fields) => describe_fields(&mut data, fields),
+        Error::UnknownModel { nearest } => data.nearest.clone_from(nearest),
+        Error::ModelUnavailable { reason, alternatives } => {
+            data.message = format!("The model is not available: {reason}");
+            data.alternatives.clone_from(alternatives);
+        }
+        Error::InvalidToken { hint: Some(hint) } => data.message = format!("{}: {hint}", data.message),
+        Error::InvalidSignature { reason } => data.message = format!("{}: {reason}", data.message),
+        Error::TimestampOutOfRange { server_time_s } => data.server_time = Some(*server_time_s),
+        Error::ScopeNotAllowed { needed } => {
+            data.fields = vec![FieldProblem {
+                field: "scopes".to_owned(),
+                problem: format!("needs {needed}"),
+                allowed: Vec::new(),
+            }];
+        }
+        Error::AgentNotBound { bind_url } => data.bind_url = Some(bind_url.clone()),
+        Error::PriceVersionUnknown { current, current_price } => {
+            data.current_price_version = Some(current.clone());
+            data.current_price = Some(current_price.0);
+        }
+        Error::PriceAboveMax { price } => data.current_price = Some(price.0),
+        Error::QuoteMismatch { field } => {
+            let problem = "differs from what was quoted".to_owned();
+            data.fields = vec![FieldProblem { field: (*field).to_owned(), problem, allowed: Vec::new() }];
+        }
+        Error::PayloadTooLarge { limit_bytes } => {
+            data.message = format!("{}: at most {limit_bytes} bytes", data.message);
+        }
+        Error::TooManyKeys { limit } => {
+            data.message = format!("The agent has {limit} live keys already");
+            data.suggestion = "Revoke a key with POST /api/v1/agents/keys/revoke first.".to_owned();
+        }
+        Error::RateLimited { retry_after_s } => {
+            data.retry_after_seconds = i64::try_from(*retry_after_s).ok();
+        }
+        Error::Ledger(refusal) => describe_refusal(&mut data, refusal),
+        Error::Overloaded | Error::ShuttingDown => data.retry_after_seconds = Some(1),
+        Error::MissingCredentials
+        | Error::InvalidToken { hint: None }
+        | Error::ExpiredToken
+        | Error::NonceReused
+        | Error::AgentPaused
+        | Error::RegistrationCodeInvalid
+        | Error::NotFound
+        | Error::QuoteExpired
+        | Error::NotCancelable
+        | Error::UnsupportedMediaType
+        | Error::MethodNotAllowed
+        | Error::Internal(_) => {}
+    }
+    data
+}
+
+fn describe_fields(data: &mut ErrorData, fields: &[Field]) {
+    let named = |field: &Field| match field {
+        Field { field, problem, .. } if field.is_empty() => problem.clone(),
+        // The catalog's problems are whole sentences, the others go on from the field's name.
+        Field { field, problem, .. } if problem.ends_with('.') => format!("{field}: {problem}"),
+        Field { field, problem, .. } => format!("{field} {problem}"),
+    };
+    data.message = fields.first().map_or_else(|| data.message.clone(), named);
+    data.fields = fields
+        .iter()
+        .map(|f| FieldProblem {
+            field: f.field.clone(),
+            problem: f.problem.clone(),
+            allowed: f.allowed.clone(),
+        })
+        .collect();
+}
+
+fn describe_refusal(data: &mut ErrorData, refusal: &Refusal) {
+    match refusal {
+        Refusal::RequestIdReused { fields } => {
+            let named = |field: &String| FieldProblem {
+                field: field.clone(),
+                problem: "differs from the first request with this request_id".to_owned(),
+                allowed: Vec::new(),
+            };
+            data.fields = fields.iter().map(named).collect();
+        }
+        Refusal::InsufficientCredits { required, available, .. } => {
+            data.required = Some(required.0);
+            data.available = Some(available.0);
+        }
+        Refusal::BudgetExceeded { subject, period, limit, spent, resets_at_ms } => {
+            data.budget = Some(budget(subject, period, *limit, *spent, *resets_at_ms));
+        }
+        Refusal::RunLimitFixed { limit } => {
+            let first = limit.map_or_else(|| "none".to_owned(), |limit| limit.to_string());
+            let problem = format!("is fixed at the run's first use: {first}");
+            describe_fields(data, &[Field::new("run_max_credits", problem)]);
+        }
+        Refusal::TooManyOpenTasks { open, max } => {
+            data.message = format!("The account has {open} unfinished tasks; {max} are allowed");
+            data.retry_after_seconds = Some(5);
+        }
+        Refusal::ReferenceReused => {
+            describe_fields(data, &[Field::new("reference", "was used for another amount")]);
+        }
+        Refusal::AmountInvalid { most } => {
+            describe_fields(data, &[Field::new("amount", format!("must be 1 to {most}"))]);
+        }
+        Refusal::AccountUnknown
+        | Refusal::AccountFrozen
+        | Refusal::TaskUnknown
+        | Refusal::LedgerFault { .. } => {}
+    }
+}
+
+fn budget(subject: &str, period: &str, limit: Credits, spent: Credits, resets_at_ms: Option<i64>) -> Budget {
+    Budget {
+        kind: match subject {
+            "account" => BudgetKind::Account,
+            "agent" => BudgetKind::Agent,
+            "key" => BudgetKind::Key,
+            _ => BudgetKind::Run,
+        },
+        period: match period {
+            "day" => BudgetPeriod::Day,
+            "month" => BudgetPeriod::Month,
+            _ => BudgetPeriod::Total,
+        },
+        limit: limit.0,
+        spent: spent.0,
+        resets_at: resets_at_ms.map(rfc3339),
+    }
+}
+
+/// The answer of an error to a request.
+pub(crate) fn render(error: &Error, context: &Context<'_>) -> Response {
+    let code = code(error);
+    let data = data(error, context);
+    let retry_after = data.retry_after_seconds;
+    let (mime, body) = if context.problem {
+        ("application/problem+json", serde_json::to_vec(&Problem::new(code, data)))
+    } else if context.success_envelope {
+        ("application/json", serde_json::to_vec(&FailureEnvelope::new(data)))
+    } else {
+        ("application/json", serde_json::to_vec(&Envelope::new(data)))
+    };
+    let mut response = Response::new(Body::from(body.unwrap_or_default()));
+    *response.status_mut() = status(code);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(mime));
+    add_hints(headers, code, retry_after);
+    response
+}
+
+fn add_hints(headers: &mut HeaderMap, code: ErrorCode, retry_after: Option<i64>) {
+    if let Some(seconds) = retry_after {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if code.status() == 401 {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"rynjer\""));
+    }
+}

@@ -1,0 +1,57 @@
+//! `POST /v1/generate`.
+//!
+//! Invariant: thin. Not here: the use case (`app::generate`).
+
+use crate::{
+    app::{self, task},
+    http::{
+        error::Fail,
+        extract::{Auth, Json, Shared, Wait},
+    },
+};
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, HeaderValue};
+use rynjer_api::{Envelope, GenerateRequest, TaskAnswer};
+
+/// Generate an image, a video or a song
+///
+/// Holds the price and answers with the task. The hold is charged when the output is stored, and released
+/// otherwise. The same `request_id` with the same body is the same task and is never charged twice, however
+/// often it is sent.
+#[utoipa::path(post, path = "/v1/generate", tag = "generate", request_body = GenerateRequest,
+    params(
+        ("Idempotency-Key" = Option<String>, Header, description = "Stands for a missing `request_id`."),
+        ("Prefer" = Option<String>, Header, description = "`wait=N` waits up to N seconds for the end."),
+    ),
+    security(("bearer" = [])), responses((status = 200, body = Envelope<TaskAnswer>)))]
+pub(crate) async fn generate(
+    State(shared): State<Shared>,
+    Auth(caller): Auth,
+    Wait(wait): Wait,
+    headers: HeaderMap,
+    Json(fields): Json,
+) -> Result<Response, Fail> {
+    let idempotency_key = headers.get("idempotency-key").and_then(|value| value.to_str().ok());
+    let generated = app::generate::generate(&shared.app, &caller, &fields, idempotency_key).await?;
+    let mut answer = generated.task;
+    if let Some(wait) = wait.filter(|_| !answer.status.is_final()) {
+        let warnings = std::mem::take(&mut answer.warnings);
+        let draining = shared.drain.begun();
+        answer = task::poll(&shared.app, &caller, &answer.task_id, wait, draining).await?;
+        answer.warnings = warnings;
+    }
+    let mut response = super::task::answered(answer);
+    if generated.replayed {
+        response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
+    }
+    if let Some(wait) = wait {
+        let applied = format!("wait={}", wait.as_secs());
+        if let Ok(value) = HeaderValue::from_str(&applied) {
+            response.headers_mut().insert("preference-applied", value);
+        }
+    }
+    Ok(response.into_response())
+}

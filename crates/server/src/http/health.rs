@@ -1,0 +1,35 @@
+//! Whether the process lives, and whether it should get work.
+//!
+//! Invariant: `/readyz` says 503 from the moment that draining begins. Not here: metrics
+//! (`document::metrics`).
+
+use crate::{
+    app::Error,
+    http::{error::Fail, extract::Shared},
+};
+use axum::extract::State;
+use rynjer_store::StoreError;
+use serde_json::{Value, json};
+
+/// Is the process alive?
+#[utoipa::path(get, path = "/livez", tag = "health", responses((status = 200, body = Object)))]
+pub(crate) async fn livez() -> axum::Json<Value> {
+    axum::Json(json!({"status": "ok"}))
+}
+
+/// Should this process get requests?
+#[utoipa::path(get, path = "/readyz", tag = "health", responses((status = 200, body = Object)))]
+pub(crate) async fn readyz(State(shared): State<Shared>) -> Result<axum::Json<Value>, Fail> {
+    if shared.drain.is_draining() {
+        return Err(Fail(Error::ShuttingDown));
+    }
+    let read = shared.app.store.read(rynjer_store::ping).await;
+    read.map_err(|error: StoreError| Fail(Error::from(error)))?;
+    Ok(axum::Json(json!({"status": "ok"})))
+}
+
+/// The same as `/readyz`.
+#[utoipa::path(get, path = "/healthz", tag = "health", responses((status = 200, body = Object)))]
+pub(crate) async fn healthz(state: State<Shared>) -> Result<axum::Json<Value>, Fail> {
+    readyz(state).await
+}

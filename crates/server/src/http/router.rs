@@ -1,0 +1,48 @@
+//! All routes, on one page.
+//!
+//! Invariant: every route of the API is registered together with its OpenAPI description. Not here: handlers.
+
+use crate::http::{
+    account, agent, document, estimate, extract::Shared, generate, health, key, middleware, model, output,
+    task, token,
+};
+use axum::{Router, routing::get};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// The API with its descriptions.
+pub(crate) fn api() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(agent::register))
+        .routes(routes!(key::create_key))
+        .routes(routes!(key::list_keys))
+        .routes(routes!(key::revoke_key))
+        .routes(routes!(token::issue_token))
+        .routes(routes!(token::refresh_token))
+        .routes(routes!(model::list_models))
+        .routes(routes!(estimate::estimate))
+        .routes(routes!(estimate::estimate_alias))
+        .routes(routes!(account::get_balance))
+        .routes(routes!(generate::generate))
+        .routes(routes!(task::get_generation))
+        .routes(routes!(output::get_output))
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::healthz))
+}
+
+/// Everything that the public port serves; `more` is merged below the same layers.
+pub(crate) fn build(shared: Shared, more: Router) -> Router {
+    let (router, _) = api().split_for_parts();
+    router
+        .merge(more.with_state(()))
+        .route("/", get(document::welcome))
+        .route("/agent/openapi.json", get(document::openapi))
+        .route("/openapi.json", get(document::openapi))
+        .route("/llms.txt", get(document::llms))
+        .route("/agent/llms.txt", get(document::llms))
+        .route("/docs/api", get(document::errors))
+        .fallback(document::not_found)
+        .method_not_allowed_fallback(document::method_not_allowed)
+        .layer(axum::middleware::from_fn_with_state(shared.clone(), middleware::observe))
+        .with_state(shared)
+}

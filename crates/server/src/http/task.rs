@@ -1,0 +1,49 @@
+//! `GET /v1/generate/{request_id}`.
+//!
+//! Invariant: thin. Not here: the use case (`app::task`).
+
+use crate::{
+    app::task,
+    http::{
+        error::Fail,
+        extract::{Auth, Shared, Wait},
+    },
+};
+use axum::{
+    extract::{Path, State},
+    response::{IntoResponse, Response},
+};
+use http::{HeaderValue, header};
+use rynjer_api::{Envelope, TaskAnswer};
+
+/// Poll a generation
+///
+/// By your `request_id` or by its `task_id`. With `wait=N` the answer comes at the end of the task, or after
+/// N seconds with its current state. A failed task is an answer with `status: failed`, and costs nothing.
+#[utoipa::path(get, path = "/v1/generate/{request_id}", tag = "generate",
+    params(
+        ("request_id" = String, Path, description = "Your request_id, or the task_id."),
+        ("wait" = Option<u64>, Query, description = "Seconds to wait for the end, 1 to 60.", minimum = 0),
+        ("Prefer" = Option<String>, Header, description = "`wait=N`, the same as the query parameter."),
+    ),
+    security(("bearer" = [])), responses((status = 200, body = Envelope<TaskAnswer>)))]
+pub(crate) async fn get_generation(
+    State(shared): State<Shared>,
+    Auth(caller): Auth,
+    Wait(wait): Wait,
+    Path(id): Path<String>,
+) -> Result<Response, Fail> {
+    let draining = shared.drain.begun();
+    let answer = task::poll(&shared.app, &caller, &id, wait.unwrap_or_default(), draining).await?;
+    Ok(answered(answer))
+}
+
+/// A task as an answer; unfinished ones tell when to ask again.
+pub(crate) fn answered(answer: TaskAnswer) -> Response {
+    let retry_after = answer.poll_after_ms.map(|ms| ms.div_euclid(1000).max(1));
+    let mut response = axum::Json(Envelope::new(answer)).into_response();
+    if let Some(seconds) = retry_after {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}

@@ -1,0 +1,20 @@
+//! The gateway: use cases, the HTTP front, the task engine, configuration.
+//!
+//! Invariant: `app` knows neither HTTP nor SQL text; `http` holds no rule; `worker` calls providers outside
+//! any transaction. Not here: printing and exit codes (`rynjer`), SQL (`store`), vendors (`providers`).
+
+pub mod app;
+pub mod clock;
+pub mod config;
+mod data_dir;
+pub mod entropy;
+pub mod gateway;
+mod http;
+mod hub;
+mod keyring;
+mod metrics;
+mod state;
+mod worker;
+
+pub use data_dir::DATABASE_FILE;
+pub use http::openapi_document;

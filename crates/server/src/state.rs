@@ -1,0 +1,53 @@
+//! What every use case works with: store, catalog, keys, clock, settings. Built once at the start.
+//!
+//! Invariant: shared and immutable but for the caches, which hold nothing that the store does not. Not here:
+//! HTTP.
+
+use crate::{app::caller::Callers, clock::Clock, config::Config, hub::Hub, keyring::Keyring};
+use object_store::ObjectStore;
+use rynjer_core::catalog::Catalog;
+use rynjer_providers::Registry;
+use rynjer_store::Store;
+use std::sync::{Arc, OnceLock};
+
+/// The application, cheap to clone.
+#[derive(Clone)]
+pub(crate) struct App(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) store: Store,
+    pub(crate) catalog: Catalog,
+    pub(crate) keyring: Keyring,
+    pub(crate) clock: Clock,
+    pub(crate) config: Config,
+    pub(crate) providers: Registry,
+    pub(crate) outputs: Arc<dyn ObjectStore>,
+    pub(crate) callers: Callers,
+    pub(crate) hub: Hub,
+    /// Set once the listening address is known; no slash at its end.
+    pub(crate) base_url: OnceLock<String>,
+}
+
+impl App {
+    pub(crate) fn new(inner: Inner) -> Self {
+        Self(Arc::new(inner))
+    }
+
+    /// Where the world reaches this gateway.
+    pub(crate) fn base_url(&self) -> &str {
+        self.0.base_url.get().map_or("http://127.0.0.1", String::as_str)
+    }
+
+    /// Milliseconds since 1970.
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.0.clock.now_ms()
+    }
+}
+
+impl std::ops::Deref for App {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}

@@ -1,0 +1,238 @@
+//! The task engine: claims due tasks under leases, runs them, beats, drains.
+//!
+//! Invariant: no transaction is open while a provider is called; a worker that lost its lease changes
+//! nothing. Not here: what one task does (`run`), storing files (`files`).
+
+mod beat;
+mod files;
+mod patience;
+mod run;
+mod settle;
+mod sweep;
+
+use crate::{app::Error, entropy, state::App};
+use rynjer_core::id::{AttemptId, TaskId};
+use rynjer_store::{
+    StoreError,
+    lease::{self, Claim, Claimed, Holder, Leased},
+};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::sync::Notify;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// How often an idle worker looks for work that another process may have brought.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Pause after the store failed.
+const STORE_PAUSE: Duration = Duration::from_millis(200);
+
+/// A worker of one process.
+#[derive(Clone)]
+pub(crate) struct Worker(Arc<Inner>);
+
+struct Inner {
+    app: App,
+    owner: String,
+    hand: Mutex<HashMap<TaskId, InHand>>,
+    freed: Notify,
+    tracker: TaskTracker,
+    /// No more claims.
+    draining: CancellationToken,
+}
+
+/// A task that this worker runs.
+struct InHand {
+    holder: Holder,
+    provider: String,
+    /// Nothing else is claimed while it runs.
+    alone: bool,
+    /// The lease is lost, or the worker stops: give up at the next await.
+    stop: CancellationToken,
+}
+
+impl Worker {
+    pub(crate) fn new(app: App) -> Self {
+        let tag: [u8; 6] = entropy::bytes();
+        let owner = format!("w{}", tag.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+        Self(Arc::new(Inner {
+            app,
+            owner,
+            hand: Mutex::default(),
+            freed: Notify::new(),
+            tracker: TaskTracker::new(),
+            draining: CancellationToken::new(),
+        }))
+    }
+
+    /// Makes the leases of dead processes due; only for who knows that they are dead.
+    pub(crate) async fn take_over(&self) -> Result<u64, StoreError> {
+        let (owner, now_ms) = (self.0.owner.clone(), self.0.app.now_ms());
+        self.0.app.store.write(move |tx| lease::expire_others(tx, &owner, now_ms)).await
+    }
+
+    /// Starts the loops: claiming, beating, sweeping.
+    pub(crate) fn start(&self) {
+        let worker = self.clone();
+        self.0.tracker.spawn(async move { worker.claim_loop().await });
+        let worker = self.clone();
+        self.0.tracker.spawn(async move { beat::run(&worker).await });
+        let worker = self.clone();
+        self.0.tracker.spawn(async move { sweep::run(&worker).await });
+    }
+
+    /// Stops claiming, lets what is in hand finish within `patience`, hands the rest back.
+    pub(crate) async fn drain(&self, patience: Duration) {
+        self.0.draining.cancel();
+        self.0.tracker.close();
+        let mut left = std::pin::pin!(self.0.tracker.wait());
+        if tokio::time::timeout(patience, &mut left).await.is_ok() {
+            return;
+        }
+        for task in self.hand().values() {
+            task.stop.cancel();
+        }
+        left.await;
+    }
+
+    fn hand(&self) -> MutexGuard<'_, HashMap<TaskId, InHand>> {
+        self.0.hand.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn claim_loop(&self) {
+        let mut after: HashMap<&'static str, String> = HashMap::new();
+        while !self.0.draining.is_cancelled() {
+            let mut wait = LOOK_EVERY;
+            let mut again = false;
+            for provider in self.0.app.providers.names() {
+                match self.claim(provider, after.entry(provider).or_default()).await {
+                    Ok(Next::Again) => again = true,
+                    Ok(Next::After(pause)) => wait = wait.min(pause),
+                    Err(error) => {
+                        tracing::warn!(%error, "claiming tasks failed");
+                        wait = STORE_PAUSE;
+                    }
+                }
+            }
+            if again {
+                continue;
+            }
+            let full = self.hand().len() >= self.0.app.config.worker.concurrency;
+            tokio::select! {
+                () = self.0.app.hub.work(), if !full => {}
+                () = self.0.freed.notified() => {}
+                () = tokio::time::sleep(wait), if !full => {}
+                () = self.0.draining.cancelled() => {}
+            }
+        }
+    }
+
+    /// Claims what is due of one provider and starts it.
+    async fn claim(&self, provider: &'static str, after: &mut String) -> Result<Next, StoreError> {
+        let inner = &self.0;
+        let mut by_account: BTreeMap<String, usize> = BTreeMap::new();
+        for task in self.hand().values() {
+            *by_account.entry(task.holder.account.to_string()).or_default() += 1;
+        }
+        let in_hand = self.hand().len();
+        let capacity = inner.app.providers.get(provider).map_or(0, |provider| provider.capacity());
+        let of_provider = self.hand().values().filter(|task| task.provider == provider).count();
+        let free = inner.app.config.worker.concurrency.saturating_sub(in_hand);
+        let free = free.min(capacity.saturating_sub(of_provider));
+        let alone = self.hand().values().any(|task| task.alone);
+        if free == 0 || alone {
+            return Ok(Next::After(LOOK_EVERY));
+        }
+        let due_ms = inner.app.store.read(move |tx| lease::next_due_ms(tx, provider)).await?;
+        let now_ms = inner.app.now_ms();
+        match due_ms {
+            None => return Ok(Next::After(LOOK_EVERY)),
+            Some(due_ms) if due_ms > now_ms => {
+                return Ok(Next::After(Duration::from_millis(u64::try_from(due_ms - now_ms).unwrap_or(0))));
+            }
+            Some(_) => {}
+        }
+        let attempt = |entropy| AttemptId::new(now_ms, entropy);
+        let claim = Claim {
+            provider: provider.to_owned(),
+            owner: inner.owner.clone(),
+            now_ms,
+            lease_ms: i64::from(inner.app.config.worker.lease_seconds) * 1000,
+            limit: free,
+            after_account: after.clone(),
+            idle: in_hand == 0,
+            in_hand: by_account,
+            per_account_max: inner.app.config.worker.per_account_concurrency,
+            fresh_attempts: entropy::ids(free).into_iter().map(attempt).collect(),
+        };
+        let Claimed { tasks, last_account, suspect_waiting } =
+            inner.app.store.write(move |tx| lease::claim(tx, &claim)).await?;
+        *after = last_account;
+        let claimed = tasks.len();
+        for task in tasks {
+            self.start_task(task);
+        }
+        if suspect_waiting {
+            return Ok(Next::After(Duration::from_millis(50)));
+        }
+        Ok(if claimed > 0 && claimed < free { Next::After(LOOK_EVERY) } else { Next::again_if(claimed > 0) })
+    }
+
+    fn start_task(&self, task: Leased) {
+        let stop = CancellationToken::new();
+        let guard = HandGuard { worker: self.clone(), holder: task.holder() };
+        self.hand().insert(
+            task.id.clone(),
+            InHand {
+                holder: task.holder(),
+                provider: task.provider.clone(),
+                alone: task.alone,
+                stop: stop.clone(),
+            },
+        );
+        let worker = self.clone();
+        self.0.tracker.spawn(async move {
+            let _guard = guard;
+            run::run(&worker.0.app, &worker.0.owner, task, &stop).await;
+        });
+    }
+}
+
+/// One round of retention.
+pub(crate) async fn sweep_now(app: &App) -> Result<(), Error> {
+    sweep::sweep(app).await
+}
+
+/// When to look for work again.
+enum Next {
+    Again,
+    After(Duration),
+}
+
+impl Next {
+    fn again_if(more: bool) -> Self {
+        if more { Self::Again } else { Self::After(LOOK_EVERY) }
+    }
+}
+
+/// Takes a task out of the hand however its run ends, also by a panic.
+struct HandGuard {
+    worker: Worker,
+    holder: Holder,
+}
+
+impl Drop for HandGuard {
+    fn drop(&mut self) {
+        let id = &self.holder.id;
+        let mut hand = self.worker.hand();
+        // A lease that ran out may have been claimed again by this very worker: the newer run stays in hand.
+        if hand.get(id).is_some_and(|task| task.holder.fence == self.holder.fence) {
+            hand.remove(id);
+            self.worker.0.app.hub.set_progress(id, None);
+        }
+        drop(hand);
+        self.worker.0.freed.notify_one();
+    }
+}

@@ -1,0 +1,220 @@
+//! One leased task, one step: submit, poll, or end it.
+//!
+//! Invariant: what the provider may have accepted is never submitted again unless its class allows it. Not
+//! here: claiming, money (`settle`), files (`files`).
+
+use super::{files, patience, settle};
+use crate::{app::body::TaskBody, entropy, state::App};
+use rynjer_core::{
+    catalog::{Mode, Product},
+    task::Step,
+};
+use rynjer_providers::{
+    Ambiguity, Job, OnProgress, PollAnswer, Provider, ProviderError, SubmitAnswer, TaskError,
+};
+use rynjer_store::{
+    StoreError,
+    lease::{self, Leased},
+};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// Backoff of calls that may be repeated: doubled from the first to the last, with full jitter.
+const BACKOFF_MS: (i64, i64) = (500, 60_000);
+
+/// Runs the next step of a task.
+pub(super) async fn run(app: &App, owner: &str, task: Leased, stop: &CancellationToken) {
+    let id = task.id.clone();
+    let result = tokio::select! {
+        result = step(app, &task, stop) => result,
+        () = stop.cancelled() => hand_back(app, &task).await,
+    };
+    if let Err(error) = result {
+        // The lease runs out and another worker goes on.
+        tracing::warn!(%error, task = %id, owner, "a task's step was not written");
+    }
+    app.hub.task_changed(&id);
+}
+
+async fn hand_back(app: &App, task: &Leased) -> Result<(), StoreError> {
+    let (holder, now_ms) = (task.holder(), app.now_ms());
+    patience::write(app, move |tx| lease::hand_back(tx, &holder, now_ms)).await.map(drop)
+}
+
+async fn step(app: &App, task: &Leased, stop: &CancellationToken) -> Result<(), StoreError> {
+    if task.poisoned {
+        let message = "the task stopped the gateway each time it ran, so it was given up";
+        return settle::fail(app, task, "poisoned", message, task.step != Step::Queued).await;
+    }
+    let Some(provider) = app.providers.get(&task.provider) else {
+        return hand_back(app, task).await;
+    };
+    if app.now_ms() >= task.deadline_at_ms {
+        return overdue(app, task).await;
+    }
+    // A lost lease in `submitting` is an ambiguous submit: what happened to it died with its worker.
+    let resend = provider.ambiguity() == Ambiguity::Key;
+    match task.step {
+        Step::Queued => submit(app, task, provider, stop).await,
+        Step::Submitting if resend => submit(app, task, provider, stop).await,
+        // `unknown` is due before its deadline only after a hand-back.
+        Step::Submitting | Step::Unknown => settle::await_late_answer(app, task).await,
+        Step::Submitted | Step::Storing => poll(app, task, provider, stop).await,
+    }
+}
+
+async fn overdue(app: &App, task: &Leased) -> Result<(), StoreError> {
+    match task.step {
+        Step::Queued => settle::fail(app, task, "timed_out", "the task was not begun in time", false).await,
+        Step::Submitted | Step::Storing => {
+            settle::fail(app, task, "timed_out", "the provider did not finish in time", true).await
+        }
+        Step::Submitting | Step::Unknown => {
+            let message = "the provider never said whether it made this, so nothing is charged";
+            settle::fail(app, task, "outcome_unknown", message, true).await
+        }
+    }
+}
+
+async fn submit(
+    app: &App,
+    task: &Leased,
+    provider: &Arc<dyn Provider>,
+    stop: &CancellationToken,
+) -> Result<(), StoreError> {
+    match provider.submit(job(app, task), on_progress(app, task, stop)).await {
+        Ok(SubmitAnswer::Accepted { provider_task_id, poll_after_ms }) => {
+            let (holder, attempt) = (task.holder(), task.attempt);
+            let poll_at_ms = app.now_ms() + i64::from(poll_after_ms);
+            let unit = move |tx: &mut dyn rynjer_store::Tx| {
+                lease::submitted(tx, &holder, attempt, &provider_task_id, poll_at_ms)
+            };
+            patience::write(app, unit).await.map(drop)
+        }
+        Ok(SubmitAnswer::Finished { provider_task_id, units }) => {
+            files::store_and_capture(app, task, provider_task_id, units).await
+        }
+        Err(ProviderError::Refused { error, message }) => refuse(app, task, error, &message).await,
+        Err(ProviderError::NotNow { retry_after_ms, message }) => {
+            not_now(app, task, retry_after_ms, &message).await
+        }
+        Err(ProviderError::Ambiguous { message }) => ambiguous(app, task, provider, &message).await,
+    }
+}
+
+async fn poll(
+    app: &App,
+    task: &Leased,
+    provider: &Arc<dyn Provider>,
+    stop: &CancellationToken,
+) -> Result<(), StoreError> {
+    let Some(provider_task_id) = task.provider_task_id.clone() else {
+        return settle::await_late_answer(app, task).await;
+    };
+    let answer = provider.poll(job(app, task), provider_task_id, on_progress(app, task, stop)).await;
+    let holder = task.holder();
+    match answer {
+        Ok(PollAnswer::Pending { poll_after_ms, progress }) => {
+            let at_ms = (app.now_ms() + i64::from(poll_after_ms)).min(task.deadline_at_ms);
+            let permille = progress.map(|share| i64::from(permille(share)));
+            patience::write(app, move |tx| lease::poll_later(tx, &holder, at_ms, permille)).await.map(drop)
+        }
+        Ok(PollAnswer::Finished { units }) => {
+            let lease_ms = i64::from(app.config.worker.lease_seconds) * 1000;
+            let due_at_ms = app.now_ms() + lease_ms;
+            if !patience::write(app, move |tx| lease::storing(tx, &holder, due_at_ms)).await? {
+                return Ok(());
+            }
+            files::store_and_capture(app, task, None, units).await
+        }
+        Err(ProviderError::Refused { error, message }) => refuse(app, task, error, &message).await,
+        // A poll changes nothing upstream: ask again until the task's time is over.
+        Err(ProviderError::NotNow { retry_after_ms, .. }) => retry_later(app, task, retry_after_ms).await,
+        Err(ProviderError::Ambiguous { .. }) => retry_later(app, task, None).await,
+    }
+}
+
+async fn refuse(app: &App, task: &Leased, error: TaskError, message: &str) -> Result<(), StoreError> {
+    settle::fail(app, task, error.code(), message, false).await
+}
+
+/// Nothing was accepted upstream.
+async fn not_now(
+    app: &App,
+    task: &Leased,
+    retry_after_ms: Option<u32>,
+    message: &str,
+) -> Result<(), StoreError> {
+    if task.tries >= i64::from(app.config.worker.submit_retries) {
+        let text = "the provider did not take the job after several tries";
+        return settle::fail(app, task, "provider_failed", text, false).await;
+    }
+    let (holder, attempt, now_ms) = (task.holder(), task.attempt, app.now_ms());
+    let due_at_ms = (now_ms + backoff_ms(task.tries, retry_after_ms)).min(task.deadline_at_ms);
+    let message = message.to_owned();
+    let unit = move |tx: &mut dyn rynjer_store::Tx| {
+        lease::requeue(tx, &holder, attempt, due_at_ms, &message, now_ms)
+    };
+    patience::write(app, unit).await.map(drop)
+}
+
+async fn ambiguous(
+    app: &App,
+    task: &Leased,
+    provider: &Arc<dyn Provider>,
+    message: &str,
+) -> Result<(), StoreError> {
+    tracing::info!(task = %task.id, provider = provider.name(), message, "a submit's outcome is unknown");
+    let resend =
+        provider.ambiguity() == Ambiguity::Key && task.tries < i64::from(app.config.worker.submit_retries);
+    if resend { retry_later(app, task, None).await } else { settle::await_late_answer(app, task).await }
+}
+
+async fn retry_later(app: &App, task: &Leased, retry_after_ms: Option<u32>) -> Result<(), StoreError> {
+    let holder = task.holder();
+    let at_ms = (app.now_ms() + backoff_ms(task.tries, retry_after_ms)).min(task.deadline_at_ms);
+    patience::write(app, move |tx| lease::retry_later(tx, &holder, at_ms)).await.map(drop)
+}
+
+/// Full jitter over a doubling range; what the provider asks for is the least.
+fn backoff_ms(tries: i64, retry_after_ms: Option<u32>) -> i64 {
+    let doublings = u32::try_from(tries.clamp(0, 16)).unwrap_or(16);
+    let range = (BACKOFF_MS.0 << doublings).min(BACKOFF_MS.1);
+    let jitter = i64::from(u32::from_be_bytes(entropy::bytes())) % range.max(1);
+    retry_after_ms.map_or(0, i64::from) + jitter
+}
+
+fn permille(share: f32) -> u16 {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0..=999")]
+    let permille = (share * 1000.0).clamp(0.0, 999.0) as u16;
+    permille
+}
+
+fn on_progress(app: &App, task: &Leased, stop: &CancellationToken) -> OnProgress {
+    let (app, id, stop) = (app.clone(), task.id.clone(), stop.clone());
+    Arc::new(move |share| {
+        app.hub.set_progress(&id, Some(permille(share)));
+        !stop.is_cancelled()
+    })
+}
+
+fn job(app: &App, task: &Leased) -> Job {
+    let body = TaskBody::from_stored(&task.body);
+    Job {
+        nonce: task.attempt_id.to_string(),
+        now_ms: app.now_ms(),
+        product: Product::parse(&task.product).unwrap_or(Product::Image),
+        mode: Mode::parse(&task.mode).unwrap_or(Mode::TextToImage),
+        vendor_model: task.vendor_model.clone(),
+        prompt: body.prompt,
+        negative_prompt: body.negative_prompt,
+        count: task.count,
+        width: body.width,
+        height: body.height,
+        duration_ms: body.duration_seconds.unwrap_or(0).saturating_mul(1000),
+        aspect_ratio: body.aspect_ratio,
+        resolution: body.resolution,
+        seed: body.seed,
+        input_image_urls: body.input_image_urls,
+    }
+}

@@ -1,0 +1,82 @@
+//! Ends a task through the ledger, or leaves it waiting for a late answer.
+//!
+//! Invariant: each end is one command under the worker's fence; a stale one changes nothing. Not here: files.
+
+use super::patience;
+use crate::state::App;
+use rynjer_core::{
+    ledger::{Capture, Command, Guard, Loss, Outcome, Release},
+    task::Status,
+};
+use rynjer_store::{
+    StoreError,
+    lease::{self, Leased},
+};
+
+/// Gives the whole price back. `loss` if a vendor may bill for the attempt all the same.
+pub(super) async fn fail(
+    app: &App,
+    task: &Leased,
+    error: &'static str,
+    message: &str,
+    loss: bool,
+) -> Result<(), StoreError> {
+    fail_with(app, task, error, message, loss, None).await
+}
+
+/// Like [`fail`], with what is missing and why, as the wire's JSON.
+pub(super) async fn fail_with(
+    app: &App,
+    task: &Leased,
+    error: &'static str,
+    message: &str,
+    loss: bool,
+    missing: Option<String>,
+) -> Result<(), StoreError> {
+    let release = Release {
+        account: task.account.clone(),
+        task: task.id.clone(),
+        guard: Guard::Fence(task.fence),
+        status: Status::Failed,
+        error,
+        message: message.to_owned(),
+        missing,
+        loss: loss.then(|| task.attempt_id.clone()),
+    };
+    let outcome = patience::submit(app, Command::Release(Box::new(release))).await?;
+    note(task, &outcome);
+    Ok(())
+}
+
+/// Charges what was delivered. Tells whether the task is now ours to have ended.
+pub(super) async fn capture(app: &App, task: &Leased, capture: Capture) -> Result<bool, StoreError> {
+    let outcome = patience::submit(app, Command::Capture(Box::new(capture))).await?;
+    note(task, &outcome);
+    if let Outcome::Stale { status } = &outcome
+        && status.is_final()
+    {
+        // A late output of an ended task is thrown away; its cost is ours.
+        let loss =
+            Loss { account: task.account.clone(), task: task.id.clone(), attempt: task.attempt_id.clone() };
+        patience::submit(app, Command::Loss(loss)).await?;
+    }
+    Ok(matches!(outcome, Outcome::Settled { .. }))
+}
+
+fn note(task: &Leased, outcome: &Outcome) {
+    match outcome {
+        Outcome::Settled { charged, released } => {
+            tracing::debug!(task = %task.id, %charged, %released, "task settled");
+        }
+        other => tracing::warn!(task = %task.id, outcome = ?other, "task could not be settled"),
+    }
+}
+
+/// Keeps the hold until the task's time is over, in case an answer comes late.
+pub(super) async fn await_late_answer(app: &App, task: &Leased) -> Result<(), StoreError> {
+    let (holder, attempt, now_ms) = (task.holder(), task.attempt, app.now_ms());
+    let until_ms = task.deadline_at_ms;
+    patience::write(app, move |tx| lease::await_late_answer(tx, &holder, attempt, until_ms, now_ms))
+        .await
+        .map(drop)
+}

@@ -1,0 +1,92 @@
+//! Retention: what is old is blanked or deleted, a little at a time.
+//!
+//! Invariant: ledger entries and task rows stay for ever; a sweep never holds the writer for long. Not here:
+//! what "old" means, which the configuration says.
+
+use super::Worker;
+use crate::{app::Error, state::App};
+use futures::TryStreamExt;
+use object_store::{ObjectStoreExt, path::Path};
+use rynjer_core::time::DAY_MS;
+use rynjer_store::retention::{self, Horizons};
+use std::time::Duration;
+
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// Objects younger than this may belong to a task that is being stored.
+const ORPHAN_AGE_MS: i64 = DAY_MS;
+/// Sweeps between looks for orphans, since those list the whole storage.
+const ORPHANS_EVERY: u32 = 60;
+
+/// Sweeps until the worker drains.
+pub(super) async fn run(worker: &Worker) {
+    let mut round = 0u32;
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(SWEEP_EVERY) => {}
+            () = worker.0.draining.cancelled() => return,
+        }
+        round = round.wrapping_add(1);
+        if let Err(error) = sweep(&worker.0.app).await {
+            tracing::warn!(?error, "a sweep failed");
+        }
+        if round.is_multiple_of(ORPHANS_EVERY)
+            && let Err(error) = sweep_orphans(&worker.0.app).await
+        {
+            tracing::warn!(?error, "looking for orphaned files failed");
+        }
+    }
+}
+
+/// One round: rows first, then files.
+pub(super) async fn sweep(app: &App) -> Result<(), Error> {
+    let (now_ms, settings) = (app.now_ms(), &app.config.retention);
+    let ago = |days: u32| now_ms - i64::from(days) * DAY_MS;
+    let horizons = Horizons {
+        now_ms,
+        bodies_before_ms: ago(settings.body_days),
+        unbound_agents_before_ms: ago(settings.unbound_agent_days),
+    };
+    while app.store.write(move |tx| retention::sweep(tx, horizons)).await.map_err(Error::from)? > 0 {
+        tokio::task::yield_now().await;
+    }
+    let before_ms = ago(settings.output_days);
+    loop {
+        let keys = app.store.write(move |tx| retention::expire_outputs(tx, before_ms, now_ms)).await;
+        let keys = keys.map_err(Error::from)?;
+        if keys.is_empty() {
+            return Ok(());
+        }
+        for key in keys {
+            // A file that is gone already, or that resists, is an orphan from here on.
+            drop(app.outputs.delete(&Path::from(key)).await);
+        }
+    }
+}
+
+/// Deletes files that no output row names.
+async fn sweep_orphans(app: &App) -> Result<(), Error> {
+    let oldest_ms = app.now_ms() - ORPHAN_AGE_MS;
+    let mut objects = app.outputs.list(None);
+    let mut batch = Vec::new();
+    while let Some(object) = objects.try_next().await.map_err(Error::internal)? {
+        if object.last_modified.timestamp_millis() < oldest_ms {
+            let key = object.location.to_string();
+            let mut parts = key.split('/');
+            if let (Some(account), Some(task)) = (parts.next(), parts.next()) {
+                batch.push((account.to_owned(), task.to_owned(), key.clone()));
+            }
+        }
+        if batch.len() >= 200 {
+            delete_orphans(app, std::mem::take(&mut batch)).await?;
+        }
+    }
+    delete_orphans(app, batch).await
+}
+
+async fn delete_orphans(app: &App, batch: Vec<(String, String, String)>) -> Result<(), Error> {
+    let orphans = app.store.read(move |tx| retention::orphans(tx, &batch)).await.map_err(Error::from)?;
+    for key in orphans {
+        drop(app.outputs.delete(&Path::from(key)).await);
+    }
+    Ok(())
+}

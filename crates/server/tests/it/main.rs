@@ -1,0 +1,37 @@
+//! The gateway from outside: every call of the API, in process, over a real database and the real worker.
+//!
+//! Invariant: each test has its own gateway and folder, moves time by hand, and ends with an audit of the
+//! ledger (`support::TestApp`). Not here: sockets and TLS (`server/src/http/listen.rs`), the binary
+//! (`crates/rynjer`). The lints know tests by `cfg(test)`.
+
+#[cfg(test)]
+#[cfg(test)]
+mod support;
+
+#[cfg(test)]
+#[cfg(test)]
+mod bad_input;
+#[cfg(test)]
+#[cfg(test)]
+mod coverage;
+#[cfg(test)]
+#[cfg(test)]
+mod idempotency;
+#[cfg(test)]
+#[cfg(test)]
+mod identity;
+#[cfg(test)]
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+#[cfg(test)]
+mod price;
+#[cfg(test)]
+#[cfg(test)]
+mod task;
+#[cfg(test)]
+#[cfg(test)]
+mod token;
+#[cfg(test)]
+#[cfg(test)]
+mod vertical;

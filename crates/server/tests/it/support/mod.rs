@@ -1,0 +1,293 @@
+//! A gateway for one test: its folder, its clock, an account with credits, an agent with a real key.
+//!
+//! Invariant: when it goes, every task has ended, the audit finds nothing, and the gateway is shut down. Not
+//! here: what is asked of it (`client`), how agents sign (`agent`).
+
+pub(crate) mod agent;
+pub(crate) mod answer;
+pub(crate) mod client;
+
+pub(crate) use agent::{Agent, Signer};
+pub(crate) use answer::{Answer, redacted};
+pub(crate) use client::Client;
+
+use rynjer_core::{
+    id::AccountId,
+    scope::{Scope, Scopes},
+};
+use rynjer_server::{
+    app::admin::Admin,
+    clock::Clock,
+    config::Config,
+    gateway::{Gateway, Options, Role},
+};
+use std::{
+    path::{Path, PathBuf},
+    sync::Mutex,
+    time::Duration,
+};
+use tempfile::TempDir;
+use toml::{Table, Value};
+
+/// The time of the first call of the published examples.
+pub(crate) const START_S: i64 = 1_742_291_400;
+/// What the gateway calls itself, whatever its port.
+pub(crate) const BASE_URL: &str = "https://gateway.test";
+/// What an account of a test starts with.
+pub(crate) const CREDITS: i64 = 100_000;
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+pub(crate) const DAY: Duration = Duration::from_secs(86_400);
+
+/// How long a condition may take to come true, in the machine's time.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const SETTINGS: &str = r#"
+[server]
+listen = "127.0.0.1:0"
+public_url = "https://gateway.test"
+metrics_listen = ""
+[limits]
+rate_limits = false
+[sandbox]
+parallel_renders = 2
+"#;
+
+/// A gateway, and what a test needs beside it.
+pub(crate) struct TestApp {
+    gateway: Option<Gateway>,
+    router: client::SharedRouter,
+    clock: Clock,
+    _folder: TempDir,
+    data_dir: PathBuf,
+    settings: Table,
+    role: Role,
+    /// The account that `agent` and `account_key` belong to.
+    pub(crate) account: AccountId,
+    pub(crate) other: AccountId,
+    /// Bound to `account` with every scope, with a key and an access token.
+    pub(crate) agent: Agent,
+    account_key: String,
+    other_key: String,
+}
+
+impl TestApp {
+    /// A gateway over SQLite with the settings of tests.
+    pub(crate) async fn sqlite() -> Self {
+        Self::with("").await
+    }
+
+    /// The same with more settings.
+    pub(crate) async fn with(settings: &str) -> Self {
+        Self::start(settings, Role::All).await
+    }
+
+    /// The same in another role. `{folder}` in the settings is the test's folder.
+    pub(crate) async fn start(settings: &str, role: Role) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let data_dir = folder.path().join("data");
+        let clock = Clock::manual(START_S * 1000);
+        let settings = settings.replace("{folder}", &folder.path().display().to_string());
+        let settings = merged(settings.parse().expect("settings of the test"));
+        let gateway = open(&settings, &data_dir, role, &clock).await;
+        let admin = gateway.admin().clone();
+        let account = admin.account_create("owner@example.com", false, CREDITS).await.expect("an account").id;
+        let other = admin.account_create("other@example.com", false, 1000).await.expect("another").id;
+        let account_key = key_of(&admin, &account, Scopes::ALL).await;
+        let other_key = key_of(&admin, &other, Scopes::ALL).await;
+        let router = client::SharedRouter::new(Mutex::new(gateway.router()));
+        let stranger = Client::new(&router, None);
+        let agent = Agent::ready(&stranger, &admin, &account, Signer::new(1)).await;
+        Self {
+            gateway: Some(gateway),
+            router,
+            clock,
+            _folder: folder,
+            data_dir,
+            settings,
+            role,
+            account,
+            other,
+            agent,
+            account_key,
+            other_key,
+        }
+    }
+
+    /// Stops the gateway and starts another one in the same folder, at the same time of the clock.
+    pub(crate) async fn restart(&mut self) {
+        self.restart_as(self.role).await;
+    }
+
+    /// The same with another role.
+    pub(crate) async fn restart_as(&mut self, role: Role) {
+        if let Some(gateway) = self.gateway.take() {
+            gateway.shutdown().await;
+        }
+        self.role = role;
+        let gateway = open(&self.settings, &self.data_dir, role, &self.clock).await;
+        *self.router.lock().expect("the router") = gateway.router();
+        self.gateway = Some(gateway);
+    }
+
+    pub(crate) fn gateway(&self) -> &Gateway {
+        self.gateway.as_ref().expect("a running gateway")
+    }
+
+    pub(crate) fn admin(&self) -> &Admin {
+        self.gateway().admin()
+    }
+
+    /// The gateway's folder.
+    pub(crate) fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    /// The clock's time in unix seconds.
+    pub(crate) fn now_s(&self) -> i64 {
+        self.clock.now_ms() / 1000
+    }
+
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
+    /// Moves the clock and lets the worker look for what is due now.
+    pub(crate) fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+        self.gateway().wake_worker();
+    }
+
+    /// A caller with that bearer credential.
+    pub(crate) fn bearer(&self, token: &str) -> Client {
+        Client::new(&self.router, Some(token))
+    }
+
+    pub(crate) fn anonymous(&self) -> Client {
+        Client::new(&self.router, None)
+    }
+
+    pub(crate) fn agent_token(&self) -> Client {
+        self.bearer(&self.agent.access_token)
+    }
+
+    pub(crate) fn agent_key(&self) -> Client {
+        self.bearer(&self.agent.api_key)
+    }
+
+    pub(crate) fn account_key(&self) -> Client {
+        self.bearer(&self.account_key)
+    }
+
+    pub(crate) fn other_account(&self) -> Client {
+        self.bearer(&self.other_key)
+    }
+
+    /// A caller with an account key of those scopes.
+    pub(crate) async fn scoped(&self, scopes: &[Scope]) -> Client {
+        let scopes: Scopes = scopes.iter().copied().collect();
+        self.bearer(&key_of(self.admin(), &self.account, scopes).await)
+    }
+
+    /// Another agent of the account with every scope.
+    pub(crate) async fn another_agent(&self, seed: u8) -> Agent {
+        Agent::ready(&self.anonymous(), self.admin(), &self.account, Signer::at(seed, self.now_s())).await
+    }
+
+    /// Available and held credits of the account.
+    pub(crate) async fn books(&self) -> (i64, i64) {
+        let row = self.admin().account_show(&self.account).await.expect("the account");
+        (row.books.available.0, row.books.held.0)
+    }
+
+    /// What a test checks to see that nothing has changed: every account's books and how many tasks are open.
+    pub(crate) async fn ledger(&self) -> String {
+        let rows = self.admin().account_list().await.expect("the accounts");
+        rows.iter().map(|row| format!("{} {:?} {}\n", row.email, row.books, row.open_tasks)).collect()
+    }
+
+    /// Waits until no task is open any more.
+    pub(crate) async fn settle(&self) {
+        until("every task has ended", async || (self.open_tasks().await == 0).then_some(())).await;
+    }
+
+    async fn open_tasks(&self) -> i64 {
+        let rows = self.admin().account_list().await.expect("the accounts");
+        rows.iter().map(|row| row.open_tasks).sum()
+    }
+
+    /// Lets every open task run into its time limit: what is still open then is stuck.
+    async fn run_out(&self) {
+        let mut looks = 0;
+        let over = async || {
+            looks += 1;
+            if looks % 100 == 0 {
+                self.advance(HOUR);
+            }
+            (self.open_tasks().await == 0).then_some(())
+        };
+        until("no task is stuck", over).await;
+    }
+
+    /// No task is stuck, the audit finds nothing, the gateway stops.
+    async fn end(&mut self) {
+        if self.gateway.is_none() {
+            return;
+        }
+        if self.role != Role::Api {
+            self.run_out().await;
+        }
+        let report = self.admin().audit().await.expect("an audit");
+        assert!(report.findings.is_empty() && report.damage.is_none(), "{report:?}");
+        if let Some(gateway) = self.gateway.take() {
+            gateway.shutdown().await;
+        }
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(self.end()));
+        }
+    }
+}
+
+async fn open(settings: &Table, data_dir: &Path, role: Role, clock: &Clock) -> Gateway {
+    let loaded = Config::load(None, std::iter::empty(), settings.clone()).expect("the settings of the test");
+    let options = Options {
+        config: loaded.config,
+        data_dir: data_dir.to_owned(),
+        role,
+        clock: clock.clone(),
+        master_key: None,
+    };
+    Gateway::start(options).await.expect("a gateway")
+}
+
+async fn key_of(admin: &Admin, account: &AccountId, scopes: Scopes) -> String {
+    admin.key_create(account, scopes, "test").await.expect("a key").1.expose().to_owned()
+}
+
+/// The settings of tests under those of one test.
+fn merged(own: Table) -> Table {
+    let mut all: Table = SETTINGS.parse().expect("settings of tests");
+    for (section, keys) in own {
+        let place = all.entry(section).or_insert_with(|| Value::Table(Table::new()));
+        if let (Value::Table(place), Value::Table(keys)) = (place, keys) {
+            place.extend(keys);
+        }
+    }
+    all
+}
+
+/// Waits until a condition holds, in the machine's time.
+pub(crate) async fn until<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
+    let began = tokio::time::Instant::now();
+    loop {
+        if let Some(value) = condition().await {
+            return value;
+        }
+        assert!(began.elapsed() < PATIENCE, "waited in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

@@ -1,0 +1,72 @@
+//! Accounts: who owns credits, and in which mode.
+//!
+//! Invariant: balances are read here and written only by the ledger's batches. Not here: lists of all
+//! accounts (`admin`).
+
+use crate::{
+    error::StoreError,
+    tx::{Row, Tx},
+};
+use rynjer_core::{credits::Credits, id::AccountId, ledger::Books};
+
+/// An account with its cached balances.
+#[derive(Debug, Clone)]
+pub struct AccountRow {
+    pub id: AccountId,
+    pub email: String,
+    /// `test` or `live`, from birth.
+    pub mode: String,
+    pub created_at_ms: i64,
+    pub frozen_reason: Option<String>,
+    pub books: Books,
+    pub open_tasks: i64,
+}
+
+pub(crate) const COLUMNS: &str = "id, email, mode, created_at, frozen_reason, available, held, revenue, \
+                                  provider_loss, issued, owed, open_tasks";
+
+pub(crate) fn account_of(row: &Row) -> Result<AccountRow, StoreError> {
+    Ok(AccountRow {
+        id: AccountId::from_stored(row.text(0)?),
+        email: row.text(1)?,
+        mode: row.text(2)?,
+        created_at_ms: row.int(3)?,
+        frozen_reason: row.opt_text(4)?,
+        books: Books {
+            available: Credits(row.int(5)?),
+            held: Credits(row.int(6)?),
+            revenue: Credits(row.int(7)?),
+            provider_loss: Credits(row.int(8)?),
+            issued: Credits(row.int(9)?),
+            owed: Credits(row.int(10)?),
+        },
+        open_tasks: row.int(11)?,
+    })
+}
+
+/// Writes a new account with empty books. A second one of the same e-mail and mode is a constraint error.
+pub fn create(
+    tx: &mut dyn Tx,
+    id: &AccountId,
+    email: &str,
+    mode: &str,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    tx.exec(
+        "INSERT INTO accounts (id, email, mode, created_at, entry_hash) VALUES ($1, $2, $3, $4, $5)",
+        &[id.as_str().into(), email.into(), mode.into(), now_ms.into(), (&[0u8; 32]).into()],
+    )
+    .map(drop)
+}
+
+/// The account of that id.
+pub fn get(tx: &mut dyn Tx, id: &AccountId) -> Result<Option<AccountRow>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM accounts WHERE id = $1");
+    tx.one(&sql, &[id.as_str().into()])?.as_ref().map(account_of).transpose()
+}
+
+/// Freezes with a reason, or thaws with none; tells whether the account exists.
+pub fn set_frozen(tx: &mut dyn Tx, id: &AccountId, reason: Option<&str>) -> Result<bool, StoreError> {
+    let params = [id.as_str().into(), reason.into()];
+    Ok(tx.exec("UPDATE accounts SET frozen_reason = $2 WHERE id = $1", &params)? == 1)
+}

@@ -1,0 +1,65 @@
+//! Reads that no account bounds: for the operator's commands and the metrics.
+//!
+//! Invariant: no request of an agent or owner reaches these. Not here: writes.
+
+use crate::{
+    account::{self, AccountRow},
+    agent::{self, AgentRow},
+    error::StoreError,
+    task::{self, TaskRow},
+    tx::Tx,
+};
+use rynjer_core::id::{AccountId, AgentId, KeyId, TaskId};
+
+/// All accounts, oldest first.
+pub fn accounts(tx: &mut dyn Tx) -> Result<Vec<AccountRow>, StoreError> {
+    let sql = format!("SELECT {} FROM accounts ORDER BY id", account::COLUMNS);
+    tx.all(&sql, &[])?.iter().map(account::account_of).collect()
+}
+
+/// The account of an e-mail address and mode.
+pub fn account_by_email(tx: &mut dyn Tx, email: &str, mode: &str) -> Result<Option<AccountRow>, StoreError> {
+    let sql = format!("SELECT {} FROM accounts WHERE email = $1 AND mode = $2", account::COLUMNS);
+    tx.one(&sql, &[email.into(), mode.into()])?.as_ref().map(account::account_of).transpose()
+}
+
+/// All agents, newest first, of one account or of all.
+pub fn agents(tx: &mut dyn Tx, account: Option<&AccountId>) -> Result<Vec<AgentRow>, StoreError> {
+    let rows = tx.all(
+        "SELECT id FROM agents WHERE ($1 IS NULL OR account_id = $1) ORDER BY id DESC",
+        &[account.map(AccountId::as_str).into()],
+    )?;
+    let mut agents = Vec::with_capacity(rows.len());
+    for row in &rows {
+        agents.extend(agent::get(tx, &AgentId::from_stored(row.text(0)?))?);
+    }
+    Ok(agents)
+}
+
+/// The account that a key belongs to.
+pub fn account_of_key(tx: &mut dyn Tx, key: &KeyId) -> Result<Option<AccountId>, StoreError> {
+    let row = tx.one("SELECT account_id FROM keys WHERE id = $1", &[key.as_str().into()])?;
+    row.map(|row| Ok(AccountId::from_stored(row.text(0)?))).transpose()
+}
+
+/// A task by its id alone.
+pub fn task(tx: &mut dyn Tx, id: &TaskId) -> Result<Option<TaskRow>, StoreError> {
+    let row = tx.one("SELECT account_id FROM tasks WHERE id = $1", &[id.as_str().into()])?;
+    match row {
+        Some(row) => task::by_id(tx, &AccountId::from_stored(row.text(0)?), None, id),
+        None => Ok(None),
+    }
+}
+
+/// Open tasks and the oldest due time among them, for metrics.
+pub fn queue_depth(tx: &mut dyn Tx) -> Result<(i64, Option<i64>), StoreError> {
+    let row =
+        tx.one("SELECT CAST(COUNT(*) AS BIGINT), MIN(due_at) FROM tasks WHERE finished_at IS NULL", &[])?;
+    row.map_or(Ok((0, None)), |row| Ok((row.int(0)?, row.opt_int(1)?)))
+}
+
+/// The ledger's chain heads: account id, last sequence, last hash. A backup and its source have equal ones.
+pub fn chain_heads(tx: &mut dyn Tx) -> Result<Vec<(String, i64, [u8; 32])>, StoreError> {
+    let rows = tx.all("SELECT id, entry_sequence, entry_hash FROM accounts ORDER BY id", &[])?;
+    rows.iter().map(|row| Ok((row.text(0)?, row.int(1)?, row.hash(2)?))).collect()
+}

@@ -1,0 +1,53 @@
+//! What can go wrong between us and the database, sorted by what the caller can do.
+//!
+//! Invariant: messages name tables and causes, never stored values. Not here: domain refusals, which units
+//! return in their own error type.
+
+/// A failure of the store.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The queue is full; try again soon.
+    #[error("the store's queue is full")]
+    Overloaded,
+    /// Locked by another process, the disk is full, or the connection is gone; may pass.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+    /// A constraint refused the statement.
+    #[error("a constraint refused the change: {0}")]
+    Constraint(String),
+    /// The file is not a database of ours or is damaged.
+    #[error("the database is damaged or not rynjer's: {0}")]
+    Corrupt(String),
+    /// The schema is newer than this program.
+    #[error("the database has schema {found}, this program knows {known}; use the newer program")]
+    SchemaTooNew { found: i64, known: i64 },
+    /// A setting that durability rests on could not be made.
+    #[error("refusing to serve: {0}")]
+    NotDurable(String),
+    /// A unit of work panicked; it was rolled back.
+    #[error("a unit of work failed: {0}")]
+    Panicked(String),
+    /// Anything else: a bug, or a statement that the database does not know.
+    #[error("database error: {0}")]
+    Other(String),
+}
+
+impl StoreError {
+    pub(crate) fn column(index: usize, expected: &str) -> Self {
+        Self::Other(format!("column {index} is not {expected}"))
+    }
+
+    /// Whether the same call may succeed later.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Overloaded | Self::Unavailable(_) => true,
+            Self::Constraint(_)
+            | Self::Corrupt(_)
+            | Self::SchemaTooNew { .. }
+            | Self::NotDurable(_)
+            | Self::Panicked(_)
+            | Self::Other(_) => false,
+        }
+    }
+}

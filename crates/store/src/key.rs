@@ -1,0 +1,193 @@
+//! API keys of agents and accounts, and what a presented credential stands for.
+//!
+//! Invariant: a key is stored as its SHA-256 and its visible prefix, never itself. Not here: checks of expiry
+//! and scope, which need the clock and the rules.
+
+use crate::{
+    error::StoreError,
+    tx::{Row, Tx},
+};
+use rynjer_core::id::{AccountId, AgentId, FamilyId, KeyId};
+
+/// A key as it is written and listed.
+#[derive(Debug, Clone)]
+pub struct KeyRow {
+    pub id: KeyId,
+    pub account_id: AccountId,
+    pub agent_id: Option<AgentId>,
+    pub name: String,
+    pub prefix: String,
+    pub hash: [u8; 32],
+    pub scopes: String,
+    pub created_at_ms: i64,
+    pub expires_at_ms: Option<i64>,
+    pub last_used_at_ms: Option<i64>,
+    pub revoked_at_ms: Option<i64>,
+}
+
+/// A key with the state of everything that it hangs on.
+#[derive(Debug, Clone)]
+pub struct Credential {
+    pub key: KeyRow,
+    pub account_mode: String,
+    pub account_frozen: bool,
+    /// `None` for account keys.
+    pub agent: Option<CredentialAgent>,
+    /// Set when the credential is an access token of a family.
+    pub family: Option<CredentialFamily>,
+}
+
+/// The agent that a credential belongs to.
+#[derive(Debug, Clone)]
+pub struct CredentialAgent {
+    pub account_id: Option<AccountId>,
+    pub scopes: String,
+    pub paused: bool,
+    pub revoked: bool,
+}
+
+/// The family of refresh tokens that an access token came from.
+#[derive(Debug, Clone)]
+pub struct CredentialFamily {
+    pub id: FamilyId,
+    pub scopes: String,
+    pub revoked: bool,
+    pub expires_at_ms: i64,
+}
+
+const COLUMNS: &str = "k.id, k.account_id, k.agent_id, k.name, k.prefix, k.hash, k.scopes, k.created_at, \
+                       k.expires_at, k.last_used_at, k.revoked_at";
+
+fn key_of(row: &Row) -> Result<KeyRow, StoreError> {
+    Ok(KeyRow {
+        id: KeyId::from_stored(row.text(0)?),
+        account_id: AccountId::from_stored(row.text(1)?),
+        agent_id: row.opt_text(2)?.map(AgentId::from_stored),
+        name: row.text(3)?,
+        prefix: row.text(4)?,
+        hash: row.hash(5)?,
+        scopes: row.text(6)?,
+        created_at_ms: row.int(7)?,
+        expires_at_ms: row.opt_int(8)?,
+        last_used_at_ms: row.opt_int(9)?,
+        revoked_at_ms: row.opt_int(10)?,
+    })
+}
+
+/// Writes a new key.
+pub fn insert(tx: &mut dyn Tx, key: &KeyRow) -> Result<(), StoreError> {
+    tx.exec(
+        "INSERT INTO keys (id, account_id, agent_id, name, prefix, hash, scopes, created_at, expires_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        &[
+            key.id.as_str().into(),
+            key.account_id.as_str().into(),
+            key.agent_id.as_ref().map(AgentId::as_str).into(),
+            (&key.name).into(),
+            (&key.prefix).into(),
+            (&key.hash).into(),
+            (&key.scopes).into(),
+            key.created_at_ms.into(),
+            key.expires_at_ms.into(),
+        ],
+    )
+    .map(drop)
+}
+
+/// Keys of an agent that are neither revoked nor expired.
+pub fn live_count(tx: &mut dyn Tx, agent: &AgentId, now_ms: i64) -> Result<i64, StoreError> {
+    let row = tx.one(
+        "SELECT CAST(COUNT(*) AS BIGINT) FROM keys WHERE agent_id = $1 AND revoked_at IS NULL \
+         AND (expires_at IS NULL OR expires_at > $2)",
+        &[agent.as_str().into(), now_ms.into()],
+    )?;
+    row.map_or(Ok(0), |row| row.int(0))
+}
+
+/// All keys of an agent of an account, newest first.
+pub fn of_agent(tx: &mut dyn Tx, account: &AccountId, agent: &AgentId) -> Result<Vec<KeyRow>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM keys k WHERE k.account_id = $1 AND k.agent_id = $2 ORDER BY k.id DESC"
+    );
+    tx.all(&sql, &[account.as_str().into(), agent.as_str().into()])?.iter().map(key_of).collect()
+}
+
+/// All keys of an account, newest first.
+pub fn of_account(tx: &mut dyn Tx, account: &AccountId) -> Result<Vec<KeyRow>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM keys k WHERE k.account_id = $1 ORDER BY k.id DESC");
+    tx.all(&sql, &[account.as_str().into()])?.iter().map(key_of).collect()
+}
+
+/// Revokes a key of an account; the time of its first revocation, or `None` if there is no such key.
+pub fn revoke(
+    tx: &mut dyn Tx,
+    account: &AccountId,
+    key: &KeyId,
+    now_ms: i64,
+) -> Result<Option<i64>, StoreError> {
+    let row = tx.one(
+        "UPDATE keys SET revoked_at = COALESCE(revoked_at, $3) WHERE account_id = $1 AND id = $2 \
+         RETURNING revoked_at",
+        &[account.as_str().into(), key.as_str().into(), now_ms.into()],
+    )?;
+    tx.exec(
+        "UPDATE token_families SET revoked_at = $3 WHERE key_id = $2 AND account_id = $1 \
+         AND revoked_at IS NULL",
+        &[account.as_str().into(), key.as_str().into(), now_ms.into()],
+    )?;
+    row.map_or(Ok(None), |row| row.opt_int(0))
+}
+
+/// Revokes every key and token of an agent.
+pub fn revoke_all_of_agent(tx: &mut dyn Tx, agent: &AgentId, now_ms: i64) -> Result<(), StoreError> {
+    let params = [agent.as_str().into(), now_ms.into()];
+    tx.exec("UPDATE keys SET revoked_at = $2 WHERE agent_id = $1 AND revoked_at IS NULL", &params)?;
+    tx.exec("UPDATE token_families SET revoked_at = $2 WHERE agent_id = $1 AND revoked_at IS NULL", &params)
+        .map(drop)
+}
+
+/// Notes when a key was last used.
+pub fn touch(tx: &mut dyn Tx, key: &KeyId, now_ms: i64) -> Result<(), StoreError> {
+    let params = [key.as_str().into(), now_ms.into()];
+    tx.exec("UPDATE keys SET last_used_at = $2 WHERE id = $1", &params).map(drop)
+}
+
+const JOINS: &str = "JOIN accounts a ON a.id = k.account_id LEFT JOIN agents g ON g.id = k.agent_id";
+const STATE: &str = "a.mode, a.frozen_reason IS NOT NULL, g.account_id, g.scopes, g.paused_at IS NOT NULL, \
+                     g.revoked_at IS NOT NULL";
+
+fn credential_of(row: &Row, family: Option<CredentialFamily>) -> Result<Credential, StoreError> {
+    let key = key_of(row)?;
+    let agent = match row.opt_text(14)? {
+        Some(scopes) if key.agent_id.is_some() => Some(CredentialAgent {
+            account_id: row.opt_text(13)?.map(AccountId::from_stored),
+            scopes,
+            paused: row.bool(15)?,
+            revoked: row.bool(16)?,
+        }),
+        _ => None,
+    };
+    Ok(Credential { key, account_mode: row.text(11)?, account_frozen: row.bool(12)?, agent, family })
+}
+
+/// What a presented API key stands for.
+pub fn credential_by_hash(tx: &mut dyn Tx, hash: &[u8; 32]) -> Result<Option<Credential>, StoreError> {
+    let sql = format!("SELECT {COLUMNS}, {STATE} FROM keys k {JOINS} WHERE k.hash = $1");
+    tx.one(&sql, &[hash.into()])?.map(|row| credential_of(&row, None)).transpose()
+}
+
+/// What an access token of a family stands for.
+pub fn credential_by_family(tx: &mut dyn Tx, family: &FamilyId) -> Result<Option<Credential>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS}, {STATE}, f.id, f.scopes, f.revoked_at IS NOT NULL, f.expires_at \
+         FROM token_families f JOIN keys k ON k.id = f.key_id {JOINS} WHERE f.id = $1"
+    );
+    let Some(row) = tx.one(&sql, &[family.as_str().into()])? else { return Ok(None) };
+    let family = CredentialFamily {
+        id: FamilyId::from_stored(row.text(17)?),
+        scopes: row.text(18)?,
+        revoked: row.bool(19)?,
+        expires_at_ms: row.int(20)?,
+    };
+    credential_of(&row, Some(family)).map(Some)
+}

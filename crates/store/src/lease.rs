@@ -1,0 +1,455 @@
+//! The queue: claiming tasks under a lease, and the fenced writes of whoever holds one.
+//!
+//! Invariant: a claim raises the task's fence, and a write with an older fence changes nothing. `due_at` is
+//! the one time that counts: when the next step is due, or when the lease runs out. Not here: money
+//! (`ledger`), calls upstream.
+
+use crate::{
+    batch::{Rows, insert, with_keys},
+    dialect::Type,
+    error::StoreError,
+    tx::{Param, Row, Tx},
+};
+use rynjer_core::{
+    id::{AccountId, AttemptId, TaskId},
+    task::{DEATHS_BEFORE_ALONE, Step},
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a worker asks for.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    pub provider: String,
+    pub owner: String,
+    pub now_ms: i64,
+    pub lease_ms: i64,
+    pub limit: usize,
+    /// The account that was served last; the next ones come first.
+    pub after_account: String,
+    /// Whether this worker has nothing else in hand, so that a task that may kill it can run alone.
+    pub idle: bool,
+    /// Tasks in this worker's hand by account, and how many one account may have there; 0 is no limit.
+    pub in_hand: BTreeMap<String, usize>,
+    pub per_account_max: usize,
+    /// Ids for new attempts, as many as `limit`.
+    pub fresh_attempts: Vec<AttemptId>,
+}
+
+impl Claim {
+    /// How many more tasks of an account this worker may take.
+    fn room(&self, account: &str) -> usize {
+        if self.per_account_max == 0 {
+            return usize::MAX;
+        }
+        self.per_account_max.saturating_sub(self.in_hand.get(account).copied().unwrap_or(0))
+    }
+}
+
+/// A claimed task, as the worker needs it.
+#[derive(Debug, Clone)]
+pub struct Leased {
+    pub account: AccountId,
+    pub id: TaskId,
+    pub fence: i64,
+    /// The step it was found in; `Queued` became `Submitting` with a new attempt.
+    pub step: Step,
+    /// Whether the last worker's lease ran out.
+    pub lease_lost: bool,
+    pub provider: String,
+    pub vendor_model: String,
+    pub product: String,
+    pub mode: String,
+    pub count: u32,
+    pub provider_task_id: Option<String>,
+    pub attempt: i64,
+    pub attempt_id: AttemptId,
+    pub deaths: i64,
+    pub alone: bool,
+    /// It killed a worker while running alone.
+    pub poisoned: bool,
+    pub tries: i64,
+    pub created_at_ms: i64,
+    pub deadline_at_ms: i64,
+    pub body: String,
+}
+
+/// What a claim found.
+#[derive(Debug, Clone, Default)]
+pub struct Claimed {
+    pub tasks: Vec<Leased>,
+    /// The account to continue after.
+    pub last_account: String,
+    /// A task that may kill workers is due and waits until this worker is idle.
+    pub suspect_waiting: bool,
+}
+
+const COLUMNS: &str = "t.account_id, t.id, t.fence, t.step, t.lease_owner, t.provider, t.vendor_model, \
+                       t.product, \
+                       t.mode, t.count, t.provider_task_id, t.attempt, t.deaths, t.alone, t.tries, \
+                       t.created_at, \
+                       t.deadline_at, COALESCE(t.body, '{}'), \
+                       (SELECT p.id FROM attempts p WHERE p.account_id = t.account_id AND p.task_id = t.id \
+                        AND p.number = t.attempt)";
+
+/// A due task whose owner is still set lost its lease; in an active step that is a death.
+const BESIDE_OTHERS: &str = "t.deaths = 0 OR (t.deaths = 1 AND (t.lease_owner IS NULL \
+                             OR t.step NOT IN ('submitting', 'storing')))";
+
+/// Claims due tasks of a provider, in turns between accounts.
+pub fn claim(tx: &mut dyn Tx, claim: &Claim) -> Result<Claimed, StoreError> {
+    if let Some(row) = suspect(tx, claim)? {
+        if !claim.idle {
+            let last_account = claim.after_account.clone();
+            return Ok(Claimed { tasks: Vec::new(), last_account, suspect_waiting: true });
+        }
+        let tasks = take(tx, claim, &[row], true)?;
+        return Ok(Claimed { tasks, last_account: claim.after_account.clone(), suspect_waiting: false });
+    }
+    let accounts = due_accounts(tx, claim)?;
+    let share = (claim.limit / accounts.len().max(1)).max(1);
+    let mut rows = Vec::new();
+    for account in &accounts {
+        let wanted = share.min(claim.limit - rows.len()).min(claim.room(account));
+        rows.extend(due_of_account(tx, claim, account, wanted, None)?);
+    }
+    // What some accounts leave of their share goes to the others.
+    for account in &accounts {
+        let taken: BTreeSet<String> = rows.iter().map(|r| r.text(1)).collect::<Result<_, _>>()?;
+        let own = rows.iter().filter(|row| row.str(0).is_ok_and(|owner| owner == account)).count();
+        let wanted = (claim.limit - rows.len()).min(claim.room(account).saturating_sub(own));
+        if wanted > 0 {
+            rows.extend(due_of_account(tx, claim, account, wanted, Some(&taken))?);
+        }
+    }
+    let last_account = accounts.last().unwrap_or(&claim.after_account).clone();
+    Ok(Claimed { tasks: take(tx, claim, &rows, false)?, last_account, suspect_waiting: false })
+}
+
+/// A task with two deaths, or with one and a lease that ran out in an active step, which is the second.
+fn suspect(tx: &mut dyn Tx, claim: &Claim) -> Result<Option<Row>, StoreError> {
+    let lock = tx.dialect().for_update_skip_locked();
+    let sql = format!(
+        "SELECT {COLUMNS} FROM tasks t WHERE t.provider = $1 AND t.finished_at IS NULL AND t.due_at <= $2 \
+         AND t.deaths >= 1 AND NOT ({BESIDE_OTHERS}) ORDER BY t.due_at LIMIT 1 {lock}"
+    );
+    tx.one(&sql, &[(&claim.provider).into(), claim.now_ms.into()])
+}
+
+/// Accounts with something due, at most `limit`, beginning after the one served last; one index seek each.
+fn due_accounts(tx: &mut dyn Tx, claim: &Claim) -> Result<Vec<String>, StoreError> {
+    let mut accounts = Vec::new();
+    let mut seen_from_start = false;
+    let mut after = claim.after_account.clone();
+    while accounts.len() < claim.limit {
+        let row = tx.one(
+            "SELECT account_id FROM tasks WHERE provider = $1 AND finished_at IS NULL AND account_id > $2 \
+             ORDER BY account_id LIMIT 1",
+            &[(&claim.provider).into(), (&after).into()],
+        )?;
+        let Some(row) = row else {
+            if seen_from_start {
+                break;
+            }
+            seen_from_start = true;
+            after = String::new();
+            continue;
+        };
+        let account = row.text(0)?;
+        if seen_from_start && account > claim.after_account {
+            break;
+        }
+        let due = tx.one(
+            "SELECT 1 FROM tasks WHERE provider = $1 AND finished_at IS NULL AND account_id = $2 \
+             AND due_at <= $3 LIMIT 1",
+            &[(&claim.provider).into(), (&account).into(), claim.now_ms.into()],
+        )?;
+        if due.is_some() {
+            accounts.push(account.clone());
+        }
+        after = account;
+    }
+    Ok(accounts)
+}
+
+fn due_of_account(
+    tx: &mut dyn Tx,
+    claim: &Claim,
+    account: &str,
+    limit: usize,
+    taken: Option<&BTreeSet<String>>,
+) -> Result<Vec<Row>, StoreError> {
+    let skip = taken.map_or(0, BTreeSet::len);
+    let lock = tx.dialect().for_update_skip_locked();
+    let sql = format!(
+        "SELECT {COLUMNS} FROM tasks t WHERE t.provider = $1 AND t.finished_at IS NULL AND t.account_id = $2 \
+         AND t.due_at <= $3 AND ({BESIDE_OTHERS}) ORDER BY t.due_at, t.id LIMIT $4 {lock}"
+    );
+    let most = i64::try_from(limit + skip).unwrap_or(i64::MAX);
+    let params = [(&claim.provider).into(), account.into(), claim.now_ms.into(), most.into()];
+    let mut rows = tx.all(&sql, &params)?;
+    if let Some(taken) = taken {
+        rows.retain(|row| row.str(1).is_ok_and(|id| !taken.contains(id)));
+    }
+    rows.truncate(limit);
+    Ok(rows)
+}
+
+fn take(tx: &mut dyn Tx, claim: &Claim, rows: &[Row], alone: bool) -> Result<Vec<Leased>, StoreError> {
+    let mut fresh = claim.fresh_attempts.iter();
+    let mut leased = Vec::with_capacity(rows.len());
+    for row in rows {
+        leased.push(leased_of(row, alone, &mut fresh)?);
+    }
+    let lease_until = claim.now_ms + claim.lease_ms;
+    let mut updates = Rows::new(8);
+    let mut attempts = Rows::new(6);
+    for task in &leased {
+        let step = if task.step == Step::Queued { Step::Submitting } else { task.step };
+        updates.push([
+            task.account.as_str().into(),
+            task.id.as_str().into(),
+            task.fence.into(),
+            step.as_str().into(),
+            task.attempt.into(),
+            task.deaths.into(),
+            i64::from(task.alone).into(),
+            lease_until.into(),
+        ]);
+        if task.step == Step::Queued {
+            attempts.push([
+                task.account.as_str().into(),
+                task.id.as_str().into(),
+                task.attempt.into(),
+                task.attempt_id.as_str().into(),
+                (&task.provider).into(),
+                claim.now_ms.into(),
+            ]);
+        }
+    }
+    let names = "account_id, id, fence, step, attempt, deaths, alone, due_at";
+    let types = [Type::Text, Type::Text, Type::Int, Type::Text, Type::Int, Type::Int, Type::Int, Type::Int];
+    // The owner is the same for all rows and is this program's own text, without quotes.
+    let sql = format!(
+        "UPDATE tasks SET fence = keys.fence, step = keys.step, attempt = keys.attempt, deaths = \
+         keys.deaths, \
+         alone = keys.alone, due_at = keys.due_at, lease_owner = '{}', status = 'processing' FROM keys \
+         WHERE tasks.account_id = keys.account_id AND tasks.id = keys.id",
+        claim.owner.replace('\'', "")
+    );
+    with_keys(tx, names, &types, &updates, &sql)?;
+    insert(tx, "attempts (account_id, task_id, number, id, provider, started_at)", &attempts, "")?;
+    Ok(leased)
+}
+
+fn leased_of<'a>(
+    row: &Row,
+    alone: bool,
+    fresh: &mut impl Iterator<Item = &'a AttemptId>,
+) -> Result<Leased, StoreError> {
+    let step =
+        Step::parse(row.str(3)?).ok_or_else(|| StoreError::Other("a task has an unknown step".to_owned()))?;
+    let lease_lost = row.opt_text(4)?.is_some();
+    let died = lease_lost && step.is_active();
+    let was_alone = row.bool(13)?;
+    let queued = step == Step::Queued;
+    let attempt_id = match row.opt_text(18)? {
+        Some(id) if !queued => AttemptId::from_stored(id),
+        _ => fresh.next().cloned().ok_or_else(|| StoreError::Other("no attempt id left".to_owned()))?,
+    };
+    let deaths = row.int(12)? + i64::from(died);
+    Ok(Leased {
+        account: AccountId::from_stored(row.text(0)?),
+        id: TaskId::from_stored(row.text(1)?),
+        fence: row.int(2)? + 1,
+        step,
+        lease_lost,
+        provider: row.text(5)?,
+        vendor_model: row.text(6)?,
+        product: row.text(7)?,
+        mode: row.text(8)?,
+        count: row.count(9)?,
+        provider_task_id: row.opt_text(10)?,
+        attempt: row.int(11)? + i64::from(queued),
+        attempt_id,
+        deaths,
+        alone: alone && deaths >= DEATHS_BEFORE_ALONE,
+        poisoned: died && was_alone,
+        tries: row.int(14)?,
+        created_at_ms: row.int(15)?,
+        deadline_at_ms: row.int(16)?,
+        body: row.text(17)?,
+    })
+}
+
+/// Proof of a lease for the fenced writes below.
+#[derive(Debug, Clone)]
+pub struct Holder {
+    pub account: AccountId,
+    pub id: TaskId,
+    pub fence: i64,
+}
+
+impl Leased {
+    /// The lease's proof.
+    #[must_use]
+    pub fn holder(&self) -> Holder {
+        Holder { account: self.account.clone(), id: self.id.clone(), fence: self.fence }
+    }
+}
+
+fn fenced(tx: &mut dyn Tx, set: &str, holder: &Holder, more: &[Param<'_>]) -> Result<bool, StoreError> {
+    let sql = format!(
+        "UPDATE tasks SET {set} WHERE account_id = $1 AND id = $2 AND fence = $3 AND finished_at IS NULL"
+    );
+    let mut params: Vec<Param<'_>> =
+        vec![holder.account.as_str().into(), holder.id.as_str().into(), holder.fence.into()];
+    params.extend_from_slice(more);
+    Ok(tx.exec(&sql, &params)? == 1)
+}
+
+/// Prolongs leases and notes progress in thousandths; returns the ids of tasks that are no longer ours.
+pub fn beat(
+    tx: &mut dyn Tx,
+    holders: &[(Holder, Option<i64>)],
+    due_at_ms: i64,
+) -> Result<Vec<TaskId>, StoreError> {
+    let mut lost = Vec::new();
+    for (holder, progress) in holders {
+        // A beat that comes after the lease was given back must not move the time of the next poll.
+        let set = "due_at = CASE WHEN lease_owner IS NULL THEN due_at ELSE $4 END, \
+                   progress_permille = COALESCE($5, progress_permille)";
+        if !fenced(tx, set, holder, &[due_at_ms.into(), (*progress).into()])? {
+            lost.push(holder.id.clone());
+        }
+    }
+    Ok(lost)
+}
+
+/// The provider accepted the job: keep its id and give the lease back until the next poll.
+pub fn submitted(
+    tx: &mut dyn Tx,
+    holder: &Holder,
+    attempt: i64,
+    provider_task_id: &str,
+    poll_at_ms: i64,
+) -> Result<bool, StoreError> {
+    let set = "step = 'submitted', provider_task_id = $4, due_at = $5, lease_owner = NULL, alone = 0";
+    let kept = fenced(tx, set, holder, &[provider_task_id.into(), poll_at_ms.into()])?;
+    if kept {
+        let params = [
+            holder.account.as_str().into(),
+            holder.id.as_str().into(),
+            attempt.into(),
+            provider_task_id.into(),
+        ];
+        tx.exec(
+            "UPDATE attempts SET state = 'accepted', provider_task_id = $4 \
+             WHERE account_id = $1 AND task_id = $2 AND number = $3",
+            &params,
+        )?;
+    }
+    Ok(kept)
+}
+
+/// Not done yet: ask again later.
+pub fn poll_later(
+    tx: &mut dyn Tx,
+    holder: &Holder,
+    poll_at_ms: i64,
+    progress_permille: Option<i64>,
+) -> Result<bool, StoreError> {
+    let set =
+        "due_at = $4, progress_permille = COALESCE($5, progress_permille), lease_owner = NULL, tries = 0";
+    fenced(tx, set, holder, &[poll_at_ms.into(), progress_permille.into()])
+}
+
+/// A call failed that may be repeated: try the same step again later.
+pub fn retry_later(tx: &mut dyn Tx, holder: &Holder, due_at_ms: i64) -> Result<bool, StoreError> {
+    fenced(tx, "due_at = $4, tries = tries + 1, lease_owner = NULL", holder, &[due_at_ms.into()])
+}
+
+/// Nothing was accepted upstream: back to the queue, the attempt is closed.
+pub fn requeue(
+    tx: &mut dyn Tx,
+    holder: &Holder,
+    attempt: i64,
+    due_at_ms: i64,
+    detail: &str,
+    now_ms: i64,
+) -> Result<bool, StoreError> {
+    let set = "step = 'queued', due_at = $4, tries = tries + 1, lease_owner = NULL, alone = 0";
+    let kept = fenced(tx, set, holder, &[due_at_ms.into()])?;
+    if kept {
+        close_attempt(tx, holder, attempt, "refused", Some(detail), now_ms)?;
+    }
+    Ok(kept)
+}
+
+/// The outcome upstream is unknown: wait for a late answer until `due_at_ms`.
+pub fn await_late_answer(
+    tx: &mut dyn Tx,
+    holder: &Holder,
+    attempt: i64,
+    due_at_ms: i64,
+    now_ms: i64,
+) -> Result<bool, StoreError> {
+    let set = "step = 'unknown', due_at = $4, lease_owner = NULL, alone = 0";
+    let kept = fenced(tx, set, holder, &[due_at_ms.into()])?;
+    if kept {
+        close_attempt(tx, holder, attempt, "ambiguous", None, now_ms)?;
+    }
+    Ok(kept)
+}
+
+/// The provider is done: outputs are being stored from here on, which counts as an active step.
+pub fn storing(tx: &mut dyn Tx, holder: &Holder, due_at_ms: i64) -> Result<bool, StoreError> {
+    fenced(tx, "step = 'storing', due_at = $4", holder, &[due_at_ms.into()])
+}
+
+/// Closes an attempt with how it ended.
+pub fn close_attempt(
+    tx: &mut dyn Tx,
+    holder: &Holder,
+    attempt: i64,
+    state: &str,
+    detail: Option<&str>,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    tx.exec(
+        "UPDATE attempts SET state = $4, detail = $5, ended_at = $6 \
+         WHERE account_id = $1 AND task_id = $2 AND number = $3",
+        &[
+            holder.account.as_str().into(),
+            holder.id.as_str().into(),
+            attempt.into(),
+            state.into(),
+            detail.into(),
+            now_ms.into(),
+        ],
+    )
+    .map(drop)
+}
+
+/// Hands a lease back untouched, so that another worker may go on at once; does not count as a death.
+pub fn hand_back(tx: &mut dyn Tx, holder: &Holder, now_ms: i64) -> Result<bool, StoreError> {
+    fenced(tx, "due_at = $4, lease_owner = NULL, alone = 0", holder, &[now_ms.into()])
+}
+
+/// Makes every lease of other owners due at once. Only for a process that knows the others are dead, because
+/// it holds the data folder's lock; the deaths still count.
+pub fn expire_others(tx: &mut dyn Tx, owner: &str, now_ms: i64) -> Result<u64, StoreError> {
+    tx.exec(
+        "UPDATE tasks SET due_at = $2 WHERE finished_at IS NULL AND lease_owner IS NOT NULL \
+         AND lease_owner <> $1 AND due_at > $2",
+        &[owner.into(), now_ms.into()],
+    )
+}
+
+/// When the next task of a provider is due.
+pub fn next_due_ms(tx: &mut dyn Tx, provider: &str) -> Result<Option<i64>, StoreError> {
+    let row = tx.one(
+        "SELECT MIN(due_at) FROM tasks WHERE provider = $1 AND finished_at IS NULL",
+        &[provider.into()],
+    )?;
+    row.map_or(Ok(None), |row| row.opt_int(0))
+}

@@ -1,0 +1,23 @@
+//! Runs a batch of ledger commands: load every row it touches, decide each command, save the difference.
+//!
+//! Invariant: the rules are `core::ledger`'s alone; nothing here looks at an amount. Not here: begin and
+//! commit.
+
+mod audit;
+mod load;
+pub(crate) use load::budget_of;
+mod save;
+
+pub use audit::{Finding, audit_account, audit_accounts, audit_tasks};
+pub(crate) use save::charge_text;
+
+use crate::{error::StoreError, tx::Tx};
+use rynjer_core::ledger::{Command, Outcome, apply};
+
+/// Decides all commands, each at its own time, and writes what changed.
+pub(crate) fn run_batch(tx: &mut dyn Tx, commands: &[(i64, &Command)]) -> Result<Vec<Outcome>, StoreError> {
+    let mut working = load::load(tx, commands)?;
+    let outcomes = commands.iter().map(|(now_ms, command)| apply(&mut working, *now_ms, command)).collect();
+    save::save(tx, &working)?;
+    Ok(outcomes)
+}

@@ -1,0 +1,36 @@
+//! The only SQL of rynjer: a database, units of work on it, and the ledger's batches.
+//!
+//! Invariant: writes go through one writer thread that commits durably before it answers; reads see one
+//! snapshot each. Not here: rules (`core`), HTTP. Each noun has its file of queries; `admin` holds the reads
+//! that no account bounds.
+
+pub mod account;
+pub mod admin;
+pub mod agent;
+mod batch;
+pub mod budget;
+mod dialect;
+mod error;
+pub mod key;
+pub mod lease;
+mod ledger;
+mod migrate;
+pub mod nonce;
+pub mod output;
+pub mod price;
+mod reader;
+pub mod retention;
+pub mod secret;
+mod sqlite;
+mod store;
+pub mod task;
+pub mod token;
+mod tx;
+mod writer;
+
+pub use dialect::Dialect;
+pub use error::StoreError;
+pub use ledger::{Finding, audit_account, audit_accounts, audit_tasks};
+pub use migrate::latest as latest_schema;
+pub use store::{Settings, Store, ping};
+pub use tx::{Param, Row, Tx, Value};

@@ -1,0 +1,36 @@
+//! Price versions, as they were first seen.
+//!
+//! Invariant: a stored version never changes; another text under the same name is refused. Not here: prices.
+
+use crate::{error::StoreError, tx::Tx};
+
+/// What comparing a version with its stored text found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Comparison {
+    /// First seen now, and stored.
+    New,
+    Same,
+    /// The stored text differs.
+    Changed {
+        stored_text: String,
+    },
+}
+
+/// Stores a version's canonical text and hash, or compares them with what is stored.
+pub fn compare_or_store(
+    tx: &mut dyn Tx,
+    name: &str,
+    hash: &[u8; 32],
+    text: &str,
+    now_ms: i64,
+) -> Result<Comparison, StoreError> {
+    if let Some(row) = tx.one("SELECT hash, text FROM price_versions WHERE name = $1", &[name.into()])? {
+        let same = row.hash(0)? == *hash;
+        return Ok(if same { Comparison::Same } else { Comparison::Changed { stored_text: row.text(1)? } });
+    }
+    tx.exec(
+        "INSERT INTO price_versions (name, hash, text, stored_at) VALUES ($1, $2, $3, $4)",
+        &[name.into(), hash.into(), text.into(), now_ms.into()],
+    )?;
+    Ok(Comparison::New)
+}

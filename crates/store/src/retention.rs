@@ -1,0 +1,80 @@
+//! What grows old: nonces, spent tokens, unbound agents, prompts and files.
+//!
+//! Invariant: task rows and entries are never deleted; each sweep takes a bounded number of rows. Not here:
+//! deleting the files of outputs, whose keys are returned.
+
+use crate::{
+    error::StoreError,
+    tx::{Param, Tx},
+};
+
+/// Rows that one sweep touches at most, so that it never holds up the writer.
+const SWEEP_MAX: i64 = 500;
+
+/// Times before which things are old, in milliseconds since 1970.
+#[derive(Debug, Clone, Copy)]
+pub struct Horizons {
+    pub now_ms: i64,
+    pub bodies_before_ms: i64,
+    pub unbound_agents_before_ms: i64,
+}
+
+/// Deletes expired nonces and tokens and unbound agents, and blanks old prompts; how many rows it touched.
+pub fn sweep(tx: &mut dyn Tx, horizons: Horizons) -> Result<u64, StoreError> {
+    let now = Param::Int(horizons.now_ms);
+    let most = Param::Int(SWEEP_MAX);
+    let mut touched = tx.exec(
+        "DELETE FROM nonces WHERE (public_key, nonce) IN \
+         (SELECT public_key, nonce FROM nonces WHERE expires_at < $1 LIMIT $2)",
+        &[now, most],
+    )?;
+    touched += tx.exec(
+        "DELETE FROM refresh_tokens WHERE family_id IN \
+         (SELECT id FROM token_families WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)",
+        &[now, most],
+    )?;
+    touched += tx.exec(
+        "DELETE FROM token_families WHERE expires_at < $1 AND id IN \
+         (SELECT id FROM token_families WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)",
+        &[now, most],
+    )?;
+    touched += tx.exec(
+        "DELETE FROM agents WHERE id IN (SELECT id FROM agents WHERE account_id IS NULL \
+         AND registered_at < $1 AND NOT EXISTS (SELECT 1 FROM keys WHERE keys.agent_id = agents.id) LIMIT $2)",
+        &[Param::Int(horizons.unbound_agents_before_ms), most],
+    )?;
+    touched += tx.exec(
+        "UPDATE tasks SET body = NULL, metadata = NULL WHERE (account_id, id) IN \
+         (SELECT account_id, id FROM tasks WHERE created_at < $1 AND body IS NOT NULL \
+          AND finished_at IS NOT NULL LIMIT $2)",
+        &[Param::Int(horizons.bodies_before_ms), most],
+    )?;
+    Ok(touched)
+}
+
+/// Marks old outputs deleted and returns the keys of their files.
+pub fn expire_outputs(tx: &mut dyn Tx, before_ms: i64, now_ms: i64) -> Result<Vec<String>, StoreError> {
+    let rows = tx.all(
+        "UPDATE outputs SET deleted_at = $2 WHERE (account_id, task_id, output_index) IN \
+         (SELECT account_id, task_id, output_index FROM outputs WHERE created_at < $1 \
+          AND deleted_at IS NULL ORDER BY created_at LIMIT $3) RETURNING object_key",
+        &[before_ms.into(), now_ms.into(), SWEEP_MAX.into()],
+    )?;
+    rows.iter().map(|row| row.text(0)).collect()
+}
+
+/// Which of the given object keys no output row names.
+pub fn orphans(tx: &mut dyn Tx, keys: &[(String, String, String)]) -> Result<Vec<String>, StoreError> {
+    let mut orphans = Vec::new();
+    for (account, task, key) in keys {
+        let known = tx.one(
+            "SELECT 1 FROM outputs WHERE account_id = $1 AND task_id = $2 AND object_key = $3 \
+             AND deleted_at IS NULL",
+            &[account.into(), task.into(), key.into()],
+        )?;
+        if known.is_none() {
+            orphans.push(key.clone());
+        }
+    }
+    Ok(orphans)
+}

@@ -1,0 +1,69 @@
+//! Agents: one per public key, bound, unbound, paused and revoked.
+//!
+//! Invariant: registering again changes the code and never the id or the account. Not here: signatures.
+
+use crate::stage::{NOON_MS, Stage, account_id, agent_id, fresh_store};
+use rynjer_store::{Tx, agent};
+
+pub(crate) fn registration(n: u8, code: u8, now_ms: i64) -> agent::Registration {
+    agent::Registration {
+        id: agent_id(n),
+        public_key: format!("{n:064}"),
+        name: format!("agent {n}"),
+        version: "1".into(),
+        now_ms,
+        registration_hash: [code; 32],
+        registration_expires_at_ms: now_ms + 1000,
+        user_code_hash: [code; 32],
+        user_code_expires_at_ms: now_ms + 1000,
+    }
+}
+
+pub(crate) async fn add_agent(stage: &Stage, n: u8, code: u8, now_ms: i64) -> agent::AgentRow {
+    stage.write(move |tx| agent::register(tx, &registration(n, code, now_ms))).await
+}
+
+#[tokio::test]
+async fn one_agent_per_public_key() {
+    let stage = Stage::with_accounts(1, 0).await;
+    let first = add_agent(&stage, 1, 1, NOON_MS).await;
+    assert_eq!((first.id.clone(), first.account_id), (agent_id(1), None));
+    stage.write(|tx| agent::bind(tx, &agent_id(1), &account_id(0), "generate", NOON_MS + 1)).await;
+    let mut again = registration(1, 2, NOON_MS + 2);
+    again.id = agent_id(7);
+    let again = stage.write(move |tx| agent::register(tx, &again)).await;
+    assert_eq!(
+        (again.id, again.account_id, again.created_at_ms),
+        (agent_id(1), Some(account_id(0)), NOON_MS)
+    );
+    assert!(stage.read(|tx| agent::by_registration(tx, &[1; 32])).await.is_none());
+    let found = stage.read(|tx| agent::by_registration(tx, &[2; 32])).await.unwrap();
+    assert_eq!((found.id, found.scopes.as_str()), (agent_id(1), "generate"));
+    assert!(stage.read(|tx| agent::get(tx, &agent_id(7))).await.is_none());
+}
+
+#[tokio::test]
+async fn unbinding_pausing_and_revoking() {
+    let stage = Stage::with_accounts(1, 0).await;
+    add_agent(&stage, 1, 1, NOON_MS).await;
+    let change = |tx: &mut dyn Tx| {
+        agent::bind(tx, &agent_id(1), &account_id(0), "generate", NOON_MS + 1)?;
+        agent::set_paused(tx, &agent_id(1), Some(NOON_MS + 2))?;
+        agent::revoke(tx, &agent_id(1), NOON_MS + 3)?;
+        agent::revoke(tx, &agent_id(1), NOON_MS + 4)?;
+        agent::unbind(tx, &agent_id(1), NOON_MS + 5)
+    };
+    stage.write(change).await;
+    let row = stage.read(|tx| agent::get(tx, &agent_id(1))).await.unwrap();
+    assert_eq!((row.paused_at_ms, row.revoked_at_ms), (Some(NOON_MS + 2), Some(NOON_MS + 3)));
+    assert_eq!((row.account_id, row.bound_at_ms, row.scopes.as_str()), (None, None, ""));
+    assert_eq!(row.registration_expires_at_ms, NOON_MS + 5);
+}
+
+#[tokio::test]
+async fn an_agent_is_bound_to_an_account_that_exists() {
+    let stage = fresh_store();
+    add_agent(&stage, 1, 1, NOON_MS).await;
+    let bound = stage.store.write(|tx| agent::bind(tx, &agent_id(1), &account_id(9), "", NOON_MS)).await;
+    assert!(matches!(bound, Err(rynjer_store::StoreError::Constraint(_))), "{bound:?}");
+}

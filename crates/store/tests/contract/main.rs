@@ -1,0 +1,33 @@
+//! The store's contract: what every backend must do, noun by noun.
+//!
+//! Invariant: no test names a database but those in `audit`, `crash` and `migrate`, which reach below the
+//! store. Not here: rules (`core`). The lints know tests, with their `unwrap`, by `cfg(test)`.
+
+#[cfg(test)]
+mod agent;
+#[cfg(test)]
+mod audit;
+#[cfg(test)]
+mod backup;
+#[cfg(test)]
+mod budget;
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod key;
+#[cfg(test)]
+mod lease;
+#[cfg(test)]
+mod ledger;
+#[cfg(test)]
+mod migrate;
+#[cfg(test)]
+mod retention;
+#[cfg(test)]
+mod stage;
+#[cfg(test)]
+mod task;
+#[cfg(test)]
+mod token;
+#[cfg(test)]
+mod writer;

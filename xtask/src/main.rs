@@ -1,0 +1,45 @@
+//! Tasks of the workshop: `cargo xtask bench`, `cargo xtask openapi`.
+//!
+//! Invariant: nothing here is part of the product, and a figure with a time in it never fails a test. Not
+//! here: tidy rules (a test).
+
+mod bench;
+
+/// The allocator of the product, so that the figures are the product's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+const USAGE: &str = "usage: cargo xtask bench [SECONDS] [ROUNDS] | cargo xtask openapi\n";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let number =
+        |index: usize, or: u64| arguments.get(index).and_then(|text| text.parse().ok()).unwrap_or(or);
+    let done = match arguments.first().map(String::as_str) {
+        Some("bench") => bench::run(number(1, 5), number(2, 3)),
+        Some("openapi") => write_openapi().map_err(Into::into),
+        _ => {
+            drop(io::stderr().write_all(USAGE.as_bytes()));
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            drop(writeln!(io::stderr(), "xtask: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Writes the checked-in OpenAPI document anew.
+fn write_openapi() -> io::Result<()> {
+    let text = serde_json::to_string_pretty(&rynjer_server::openapi_document())?;
+    std::fs::create_dir_all("api")?;
+    std::fs::write("api/openapi.json", format!("{text}\n"))
+}
