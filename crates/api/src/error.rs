@@ -145,7 +145,7 @@ codes! {
             "Wait for the result with GET /v1/generate/{request_id}.";
         PayloadTooLarge "payload_too_large" 413 false
             "The body is larger than this call takes"
-            "Upload files with POST /v1/files and send their URLs instead of `data:` URIs.";
+            "Send fewer or smaller inputs, or their URLs instead of `data:` URIs, with POST /v1/generate.";
         UnsupportedMediaType "unsupported_media_type" 415 false
             "This call does not take that content type"
             "Send JSON with `Content-Type: application/json`.";

@@ -14,6 +14,9 @@ mod admin;
 #[path = "cli/demo.rs"]
 mod demo;
 #[cfg(test)]
+#[path = "cli/poison.rs"]
+mod poison;
+#[cfg(test)]
 #[path = "cli/serve.rs"]
 mod serve;
 

@@ -4,6 +4,7 @@
 //! here: what the bytes become.
 
 use rynjer_core::id::IdEntropy;
+use std::cell::RefCell;
 
 /// Random bytes from the operating system.
 #[must_use]
@@ -16,10 +17,23 @@ pub fn bytes<const N: usize>() -> [u8; N] {
     out
 }
 
+/// Ids whose entropy one system call draws ahead.
+const IDS_AHEAD: usize = 64;
+
+thread_local! {
+    /// Drawn and not yet used, per thread. Ids are no secrets; those draw their own bytes.
+    static AHEAD: RefCell<Vec<IdEntropy>> = const { RefCell::new(Vec::new()) };
+}
+
 /// What an id takes beside its time.
 #[must_use]
 pub(crate) fn id() -> IdEntropy {
-    bytes()
+    AHEAD.with_borrow_mut(|ahead| {
+        if ahead.is_empty() {
+            *ahead = ids(IDS_AHEAD);
+        }
+        ahead.pop().unwrap_or_else(bytes)
+    })
 }
 
 /// Entropy for many ids at the cost of one system call.

@@ -47,8 +47,8 @@ impl Dialect {
     /// once.
     pub(crate) fn rows_per_statement(self) -> &'static [usize] {
         match self {
-            // No round trip to save: short statements bind fastest.
-            Self::Sqlite => &[8, 1],
+            // No round trip to save, and a statement of one row needs no journal of its own.
+            Self::Sqlite => &[1],
         }
     }
 

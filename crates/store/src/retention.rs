@@ -40,7 +40,8 @@ pub fn sweep(tx: &mut dyn Tx, horizons: Horizons) -> Result<u64, StoreError> {
     )?;
     touched += tx.exec(
         "DELETE FROM agents WHERE id IN (SELECT id FROM agents WHERE account_id IS NULL \
-         AND registered_at < $1 AND NOT EXISTS (SELECT 1 FROM keys WHERE keys.agent_id = agents.id) LIMIT $2)",
+         AND registered_at < $1 \
+         AND NOT EXISTS (SELECT 1 FROM keys WHERE keys.agent_id = agents.id) LIMIT $2)",
         &[Param::Int(horizons.unbound_agents_before_ms), most],
     )?;
     touched += tx.exec(

@@ -62,7 +62,7 @@ impl Sqlite {
         connection.pragma_update(None, "foreign_keys", true)?;
         // Without it INSERT OR REPLACE deletes rows of append-only tables without asking their triggers.
         connection.pragma_update(None, "recursive_triggers", true)?;
-        connection.pragma_update(None, "cache_size", -32_000)?;
+        connection.pragma_update(None, "cache_size", -64_000)?;
         connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
         let journal: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
         let synchronous: i64 = connection.query_row("PRAGMA synchronous", [], |row| row.get(0))?;

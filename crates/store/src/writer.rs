@@ -119,9 +119,22 @@ impl<C: Connection> Writer<C> {
         if submissions.is_empty() {
             return Vec::new();
         }
-        if let Ok(outcomes) = self.run_chunk(&submissions) {
-            let pairs = submissions.into_iter().zip(outcomes);
-            return pairs.map(|(submission, outcome)| Decided { submission, outcome: Ok(outcome) }).collect();
+        match self.run_all(&submissions) {
+            Ok(outcomes) => {
+                let pairs = submissions.into_iter().zip(outcomes);
+                return pairs
+                    .map(|(submission, outcome)| Decided { submission, outcome: Ok(outcome) })
+                    .collect();
+            }
+            Err(_) => {
+                // Commands come first in their transaction, so nothing else is lost with it.
+                if self.connection.in_transaction() {
+                    drop(self.connection.rollback());
+                }
+                if let Err(error) = self.connection.begin() {
+                    tracing::error!(%error, "a batch could not be begun again");
+                }
+            }
         }
         let one_by_one = |submission: Submission| {
             let outcome = self.run_chunk(std::slice::from_ref(&submission)).and_then(|mut outcomes| {
@@ -133,6 +146,15 @@ impl<C: Connection> Writer<C> {
             Decided { submission, outcome }
         };
         submissions.into_iter().map(one_by_one).collect()
+    }
+
+    /// All commands at once, without a savepoint: one would make SQLite copy every page that the batch
+    /// changes.
+    fn run_all(&mut self, submissions: &[Submission]) -> Result<Vec<Outcome>, StoreError> {
+        let commands: Vec<_> = submissions.iter().map(|s| (s.now_ms, &s.command)).collect();
+        let connection = &mut self.connection;
+        let run = AssertUnwindSafe(|| ledger::run_batch(connection.as_tx(), &commands));
+        catch_unwind(run).unwrap_or_else(|_| Err(StoreError::Panicked("see the log".into())))
     }
 
     fn run_chunk(&mut self, submissions: &[Submission]) -> Result<Vec<Outcome>, StoreError> {

@@ -4,17 +4,17 @@
 //! moving money.
 
 use crate::{
-    app::{Error, caller::Caller},
+    app::{Error, caller::Caller, key::scope_texts},
     state::App,
 };
-use rynjer_api::{BalanceAnswer, Budget, BudgetKind, BudgetPeriod};
+use rynjer_api::{BalanceAnswer, Budget, BudgetKind, BudgetPeriod, MeAccount, MeAgent, MeAnswer, MeKey};
 use rynjer_core::{
     budget::{self, Period, Subject},
     credits::Credits,
     scope::Scope,
     time::rfc3339,
 };
-use rynjer_store::{account, budget as budgets};
+use rynjer_store::{account, agent, budget as budgets, key};
 
 async fn books_and_budgets(
     app: &App,
@@ -46,6 +46,37 @@ pub(crate) async fn balance(app: &App, caller: &Caller) -> Result<BalanceAnswer,
         held: held.0,
         currency: "credits".to_owned(),
         account_id: caller.account.to_string(),
+        mode: caller.mode(),
+        budgets: budgets.iter().map(|budget| shown(budget, now_ms)).collect(),
+    })
+}
+
+/// Who the credential speaks for and what it may do.
+pub(crate) async fn me(app: &App, caller: &Caller) -> Result<MeAnswer, Error> {
+    let (id, agent_id, key_id) = (caller.account.clone(), caller.agent.clone(), caller.key.clone());
+    let (frozen, agent, keys) = app
+        .store
+        .read(move |tx| {
+            let row = account::get(tx, &id)?.ok_or(Error::NotFound)?;
+            let agent = agent_id.map(|id| agent::get(tx, &id)).transpose()?.flatten();
+            Ok::<_, Error>((row.frozen_reason.is_some(), agent, key::of_account(tx, &id)?))
+        })
+        .await?;
+    let (_, _, budgets) = books_and_budgets(app, caller).await?;
+    let now_ms = app.now_ms();
+    Ok(MeAnswer {
+        account: MeAccount { account_id: caller.account.to_string(), frozen },
+        agent: agent.map(|row| MeAgent {
+            agent_id: row.id.to_string(),
+            agent_name: row.name,
+            paused: row.paused_at_ms.is_some(),
+        }),
+        key: keys.into_iter().find(|row| row.id == key_id).map(|row| MeKey {
+            key_id: row.id.to_string(),
+            key_name: row.name,
+            expires_at: row.expires_at_ms.map(rfc3339),
+        }),
+        scopes: scope_texts(caller.scopes),
         mode: caller.mode(),
         budgets: budgets.iter().map(|budget| shown(budget, now_ms)).collect(),
     })

@@ -5,7 +5,7 @@
 
 use crate::{
     app::{
-        Error,
+        Error, Field,
         caller::Caller,
         key::{asked_scopes, named_agent, scope_texts, verify_agent},
         request::Fields,
@@ -59,6 +59,9 @@ pub(crate) async fn issue(app: &App, caller: &Arc<Caller>, fields: &Fields) -> R
     }
     let mut problems = Vec::new();
     let asked = asked_scopes(fields, &mut problems);
+    if asked.is_some_and(Scopes::is_empty) {
+        problems.push(Field::new("scopes", "must name at least one scope"));
+    }
     if !problems.is_empty() {
         return Err(Error::Invalid(problems));
     }

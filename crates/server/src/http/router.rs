@@ -22,6 +22,7 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(estimate::estimate))
         .routes(routes!(estimate::estimate_alias))
         .routes(routes!(account::get_balance))
+        .routes(routes!(account::get_me))
         .routes(routes!(generate::generate))
         .routes(routes!(task::get_generation))
         .routes(routes!(output::get_output))

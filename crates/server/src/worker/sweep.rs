@@ -4,7 +4,10 @@
 //! what "old" means, which the configuration says.
 
 use super::Worker;
-use crate::{app::Error, state::App};
+use crate::{
+    app::{Error, admin::Admin},
+    state::App,
+};
 use futures::TryStreamExt;
 use object_store::{ObjectStoreExt, path::Path};
 use rynjer_core::time::DAY_MS;
@@ -16,6 +19,8 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 const ORPHAN_AGE_MS: i64 = DAY_MS;
 /// Sweeps between looks for orphans, since those list the whole storage.
 const ORPHANS_EVERY: u32 = 60;
+/// Sweeps between audits of the whole ledger.
+const AUDIT_EVERY: u32 = 60;
 
 /// Sweeps until the worker drains.
 pub(super) async fn run(worker: &Worker) {
@@ -29,11 +34,31 @@ pub(super) async fn run(worker: &Worker) {
         if let Err(error) = sweep(&worker.0.app).await {
             tracing::warn!(?error, "a sweep failed");
         }
+        if round.is_multiple_of(AUDIT_EVERY) {
+            audit(&worker.0.app).await;
+        }
         if round.is_multiple_of(ORPHANS_EVERY)
             && let Err(error) = sweep_orphans(&worker.0.app).await
         {
             tracing::warn!(?error, "looking for orphaned files failed");
         }
+    }
+}
+
+/// Recomputes the ledger, one account at a time so that nothing waits long; what is wrong goes to the log and
+/// the metrics.
+async fn audit(app: &App) {
+    let admin = Admin { store: app.store.clone(), clock: app.clock.clone() };
+    match admin.audit_ledger().await {
+        Ok(report) => {
+            for finding in &report.findings {
+                let (invariant, account, detail) = (finding.invariant, &finding.account_id, &finding.detail);
+                tracing::error!(invariant, account, detail, "the ledger audit found a broken invariant");
+            }
+            let findings = u32::try_from(report.findings.len()).unwrap_or(u32::MAX);
+            metrics::gauge!("rynjer_ledger_findings").set(f64::from(findings));
+        }
+        Err(error) => tracing::warn!(?error, "the ledger audit did not finish"),
     }
 }
 

@@ -49,7 +49,8 @@ async fn signatures_of_python_and_javascript() {
     let app = TestApp::sqlite().await;
     for (seed, interpreter, script) in [(20, "python3", "sign.py"), (21, "node", "sign.js")] {
         let body = json!({
-            "public_key": Signer::new(seed).public_hex(), "agent_name": "Démo 🦊 \"quoted\" \\ /", "agent_version": "0.1.0",
+            "public_key": Signer::new(seed).public_hex(), "agent_name": "Démo 🦊 \"quoted\" \\ /",
+            "agent_version": "0.1.0",
             "timestamp": START_S, "nonce": fresh_nonce(), "audience": "gateway.test",
             "zebra": {"b": [1, {"d": null, "c": true}], "a": -5},
         });

@@ -94,7 +94,8 @@ async fn budgets_of_agent_key_and_account() {
     let before = app.ledger().await;
     let refused = agent.post("/v1/generate", &picture("b-4", "a")).await;
     assert_eq!(refused.refusal(), "402 budget_exceeded");
-    let budget = json!({"kind": "agent", "period": "day", "limit": 20, "spent": 16, "resets_at": "2025-03-19T00:00:00.000Z"});
+    let budget = json!({"kind": "agent", "period": "day", "limit": 20, "spent": 16,
+        "resets_at": "2025-03-19T00:00:00.000Z"});
     assert_eq!(refused.error()["budget"], budget);
     assert_eq!((&refused.error()["held"], &refused.error()["charged"]), (&json!(0), &json!(0)));
     assert_eq!(app.ledger().await, before);
@@ -116,7 +117,8 @@ async fn budgets_of_agent_key_and_account() {
     let refused = agent.post("/v1/generate", &picture("b-6", "a")).await.error();
     assert_eq!(
         refused["budget"],
-        json!({"kind": "key", "period": "month", "limit": 34, "spent": 32, "resets_at": "2025-04-01T00:00:00.000Z"})
+        json!({"kind": "key", "period": "month", "limit": 34, "spent": 32,
+            "resets_at": "2025-04-01T00:00:00.000Z"})
     );
     set(Subject::Account, app.account.as_str(), Period::Total, 0).await;
     let refused = app.account_key().post("/v1/generate", &picture("b-6", "a")).await.error();

@@ -5,33 +5,23 @@
 //! (`crates/rynjer`). The lints know tests by `cfg(test)`.
 
 #[cfg(test)]
-#[cfg(test)]
 mod support;
 
 #[cfg(test)]
-#[cfg(test)]
 mod bad_input;
-#[cfg(test)]
 #[cfg(test)]
 mod coverage;
 #[cfg(test)]
-#[cfg(test)]
 mod idempotency;
-#[cfg(test)]
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
-#[cfg(test)]
 mod limits;
-#[cfg(test)]
 #[cfg(test)]
 mod price;
 #[cfg(test)]
-#[cfg(test)]
 mod task;
 #[cfg(test)]
-#[cfg(test)]
 mod token;
-#[cfg(test)]
 #[cfg(test)]
 mod vertical;

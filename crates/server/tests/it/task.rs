@@ -25,6 +25,7 @@ async fn failures_give_everything_back() {
     let agent = app.agent_key();
     let new_id = "POST /v1/generate with a new `request_id`";
     let again = format!("Call {new_id}, or with another model from GET /v1/models/list.");
+    let change = format!("Change the prompt or the inputs and call {new_id}.");
     let rows = [
         (
             "[[fail]]",
@@ -33,13 +34,15 @@ async fn failures_give_everything_back() {
         ),
         (
             "[[reject]]",
-            json!({"error": "content_rejected", "message": "the sandbox rejected the content, as the prompt asked",
-                "suggestion": format!("Change the prompt or the inputs and call {new_id}."), "retryable": false}),
+            json!({"error": "content_rejected",
+                "message": "the sandbox rejected the content, as the prompt asked",
+                "suggestion": change, "retryable": false}),
         ),
         (
             "[[instant]] [[partial=0]]",
-            json!({"error": "content_rejected", "message": "the sandbox rejected this unit, as the prompt asked",
-                "suggestion": format!("Change the prompt or the inputs and call {new_id}."), "retryable": false}),
+            json!({"error": "content_rejected",
+                "message": "the sandbox rejected this unit, as the prompt asked",
+                "suggestion": change, "retryable": false}),
         ),
     ];
     for (index, (prompt, error)) in rows.into_iter().enumerate() {
@@ -243,6 +246,23 @@ async fn a_worker_that_lost_its_lease_changes_nothing() {
     }
     assert_eq!(app.ledger().await, before);
     assert_eq!(redacted(agent.poll("l-1").await), redacted(task));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_that_kills_its_workers_is_given_up() {
+    let mut app = TestApp::start("[database]\nurl = \"sqlite:{folder}/shared.db\"", Role::Api).await;
+    let agent = app.agent_key();
+    let body = json!({"request_id": "deadly", "model": "nano-banana-pro", "prompt": "[[instant]]"});
+    agent.generate(&body).await;
+    for alone in [false, false, true] {
+        let leased = claim(&app, "dead").await.tasks.pop().expect("the task");
+        assert_eq!((leased.alone, leased.poisoned), (alone, false));
+        app.advance(Duration::from_secs(31));
+    }
+    app.restart_as(Role::All).await;
+    let task = agent.finish("deadly").await;
+    assert_eq!((&task["status"], &task["error"]["error"]), (&json!("failed"), &json!("poisoned")));
+    assert_eq!((&task["credits"], app.books().await), (&released(20), (CREDITS, 0)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -30,8 +30,8 @@ async fn a_spent_refresh_token_kills_its_family() {
     assert_eq!(reused.refusal(), "401 invalid_token");
     assert_eq!(
         reused.error()["message"],
-        "The credential is not known here, or was revoked: the refresh token was used before, so all tokens of its \
-         family are revoked"
+        "The credential is not known here, or was revoked: the refresh token was used before, so all \
+         tokens of its family are revoked"
     );
     for token in &live {
         assert_eq!(app.bearer(token).get("/v1/models/list").await.refusal(), "401 invalid_token");
@@ -114,6 +114,8 @@ async fn what_a_token_may_do() {
         (beyond.refusal().as_str(), beyond.problems()),
         ("403 scope_not_allowed", vec!["scopes: needs video".to_owned()])
     );
+    let none = bearer.post(TOKEN, &agent.token_request(&[])).await;
+    assert_eq!(none.problems(), ["scopes: must name at least one scope"]);
     let all = app.bearer(&app.agent.api_key);
     let narrow = all.post(TOKEN, &app.agent.token_request(&["video"])).await.ok();
     assert_eq!(narrow["scopes"], json!(["video"]));
@@ -192,10 +194,7 @@ async fn malformed_credentials_cost_no_look_up() {
     assert_eq!(hint.refusal(), "401 invalid_token");
     assert_eq!(hint.header("www-authenticate"), Some("Bearer realm=\"rynjer\""));
     let message = text(&hint.error(), "message");
-    assert!(
-        message.ends_with("the shell did not expand the variable; use double quotes and export it"),
-        "{message}"
-    );
+    assert!(message.ends_with("the shell did not expand the variable; use double quotes"), "{message}");
     let answer = app.anonymous().post(REFRESH, &refresh_of(&json!("$RYNJER_REFRESH_TOKEN"))).await;
     assert_eq!(answer.refusal(), "401 invalid_token");
     assert!(text(&answer.error(), "message").contains("did not expand"));
@@ -211,4 +210,24 @@ async fn malformed_credentials_cost_no_look_up() {
         app.anonymous().post(REFRESH, &refresh_of(&json!(api_key))).await.refusal(),
         "401 invalid_token"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whom_a_credential_speaks_for() {
+    let app = TestApp::sqlite().await;
+    let scopes = ["image", "video", "music", "credits:read"];
+    let of_agent = json!({"code": 0, "message": "ok", "data": {
+        "account": {"account_id": "<account>", "frozen": false},
+        "agent": {"agent_id": "<agent>", "agent_name": "Demo Agent", "paused": false},
+        "key": {"key_id": "<key>", "key_name": "demo-key", "expires_at": "2025-06-16T09:50:00.000Z"},
+        "scopes": scopes, "mode": "test", "budgets": [],
+    }});
+    assert_eq!(app.agent_token().get("/v1/me").await.redacted(), of_agent);
+    assert_eq!(app.agent_key().get("/v1/me").await.redacted(), of_agent);
+    let of_account = json!({"code": 0, "message": "ok", "data": {
+        "account": {"account_id": "<account>", "frozen": false}, "agent": null,
+        "key": {"key_id": "<key>", "key_name": "test", "expires_at": null},
+        "scopes": scopes, "mode": "test", "budgets": [],
+    }});
+    assert_eq!(app.account_key().get("/v1/me").await.redacted(), of_account);
 }

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 
-const SPEAKER: &str = "Studio product shot of a matte black smart speaker on a neutral background, soft commercial \
-                       lighting, premium ad look";
+const SPEAKER: &str = "Studio product shot of a matte black smart speaker on a neutral background, soft \
+                       commercial lighting, premium ad look";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn from_registration_to_refresh() {
@@ -27,8 +27,10 @@ async fn from_registration_to_refresh() {
     assert_eq!(
         answer.redacted(),
         json!({"success": true, "data": {
-            "agent_id": "<agent>", "registration_code": "<registration code>", "expires_at": "2025-03-19T09:50:00.000Z",
-            "bind_url": "https://gateway.test/settings/agents/bind", "user_code": "<user_code>", "bound": false,
+            "agent_id": "<agent>", "registration_code": "<registration code>",
+            "expires_at": "2025-03-19T09:50:00.000Z",
+            "bind_url": "https://gateway.test/settings/agents/bind", "user_code": "<user_code>",
+            "bound": false,
         }})
     );
     let registered = answer.ok();
@@ -46,7 +48,8 @@ async fn from_registration_to_refresh() {
     assert_eq!(
         answer.redacted(),
         json!({"success": true, "data": {
-            "key_id": "<key>", "api_key": "<agent key>", "scopes": ["image"], "expires_at": "2025-06-16T09:51:00.000Z",
+            "key_id": "<key>", "api_key": "<agent key>", "scopes": ["image"],
+            "expires_at": "2025-06-16T09:51:00.000Z",
         }})
     );
     let api_key = text(&answer.ok(), "api_key");
@@ -58,7 +61,8 @@ async fn from_registration_to_refresh() {
     let answer = app.bearer(&api_key).post("/api/v1/agents/auth/token", &request).await;
     let token_shape = json!({"code": 0, "message": "ok", "data": {
         "access_token": "<access token>", "token_type": "Bearer", "expires_in": 900,
-        "refresh_token": "<refresh token>", "agent_id": "<agent>", "account_id": "<account>", "scopes": ["image"],
+        "refresh_token": "<refresh token>", "agent_id": "<agent>", "account_id": "<account>",
+        "scopes": ["image"],
         "mode": "test",
     }});
     assert_eq!(answer.redacted(), token_shape);
@@ -125,7 +129,8 @@ async fn models_estimate_and_balance() {
         "breakdown": {
             "mediaType": "image",
             "options": {"aspect_ratio": "1:1", "resolution": "1K", "scene": "text-to-image"},
-            "price_rules": ["nano-banana-pro costs 20 credits per image at 1K."], "base": 20, "count": 1, "multipliers": [],
+            "price_rules": ["nano-banana-pro costs 20 credits per image at 1K."], "base": 20, "count": 1,
+            "multipliers": [],
         },
         "quote_id": "<quote>", "expires_at": "2025-03-18T10:05:00.000Z", "affordable": true, "mode": "test",
     }});
@@ -171,7 +176,8 @@ fn finished(request_id: &str, model: &str, count: u32, charged: i64, outputs: &[
 fn picture_file() -> Value {
     json!({
         "url": "<signed url>", "type": "image", "mime": "image/png", "width": 1024, "height": 1024,
-        "duration_seconds": null, "bytes": "<bytes>", "sha256": "<sha256>", "expires_at": "2025-03-25T09:50:00.000Z",
+        "duration_seconds": null, "bytes": "<bytes>", "sha256": "<sha256>",
+        "expires_at": "2025-03-25T09:50:00.000Z",
         "deleted_at": null, "sandbox": true,
     })
 }
@@ -209,8 +215,8 @@ async fn generate_and_poll() {
 
     let body = json!({
         "request_id": "demo-uuid-002", "model": "qwen/text-to-image",
-        "prompt": "Minimal ecommerce hero image for a skincare bottle, front-facing, soft shadow, high-end brand \
-                   aesthetic",
+        "prompt": "Minimal ecommerce hero image for a skincare bottle, front-facing, soft shadow, high-end \
+                   brand aesthetic",
         "count": 1, "resolution": "1K", "aspect_ratio": "1:1",
     });
     let answer = agent.with("prefer", "wait=60").post("/v1/generate", &body).await;
@@ -308,6 +314,27 @@ async fn tampered_and_expired_urls() {
     assert_eq!(stranger.get(&url).await.refusal(), "404 not_found");
     let fresh = text(&app.account_key().poll(&task_of(&app, "d-1").await).await["outputs"][0], "url");
     assert_eq!(stranger.get(&fresh).await.body, whole.body);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_list_of_keys() {
+    let app = TestApp::sqlite().await;
+    let answer = app.agent_key().post("/api/v1/agents/keys/list", &json!({})).await;
+    let mut json = answer.redacted();
+    // Enough of the key to tell it from others, and no more.
+    let prefix = text(&answer.ok()["keys"][0], "prefix");
+    let shown = format!("{}…", &app.agent.api_key["ryn_agent_v1_".len()..][..4]);
+    assert_eq!(prefix, format!("ryn_agent_v1_{shown}"));
+    json["data"]["keys"][0]["prefix"] = json!("<prefix>");
+    let scopes = ["image", "video", "music", "credits:read"];
+    assert_eq!(
+        json,
+        json!({"success": true, "data": {"mode": "test", "keys": [{
+            "key_id": "<key>", "key_name": "demo-key", "prefix": "<prefix>", "scopes": scopes,
+            "created_at": "2025-03-18T09:50:00.000Z", "expires_at": "2025-06-16T09:50:00.000Z",
+            "last_used_at": "2025-03-18T09:50:00.000Z", "revoked_at": null, "status": "active",
+        }]}})
+    );
 }
 
 /// The id of the agent's task; its token has expired by now, its key has not.
