@@ -281,7 +281,7 @@ async fn a_worker_gets_only_its_providers_tasks() {
 
 #[tokio::test]
 async fn an_account_gets_no_more_than_its_room() {
-    let stage = Stage::with_accounts(2, 1_000).await;
+    let stage = Stage::with_accounts(3, 1_000).await;
     for n in [1, 2] {
         for id in 1..=5 {
             stage.submit(accept(n, i64::from(n) * 10 + id, 1, 1)).await;
