@@ -63,9 +63,22 @@ struct Failure {
     problem: Option<String>,
     /// Innermost first.
     segments: Vec<String>,
+    /// Members and items read so far.
+    values: usize,
 }
 
+/// A value costs many times its bytes in memory, so a body may not hold more than a person would ever need.
+const VALUES_MAX: usize = 10_000;
+
 impl Failure {
+    fn count<E: serde::de::Error>(&mut self) -> Result<(), E> {
+        self.values += 1;
+        if self.values > VALUES_MAX {
+            return Err(self.refuse(format!("is one value too many; a body may hold {VALUES_MAX}")));
+        }
+        Ok(())
+    }
+
     fn push(&mut self, segment: &str) {
         let mut shown: String = segment.chars().take(SEGMENT_CHARS).collect();
         if shown.len() < segment.len() {
@@ -160,7 +173,10 @@ impl<'de> Visitor<'de> for Node<'_> {
         let mut items = Vec::new();
         loop {
             match sequence.next_element_seed(Node { depth_left, failure: &mut *self.failure }) {
-                Ok(Some(item)) => items.push(item),
+                Ok(Some(item)) => {
+                    self.failure.count()?;
+                    items.push(item);
+                }
                 Ok(None) => return Ok(Value::Array(items)),
                 Err(error) => {
                     self.failure.push(&items.len().to_string());
@@ -174,6 +190,7 @@ impl<'de> Visitor<'de> for Node<'_> {
         let depth_left = self.enter()?;
         let mut object = Map::new();
         while let Some(key) = members.next_key_seed(Key { failure: &mut *self.failure })? {
+            self.failure.count()?;
             match object.entry(key) {
                 Entry::Occupied(earlier) => {
                     self.failure.push(earlier.key());

@@ -289,6 +289,7 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
         callers: Callers::new(),
         hub: Hub::default(),
         base_url: OnceLock::new(),
+        openapi: OnceLock::new(),
         config,
     }))
 }

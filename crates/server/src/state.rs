@@ -26,6 +26,8 @@ pub(crate) struct Inner {
     pub(crate) hub: Hub,
     /// Set once the listening address is known; no slash at its end.
     pub(crate) base_url: OnceLock<String>,
+    /// The OpenAPI text, made at its first reading.
+    pub(crate) openapi: OnceLock<String>,
 }
 
 impl App {

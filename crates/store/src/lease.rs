@@ -31,6 +31,8 @@ pub struct Claim {
     /// Tasks in this worker's hand by account, and how many one account may have there; 0 is no limit.
     pub in_hand: BTreeMap<String, usize>,
     pub per_account_max: usize,
+    /// Ids of the tasks in hand: a lease that ran out while its worker lives is the worker's own to prolong.
+    pub held: BTreeSet<String>,
     /// Ids for new attempts, as many as `limit`.
     pub fresh_attempts: Vec<AttemptId>,
 }
@@ -98,7 +100,7 @@ const BESIDE_OTHERS: &str = "t.deaths = 0 OR (t.deaths = 1 AND (t.lease_owner IS
 /// Claims due tasks of a provider, in turns between accounts.
 pub fn claim(tx: &mut dyn Tx, claim: &Claim) -> Result<Claimed, StoreError> {
     if let Some(row) = suspect(tx, claim)? {
-        if !claim.idle {
+        if !claim.idle || claim.held.contains(row.str(1)?) {
             let last_account = claim.after_account.clone();
             return Ok(Claimed { tasks: Vec::new(), last_account, suspect_waiting: true });
         }
@@ -178,7 +180,7 @@ fn due_of_account(
     limit: usize,
     taken: Option<&BTreeSet<String>>,
 ) -> Result<Vec<Row>, StoreError> {
-    let skip = taken.map_or(0, BTreeSet::len);
+    let skip = taken.map_or(0, BTreeSet::len) + claim.held.len();
     let lock = tx.dialect().for_update_skip_locked();
     let sql = format!(
         "SELECT {COLUMNS} FROM tasks t WHERE t.provider = $1 AND t.finished_at IS NULL AND t.account_id = $2 \
@@ -187,6 +189,7 @@ fn due_of_account(
     let most = i64::try_from(limit + skip).unwrap_or(i64::MAX);
     let params = [(&claim.provider).into(), account.into(), claim.now_ms.into(), most.into()];
     let mut rows = tx.all(&sql, &params)?;
+    rows.retain(|row| row.str(1).is_ok_and(|id| !claim.held.contains(id)));
     if let Some(taken) = taken {
         rows.retain(|row| row.str(1).is_ok_and(|id| !taken.contains(id)));
     }

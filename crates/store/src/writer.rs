@@ -49,11 +49,13 @@ pub(crate) struct Writer<C> {
     batch_max: usize,
     writer_id: String,
     batch: i64,
+    /// The open transaction holds half a batch that could not be taken back.
+    doomed: bool,
 }
 
 impl<C: Connection> Writer<C> {
     pub(crate) fn new(connection: C, queue: Receiver<Work>, batch_max: usize, writer_id: String) -> Self {
-        Self { connection, queue, batch_max, writer_id, batch: 0 }
+        Self { connection, queue, batch_max, writer_id, batch: 0, doomed: false }
     }
 
     /// Works until every sender is gone.
@@ -97,8 +99,8 @@ impl<C: Connection> Writer<C> {
     }
 
     fn commit(&mut self) -> Result<(), StoreError> {
-        if !self.connection.in_transaction() {
-            // Outside it, the batch's number would be written without the batch.
+        // Outside it, the batch's number would be written without the batch; and half a batch must not be.
+        if !self.connection.in_transaction() || std::mem::take(&mut self.doomed) {
             return Err(ended());
         }
         self.mark_batch()?;
@@ -127,12 +129,10 @@ impl<C: Connection> Writer<C> {
                     .collect();
             }
             Err(_) => {
-                // Commands come first in their transaction, so nothing else is lost with it.
-                if self.connection.in_transaction() {
-                    drop(self.connection.rollback());
-                }
-                if let Err(error) = self.connection.begin() {
+                if let Err(error) = self.begin_again() {
                     tracing::error!(%error, "a batch could not be begun again");
+                    let failed = |submission| Decided { submission, outcome: Err(error.clone()) };
+                    return submissions.into_iter().map(failed).collect();
                 }
             }
         }
@@ -146,6 +146,16 @@ impl<C: Connection> Writer<C> {
             Decided { submission, outcome }
         };
         submissions.into_iter().map(one_by_one).collect()
+    }
+
+    /// Commands come first in their transaction, so nothing else is lost with it.
+    fn begin_again(&mut self) -> Result<(), StoreError> {
+        if self.connection.in_transaction() {
+            self.doomed = true;
+            self.connection.rollback()?;
+            self.doomed = false;
+        }
+        self.connection.begin()
     }
 
     /// All commands at once, without a savepoint: one would make SQLite copy every page that the batch
@@ -187,7 +197,10 @@ fn guarded<C: Connection, T>(
     let result = catch_unwind(AssertUnwindSafe(|| work(connection.as_tx())));
     let result = result.unwrap_or_else(|_| Err(StoreError::Panicked("see the log".into())));
     if result.is_ok() {
-        connection.release_savepoint()?;
+        if let Err(error) = connection.release_savepoint() {
+            drop(connection.rollback());
+            return Err(error);
+        }
     } else if connection.in_transaction() && connection.rollback_to_savepoint().is_err() {
         // What can't be taken back alone must not be committed with the rest.
         drop(connection.rollback());

@@ -194,6 +194,9 @@ impl Admin {
             if account::get(tx, &to)?.is_none() {
                 return Err(Error::field("account", "does not exist"));
             }
+            if agent.account_id.is_none() || agent.revoked_at_ms.is_some() {
+                return Err(Error::field("agent", "is not bound to an account, or was revoked"));
+            }
             key::revoke_all_of_agent(tx, &agent.id, now_ms)?;
             agent::unbind(tx, &agent.id, now_ms)?;
             Ok(agent::bind(tx, &agent.id, &to, &agent.scopes, now_ms)?)

@@ -51,17 +51,14 @@ pub(crate) async fn register(app: &App, fields: &Fields) -> Result<RegisterAnswe
         user_code_hash: Sha256::digest(user_code.as_bytes()).into(),
         user_code_expires_at_ms: now_ms + USER_CODE_LIVES_MS,
     };
-    let agent = app
-        .store
-        .write(move |tx| {
-            signed::spend(tx, &signed)?;
-            let agent = agent::register(tx, &registration)?;
-            if agent.revoked_at_ms.is_some() {
-                return Err(Error::InvalidSignature { reason: "the agent of this key was revoked".into() });
-            }
-            Ok(agent)
-        })
-        .await?;
+    let agent = signed::commit(app, Some(signed), move |tx| {
+        let known = agent::by_public_key(tx, &registration.public_key)?;
+        if known.is_some_and(|agent| agent.revoked_at_ms.is_some()) {
+            return Err(Error::InvalidSignature { reason: "the agent of this key was revoked".into() });
+        }
+        Ok(agent::register(tx, &registration)?)
+    })
+    .await?;
     Ok(RegisterAnswer {
         agent_id: agent.id.to_string(),
         registration_code: code.expose().to_owned(),

@@ -127,7 +127,10 @@ fn malformed(error: &KeyError) -> Error {
         KeyError::UnexpandedVariable => {
             Some("the token starts with `$`: the shell did not expand the variable; use double quotes")
         }
-        _ => None,
+        KeyError::WrongLength | KeyError::WrongChecksum => {
+            Some("it is not whole: characters are missing or changed")
+        }
+        KeyError::WrongPrefix => None,
     };
     Error::InvalidToken { hint }
 }

@@ -53,6 +53,8 @@ pub enum Error {
     AgentPaused,
     RegistrationCodeInvalid,
     NotFound,
+    /// A genuine signed URL whose time is over.
+    UrlExpired,
     PriceVersionUnknown {
         current: String,
         current_price: Credits,

@@ -20,7 +20,7 @@ use rynjer_core::{
     time::rfc3339,
 };
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 /// Prices a request.
 pub(crate) async fn estimate(app: &App, caller: &Caller, fields: &Fields) -> Result<EstimateAnswer, Error> {
@@ -57,10 +57,10 @@ pub(crate) async fn estimate(app: &App, caller: &Caller, fields: &Fields) -> Res
 }
 
 /// `options` of the running service means the same as top-level shortcuts.
-fn with_options(fields: &Fields) -> Fields {
+fn with_options(fields: &Fields) -> Cow<'_, Fields> {
     match fields.opt_object("options") {
-        Some(options) => fields.with_defaults(&options, rynjer_api::Units::FIELDS),
-        None => fields.clone(),
+        Some(options) => Cow::Owned(fields.with_defaults(&options, rynjer_api::Units::FIELDS)),
+        None => Cow::Borrowed(fields),
     }
 }
 

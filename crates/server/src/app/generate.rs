@@ -10,7 +10,7 @@ use crate::{
         caller::Caller,
         model,
         normalize::{self, Wanted},
-        quote,
+        public_address, quote,
         request::Fields,
         task,
     },
@@ -144,7 +144,7 @@ fn read(app: &App, fields: &Fields, idempotency_key: Option<&str>) -> Result<Req
         negative_prompt: own("negative_prompt", &mut problems),
         seed: fields.opt_i64("seed", &mut problems),
         max_credits: not_negative(fields, "max_credits", &mut problems),
-        quote_id: own("quote_id", &mut problems),
+        quote_id: fields.opt_word("quote_id", 2048, &mut problems).map(str::to_owned),
         run: run(fields, &mut problems),
         metadata: metadata(fields, &mut problems),
         warnings: fields.unknown(GenerateRequest::FIELDS),
@@ -173,12 +173,40 @@ fn check_inputs(app: &App, wanted: &Wanted, problems: &mut Vec<Field>) {
         problems.push(Field::new("input_image_urls", format!("must be at most {most} images")));
     }
     for (index, text) in wanted.input_image_urls.iter().enumerate().take(most) {
-        let usable = url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https" | "data"));
-        if !usable || text.len() > app.config.limits.data_uri_body_bytes {
-            let field = format!("input_image_urls.{index}");
-            problems.push(Field::new(field, "must be an http or https URL, or a data: URI"));
+        if let Err(problem) = check_image_url(text) {
+            problems.push(Field::new(format!("input_image_urls.{index}"), problem));
         }
     }
+}
+
+/// Longest URL that is not a `data:` URI.
+const URL_BYTES_MAX: usize = 4096;
+
+/// Syntax and literal addresses; names are resolved and checked by who fetches.
+fn check_image_url(text: &str) -> Result<(), &'static str> {
+    if text.starts_with("data:image/") {
+        return Ok(());
+    }
+    if text.len() > URL_BYTES_MAX {
+        return Err("must be at most 4096 bytes long, or a data:image/… URI");
+    }
+    let url = url::Url::parse(text).map_err(|_| "must be an http or https URL, or a data:image/… URI")?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err("must be an http or https URL, or a data:image/… URI");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must not hold a user name or password");
+    }
+    let public = match url.host() {
+        Some(url::Host::Domain(name)) => {
+            let name = name.trim_end_matches('.');
+            name != "localhost" && !name.ends_with(".localhost") && !name.ends_with(".internal")
+        }
+        Some(url::Host::Ipv4(address)) => public_address::is_public(address.into()),
+        Some(url::Host::Ipv6(address)) => public_address::is_public(address.into()),
+        None => false,
+    };
+    if public { Ok(()) } else { Err("must be a public address") }
 }
 
 fn not_negative(fields: &Fields, name: &str, problems: &mut Vec<Field>) -> Option<i64> {

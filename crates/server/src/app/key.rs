@@ -46,6 +46,10 @@ pub(crate) fn verify_agent(app: &App, fields: &Fields, agent: &AgentRow) -> Resu
 /// The scopes that a request asks for.
 pub(crate) fn asked_scopes(fields: &Fields, problems: &mut Vec<Field>) -> Option<Scopes> {
     let texts = fields.opt_strings("scopes", problems)?;
+    if texts.len() > 16 || texts.iter().any(|text| text.len() > 32) {
+        problems.push(Field::new("scopes", "must be at most 16 scopes of at most 32 characters"));
+        return None;
+    }
     match Scopes::parse(texts) {
         Ok(scopes) => Some(scopes),
         Err(unknown) => {
@@ -102,41 +106,38 @@ pub(crate) async fn create(app: &App, fields: &Fields) -> Result<KeyCreateAnswer
     let expires_at_ms = now_ms + days * DAY_MS;
     let key_id = KeyId::new(now_ms, entropy::id());
     let new_id = key_id.clone();
-    app.store
-        .write(move |tx| {
-            signed::spend(tx, &signed)?;
-            let agent = agent::get(tx, &agent.id)?.ok_or(Error::RegistrationCodeInvalid)?;
-            let proven =
-                ApiKey::parse(&code).is_ok_and(|c| constant_time_eq(&c.hash, &agent.registration_hash));
-            // A code that ended before the agent came to its owner was shown to an earlier one.
-            let outlived = agent.bound_at_ms.is_some_and(|at| agent.registration_expires_at_ms <= at);
-            if !proven || outlived || agent.revoked_at_ms.is_some() {
-                return Err(Error::RegistrationCodeInvalid);
-            }
-            let account_id = agent.account_id.clone().ok_or(Error::AgentNotBound { bind_url })?;
-            let granted = Scopes::from_text(&agent.scopes).unwrap_or(Scopes::NONE);
-            if !scopes.is_subset(granted) {
-                return Err(Error::ScopeNotAllowed { needed: scopes.without(granted).to_text() });
-            }
-            if key::live_count(tx, &agent.id, now_ms)? >= i64::from(limit) {
-                return Err(Error::TooManyKeys { limit });
-            }
-            let row = KeyRow {
-                id: new_id,
-                account_id,
-                agent_id: Some(agent.id),
-                name,
-                prefix,
-                hash,
-                scopes: scopes.to_text(),
-                created_at_ms: now_ms,
-                expires_at_ms: Some(expires_at_ms),
-                last_used_at_ms: None,
-                revoked_at_ms: None,
-            };
-            Ok::<_, Error>(key::insert(tx, &row)?)
-        })
-        .await?;
+    signed::commit(app, Some(signed), move |tx| {
+        let agent = agent::get(tx, &agent.id)?.ok_or(Error::RegistrationCodeInvalid)?;
+        let proven = ApiKey::parse(&code).is_ok_and(|c| constant_time_eq(&c.hash, &agent.registration_hash));
+        // A code that ended before the agent came to its owner was shown to an earlier one.
+        let outlived = agent.bound_at_ms.is_some_and(|at| agent.registration_expires_at_ms <= at);
+        if !proven || outlived || agent.revoked_at_ms.is_some() {
+            return Err(Error::RegistrationCodeInvalid);
+        }
+        let account_id = agent.account_id.clone().ok_or(Error::AgentNotBound { bind_url })?;
+        let granted = Scopes::from_text(&agent.scopes).unwrap_or(Scopes::NONE);
+        if !scopes.is_subset(granted) {
+            return Err(Error::ScopeNotAllowed { needed: scopes.without(granted).to_text() });
+        }
+        if key::live_count(tx, &agent.id, now_ms)? >= i64::from(limit) {
+            return Err(Error::TooManyKeys { limit });
+        }
+        let row = KeyRow {
+            id: new_id,
+            account_id,
+            agent_id: Some(agent.id),
+            name,
+            prefix,
+            hash,
+            scopes: scopes.to_text(),
+            created_at_ms: now_ms,
+            expires_at_ms: Some(expires_at_ms),
+            last_used_at_ms: None,
+            revoked_at_ms: None,
+        };
+        Ok::<_, Error>(key::insert(tx, &row)?)
+    })
+    .await?;
     Ok(KeyCreateAnswer {
         key_id: key_id.to_string(),
         api_key: secret.expose().to_owned(),
@@ -185,16 +186,11 @@ pub(crate) async fn list(
 ) -> Result<KeyListAnswer, Error> {
     let (agent, signed) = acting_agent(app, caller, fields).await?;
     let now_ms = app.now_ms();
-    let rows = app
-        .store
-        .write(move |tx| {
-            signed.iter().try_for_each(|signed| signed::spend(tx, signed))?;
-            match &agent.account_id {
-                Some(account) => Ok::<_, Error>(key::of_agent(tx, account, &agent.id)?),
-                None => Ok(Vec::new()),
-            }
-        })
-        .await?;
+    let rows = signed::commit(app, signed, move |tx| match &agent.account_id {
+        Some(account) => Ok(key::of_agent(tx, account, &agent.id)?),
+        None => Ok(Vec::new()),
+    })
+    .await?;
     Ok(KeyListAnswer {
         keys: rows.iter().map(|row| summary(row, now_ms)).collect(),
         mode: caller.map(|caller| caller.mode()),
@@ -233,16 +229,13 @@ pub(crate) async fn revoke(
     let (agent, signed) = acting_agent(app, caller, fields).await?;
     let now_ms = app.now_ms();
     let id = KeyId::parse(&key_id);
-    let revoked_at_ms = app
-        .store
-        .write(move |tx| {
-            signed.iter().try_for_each(|signed| signed::spend(tx, signed))?;
-            let (Some(id), Some(account)) = (id, agent.account_id) else { return Err(Error::NotFound) };
-            let own = key::of_agent(tx, &account, &agent.id)?.iter().any(|row| row.id == id);
-            let revoked = if own { key::revoke(tx, &account, &id, now_ms)? } else { None };
-            revoked.ok_or(Error::NotFound)
-        })
-        .await?;
+    let revoked_at_ms = signed::commit(app, signed, move |tx| {
+        let (Some(id), Some(account)) = (id, agent.account_id) else { return Err(Error::NotFound) };
+        let own = key::of_agent(tx, &account, &agent.id)?.iter().any(|row| row.id == id);
+        let revoked = if own { key::revoke(tx, &account, &id, now_ms)? } else { None };
+        revoked.ok_or(Error::NotFound)
+    })
+    .await?;
     app.callers.forget_all();
     Ok(KeyRevokeAnswer {
         key_id,

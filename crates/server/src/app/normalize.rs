@@ -33,10 +33,10 @@ impl Wanted {
             units.refuse_misspelt(Units::FIELDS, "units.", problems);
         }
         let units = units.as_ref();
-        let model = fields.required_str("model", problems).unwrap_or_default().to_owned();
-        if model.chars().count() > 100 {
-            problems.push(Field::new("model", "must be at most 100 characters"));
+        if fields.get("model").is_none() {
+            problems.push(Field::new("model", "is required"));
         }
+        let model = fields.opt_word("model", 100, problems).unwrap_or_default().to_owned();
         Self {
             model,
             product: word(fields, "product", Product::parse, &Product::ALL.map(Product::as_str), problems),
@@ -46,7 +46,7 @@ impl Wanted {
             duration_seconds: both(fields, units, "duration", seconds, problems),
             aspect_ratio: both(fields, units, "aspect_ratio", text, problems),
             input_image_urls: images(fields, problems),
-            price_version: fields.opt_str("price_version", problems).map(str::to_owned),
+            price_version: fields.opt_word("price_version", 64, problems).map(str::to_owned),
         }
     }
 
@@ -127,13 +127,15 @@ fn whole(value: &Value) -> Result<i128, &'static str> {
     number.ok_or("must be a whole number")
 }
 
+/// A resolution or a ratio; an error may repeat it, so it is short.
 fn text(value: &Value) -> Result<String, &'static str> {
-    value.as_str().map(str::to_owned).ok_or("must be a string")
+    let text = value.as_str().ok_or("must be a string")?;
+    if text.len() > 32 { Err("must be at most 32 bytes long") } else { Ok(text.to_owned()) }
 }
 
 fn seconds(value: &Value) -> Result<i128, &'static str> {
     match value {
-        Value::String(text) => rynjer_core::catalog::parse_duration_text(text)
+        Value::String(text) if text.len() <= 32 => rynjer_core::catalog::parse_duration_text(text)
             .map(i128::from)
             .ok_or("must be whole seconds, such as 5 or \"5\""),
         other => whole(other).map_err(|_| "must be whole seconds, such as 5 or \"5\""),

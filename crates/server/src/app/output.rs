@@ -78,8 +78,11 @@ pub(crate) async fn open(app: &App, address: &Address) -> Result<OutputRow, Erro
     let tag = BASE64URL_NOPAD.decode(address.signature.as_bytes()).map_err(|_| Error::NotFound)?;
     let text = message(&path, address.expires_s);
     let genuine = app.keyring.verify(Purpose::Url, &address.key, text.as_bytes(), &tag);
-    if !genuine || address.expires_s * 1000 <= app.now_ms() {
+    if !genuine {
         return Err(Error::NotFound);
+    }
+    if address.expires_s * 1000 <= app.now_ms() {
+        return Err(Error::UrlExpired);
     }
     let (Some(account), Some(task)) = (AccountId::parse(&address.account), TaskId::parse(&address.task))
     else {

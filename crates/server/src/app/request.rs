@@ -70,8 +70,11 @@ impl Fields {
 
     /// On calls that cost money: refuses unknown fields that look like a known one misspelt.
     pub(crate) fn refuse_misspelt(&self, known: &[&str], prefix: &str, problems: &mut Vec<Field>) {
-        let unknown = self.object.keys().filter(|key| !known.contains(&key.as_str()));
-        for key in unknown.take(UNKNOWN_NAMED_MAX) {
+        // All of them: a misspelt limit must not hide behind other unknown fields.
+        for key in self.object.keys().filter(|key| !known.contains(&key.as_str())) {
+            if problems.len() >= UNKNOWN_NAMED_MAX {
+                return;
+            }
             if let Some(meant) = nearest::nearest(key, known.iter().copied(), 2) {
                 problems.push(Field {
                     field: format!("{prefix}{}", shown(key)),
@@ -80,6 +83,22 @@ impl Fields {
                 });
             }
         }
+    }
+
+    /// Short text such as a name of the catalog; never more than `max` characters, so that an error may
+    /// repeat it.
+    pub(crate) fn opt_word<'a>(
+        &'a self,
+        name: &str,
+        max: usize,
+        problems: &mut Vec<Field>,
+    ) -> Option<&'a str> {
+        let text = self.opt_str(name, problems)?;
+        if text.len() > max * 4 || text.chars().count() > max {
+            problems.push(Field::new(name, format!("must be at most {max} characters")));
+            return None;
+        }
+        Some(text)
     }
 
     pub(crate) fn opt_str<'a>(&'a self, name: &str, problems: &mut Vec<Field>) -> Option<&'a str> {

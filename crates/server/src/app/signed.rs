@@ -55,12 +55,25 @@ pub(crate) fn verify(app: &App, fields: &Fields, public_key: &PublicKey) -> Resu
     })
 }
 
-/// Spends the nonce inside the unit that does what the request asks.
-pub(crate) fn spend(tx: &mut dyn Tx, signed: &Signed) -> Result<(), Error> {
-    if nonce::spend(tx, &signed.public_key, &signed.nonce, signed.nonce_expires_at_ms)? {
-        return Ok(());
-    }
-    Err(Error::NonceReused)
+/// Spends the nonce and does what the request asks in one commit. A refusal spends the nonce too, so `unit`
+/// must decide before it writes; only a failure of ours leaves the nonce for the retry.
+pub(crate) async fn commit<T: Send + 'static>(
+    app: &App,
+    signed: Option<Signed>,
+    unit: impl FnOnce(&mut dyn Tx) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let decided = app.store.write(move |tx| {
+        if let Some(signed) = &signed
+            && !nonce::spend(tx, &signed.public_key, &signed.nonce, signed.nonce_expires_at_ms)?
+        {
+            return Err(Error::NonceReused);
+        }
+        match unit(tx) {
+            Err(error @ (Error::Internal(_) | Error::Overloaded | Error::ShuttingDown)) => Err(error),
+            decided => Ok(decided),
+        }
+    });
+    decided.await?
 }
 
 /// The host that an audience must name.

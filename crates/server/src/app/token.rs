@@ -71,9 +71,7 @@ pub(crate) async fn issue(app: &App, caller: &Arc<Caller>, fields: &Fields) -> R
     }
     let signed = verify_agent(app, fields, &agent)?;
     let scopes = asked.unwrap_or(caller.scopes);
-    if !scopes.is_subset(caller.scopes) {
-        return Err(Error::ScopeNotAllowed { needed: scopes.without(caller.scopes).to_text() });
-    }
+    let granted = caller.scopes;
     let now_ms = app.now_ms();
     let refresh = ApiKey::new(KeyKind::RefreshToken, entropy::bytes());
     let hash = refresh.hash();
@@ -81,26 +79,26 @@ pub(crate) async fn issue(app: &App, caller: &Arc<Caller>, fields: &Fields) -> R
     let family_id = FamilyId::new(now_ms, entropy::id());
     let key_id = caller.key.clone();
     let account_id = caller.account.clone();
-    let family = app
-        .store
-        .write(move |tx| {
-            signed::spend(tx, &signed)?;
-            let credential = own_key(tx, &account_id, &agent.id, &key_id, now_ms)?;
-            let family = FamilyRow {
-                id: family_id,
-                account_id,
-                agent_id: agent.id,
-                key_id,
-                scopes: scopes.to_text(),
-                created_at_ms: now_ms,
-                expires_at_ms: credential.map_or(now_ms + lives_ms, |at| at.min(now_ms + lives_ms)),
-                revoked_at_ms: None,
-            };
-            token::insert_family(tx, &family)?;
-            token::insert_refresh(tx, &family.id, &hash, now_ms)?;
-            Ok::<_, Error>(family)
-        })
-        .await?;
+    let family = signed::commit(app, Some(signed), move |tx| {
+        if !scopes.is_subset(granted) {
+            return Err(Error::ScopeNotAllowed { needed: scopes.without(granted).to_text() });
+        }
+        let credential = own_key(tx, &account_id, &agent.id, &key_id, now_ms)?;
+        let family = FamilyRow {
+            id: family_id,
+            account_id,
+            agent_id: agent.id,
+            key_id,
+            scopes: scopes.to_text(),
+            created_at_ms: now_ms,
+            expires_at_ms: credential.map_or(now_ms + lives_ms, |at| at.min(now_ms + lives_ms)),
+            revoked_at_ms: None,
+        };
+        token::insert_family(tx, &family)?;
+        token::insert_refresh(tx, &family.id, &hash, now_ms)?;
+        Ok(family)
+    })
+    .await?;
     answer(app, &family, &refresh, caller.live, fields.unknown(TokenRequest::FIELDS))
 }
 
@@ -152,13 +150,9 @@ pub(crate) async fn refresh(app: &App, fields: &Fields) -> Result<TokenAnswer, E
     let successor_entropy = successor_seed.first_chunk::<24>().copied().unwrap_or_default();
     let successor = ApiKey::new(KeyKind::RefreshToken, successor_entropy);
     let (successor_hash, now_ms) = (successor.hash(), app.now_ms());
-    let refreshed = app
-        .store
-        .write(move |tx| {
-            signed.iter().try_for_each(|signed| signed::spend(tx, signed))?;
-            rotate(tx, &hash, &successor_hash, signed.is_some(), now_ms)
-        })
-        .await?;
+    let by_owner = signed.is_some();
+    let rotated = move |tx: &mut dyn Tx| rotate(tx, &hash, &successor_hash, by_owner, now_ms);
+    let refreshed = signed::commit(app, signed, rotated).await?;
     match refreshed {
         Refreshed::Rotated(family, live) => {
             answer(app, &family, &successor, live, fields.unknown(RefreshRequest::FIELDS))

@@ -18,9 +18,12 @@ use std::fmt::Write as _;
 const LLMS: &str = include_str!("llms.txt");
 
 pub(crate) async fn openapi(State(shared): State<Shared>) -> Response {
-    let mut document = openapi::document();
-    document.servers = Some(vec![utoipa::openapi::Server::new(shared.app.base_url())]);
-    axum::Json(document).into_response()
+    let text = shared.app.openapi.get_or_init(|| {
+        let mut document = openapi::document();
+        document.servers = Some(vec![utoipa::openapi::Server::new(shared.app.base_url())]);
+        document.to_json().unwrap_or_default()
+    });
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], text.clone()).into_response()
 }
 
 pub(crate) async fn llms(State(shared): State<Shared>) -> Response {

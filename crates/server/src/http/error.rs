@@ -65,7 +65,7 @@ pub(crate) fn code(error: &Error) -> ErrorCode {
         Error::AgentNotBound { .. } => ErrorCode::AgentNotBound,
         Error::AgentPaused => ErrorCode::AgentPaused,
         Error::RegistrationCodeInvalid => ErrorCode::RegistrationCodeInvalid,
-        Error::NotFound => ErrorCode::NotFound,
+        Error::NotFound | Error::UrlExpired => ErrorCode::NotFound,
         Error::PriceVersionUnknown { .. } => ErrorCode::PriceVersionUnknown,
         Error::PriceAboveMax { .. } => ErrorCode::PriceAboveMaxCredits,
         Error::QuoteExpired => ErrorCode::QuoteExpired,
@@ -133,6 +133,10 @@ fn data(error: &Error, context: &Context<'_>) -> ErrorData {
         }
         Error::PayloadTooLarge { limit_bytes } => {
             data.message = format!("{}: at most {limit_bytes} bytes", data.message);
+        }
+        Error::UrlExpired => {
+            data.message = "The link has expired".to_owned();
+            data.suggestion = "Poll GET /v1/generate/{request_id} for a fresh link.".to_owned();
         }
         Error::TooManyKeys { limit } => {
             data.message = format!("The agent has {limit} live keys already");

@@ -63,6 +63,11 @@ fn note(parts: &Parts, verdict: Verdict) -> Result<(), Fail> {
     }
 }
 
+/// Who is counted: an agent whatever its keys, or an account's key.
+fn principal(caller: &Caller) -> &str {
+    if caller.principal().is_empty() { caller.key.as_str() } else { caller.principal() }
+}
+
 /// Where the request came from, as far as proxies are trusted.
 fn client_address(parts: &Parts, shared: &Shared) -> std::net::IpAddr {
     let local = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
@@ -80,7 +85,7 @@ impl FromRequestParts<Shared> for MaybeAuth {
             return Ok(Self(None));
         };
         let caller = caller::authenticate(&shared.app, token).await?;
-        note(parts, shared.rates.check_principal(caller.key.as_str()))?;
+        note(parts, shared.rates.check_principal(principal(&caller)))?;
         Ok(Self(Some(caller)))
     }
 }
@@ -91,7 +96,7 @@ impl FromRequestParts<Shared> for Auth {
     async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Fail> {
         let token = bearer(&parts.headers)?.ok_or(Fail(Error::MissingCredentials))?;
         let caller = caller::authenticate(&shared.app, token).await?;
-        note(parts, shared.rates.check_principal(caller.key.as_str()))?;
+        note(parts, shared.rates.check_principal(principal(&caller)))?;
         Ok(Self(caller))
     }
 }
@@ -121,8 +126,12 @@ impl FromRequest<Shared> for Json {
             "/v1/generate" | "/v1/credits/estimate" | "/api/credits/estimate" => limits.data_uri_body_bytes,
             _ => limits.body_bytes,
         };
-        let body = axum::body::to_bytes(request.into_body(), limit_bytes).await;
-        let body = body.map_err(|error| unreadable(&error, limit_bytes))?;
+        let patience = body_patience(limit_bytes);
+        let body =
+            tokio::time::timeout(patience, axum::body::to_bytes(request.into_body(), limit_bytes)).await;
+        let body = body
+            .map_err(|_| Fail(Error::field("", "the body did not arrive in time")))?
+            .map_err(|error| unreadable(&error, limit_bytes))?;
         if !is_json && !body.is_empty() {
             return Err(Fail(Error::UnsupportedMediaType));
         }
@@ -131,6 +140,11 @@ impl FromRequest<Shared> for Json {
         }
         Ok(Self(Fields::parse(&body, limits.json_depth)?))
     }
+}
+
+/// How long a body may take: ten seconds, and what a slow line needs for its size (64 KiB per second).
+fn body_patience(limit_bytes: usize) -> Duration {
+    Duration::from_secs(10 + (limit_bytes / (64 << 10)) as u64)
 }
 
 fn unreadable(error: &axum::Error, limit_bytes: usize) -> Fail {

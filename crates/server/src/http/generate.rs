@@ -35,6 +35,9 @@ pub(crate) async fn generate(
     Json(fields): Json,
 ) -> Result<Response, Fail> {
     let idempotency_key = headers.get("idempotency-key").and_then(|value| value.to_str().ok());
+    // The IETF draft writes it as a quoted string; plain text is what most clients send.
+    let unquoted = idempotency_key.and_then(|key| key.strip_prefix('"')?.strip_suffix('"'));
+    let idempotency_key = unquoted.or(idempotency_key);
     let generated = app::generate::generate(&shared.app, &caller, &fields, idempotency_key).await?;
     let mut answer = generated.task;
     if let Some(wait) = wait.filter(|_| !answer.status.is_final()) {
@@ -47,11 +50,6 @@ pub(crate) async fn generate(
     if generated.replayed {
         response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
     }
-    if let Some(wait) = wait {
-        let applied = format!("wait={}", wait.as_secs());
-        if let Ok(value) = HeaderValue::from_str(&applied) {
-            response.headers_mut().insert("preference-applied", value);
-        }
-    }
+    super::task::applied(&mut response, wait);
     Ok(response.into_response())
 }

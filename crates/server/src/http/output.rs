@@ -13,7 +13,7 @@ use crate::{
 };
 use axum::{
     body::Body,
-    extract::{Path, Query, State},
+    extract::{Path, Query, State, rejection::PathRejection},
     response::Response,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -42,10 +42,11 @@ pub(crate) struct Signature {
 pub(crate) async fn get_output(
     State(app): State<App>,
     method: Method,
-    Path((account, task, file)): Path<(String, String, String)>,
+    path: Result<Path<(String, String, String)>, PathRejection>,
     signature: Result<Query<Signature>, axum::extract::rejection::QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Fail> {
+    let Path((account, task, file)) = path.map_err(|_| Fail(Error::NotFound))?;
     let Query(Signature { expires, key, signature }) = signature.map_err(|_| Fail(Error::NotFound))?;
     let address = Address { account, task, file, expires_s: expires, key, signature };
     let row = output::open(&app, &address).await?;

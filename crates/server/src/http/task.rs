@@ -3,18 +3,19 @@
 //! Invariant: thin. Not here: the use case (`app::task`).
 
 use crate::{
-    app::task,
+    app::{Error, task},
     http::{
         error::Fail,
         extract::{Auth, Shared, Wait},
     },
 };
 use axum::{
-    extract::{Path, State},
+    extract::{Path, State, rejection::PathRejection},
     response::{IntoResponse, Response},
 };
 use http::{HeaderValue, header};
 use rynjer_api::{Envelope, TaskAnswer};
+use std::time::Duration;
 
 /// Poll a generation
 ///
@@ -31,11 +32,22 @@ pub(crate) async fn get_generation(
     State(shared): State<Shared>,
     Auth(caller): Auth,
     Wait(wait): Wait,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Fail> {
+    let Path(id) = id.map_err(|_| Fail(Error::NotFound))?;
     let draining = shared.drain.begun();
     let answer = task::poll(&shared.app, &caller, &id, wait.unwrap_or_default(), draining).await?;
-    Ok(answered(answer))
+    let mut response = answered(answer);
+    applied(&mut response, wait);
+    Ok(response)
+}
+
+/// Tells that a wait was granted (RFC 7240).
+pub(crate) fn applied(response: &mut Response, wait: Option<Duration>) {
+    if let Some(value) = wait.and_then(|wait| HeaderValue::from_str(&format!("wait={}", wait.as_secs())).ok())
+    {
+        response.headers_mut().insert("preference-applied", value);
+    }
 }
 
 /// A task as an answer; unfinished ones tell when to ask again.

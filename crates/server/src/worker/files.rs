@@ -40,7 +40,6 @@ pub(super) async fn store_and_capture(
         let loss = units.iter().any(|unit| matches!(unit, Unit::Delivered(_)));
         return settle::fail_with(app, task, error, &message, loss, missing_text).await;
     }
-    let keys: Vec<String> = outputs.iter().map(|output| output.object_key.clone()).collect();
     let capture = Capture {
         account: task.account.clone(),
         task: task.id.clone(),
@@ -50,13 +49,8 @@ pub(super) async fn store_and_capture(
         missing: missing_text,
         provider_task_id,
     };
-    if !settle::capture(app, task, capture).await? {
-        for key in keys {
-            // What can't be removed now is an orphan, and the sweep takes it.
-            drop(app.outputs.delete(&Path::from(key)).await);
-        }
-    }
-    Ok(())
+    // Files of a capture that came too late are orphans, and the sweep takes them.
+    settle::capture(app, task, capture).await
 }
 
 /// The code of a task without any output: that of its first missing unit.

@@ -164,6 +164,7 @@ impl Worker {
             after_account: after.clone(),
             idle: in_hand == 0,
             in_hand: by_account,
+            held: self.hand().keys().map(ToString::to_string).collect(),
             per_account_max: inner.app.config.worker.per_account_concurrency,
             fresh_attempts: entropy::ids(free).into_iter().map(attempt).collect(),
         };

@@ -1,4 +1,4 @@
-//! Writes of a worker that find the store's queue full: they wait for room.
+//! Writes of a worker that find the store full, locked or out of disk: they wait until it takes them.
 //!
 //! Invariant: a worker never lets go of a step because others are busy. A step that is not written ends with
 //! a lost lease, and that counts as a death of the task. Not here: what is written; callers of the API, who
@@ -20,7 +20,7 @@ pub(super) async fn write<T: Send + 'static>(
 ) -> Result<T, StoreError> {
     loop {
         match app.store.write(unit.clone()).await {
-            Err(StoreError::Overloaded) => tokio::time::sleep(PAUSE).await,
+            Err(error) if error.is_passing() => tokio::time::sleep(PAUSE).await,
             done => return done,
         }
     }
@@ -30,7 +30,7 @@ pub(super) async fn write<T: Send + 'static>(
 pub(super) async fn submit(app: &App, command: Command) -> Result<Outcome, StoreError> {
     loop {
         match app.store.submit(app.now_ms(), command.clone()).await {
-            Err(StoreError::Overloaded) => tokio::time::sleep(PAUSE).await,
+            Err(error) if error.is_passing() => tokio::time::sleep(PAUSE).await,
             done => return done,
         }
     }

@@ -16,7 +16,7 @@ use rynjer_store::{
     StoreError,
     lease::{self, Leased},
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 /// Backoff of calls that may be repeated: doubled from the first to the last, with full jitter.
@@ -25,9 +25,16 @@ const BACKOFF_MS: (i64, i64) = (500, 60_000);
 /// Runs the next step of a task.
 pub(super) async fn run(app: &App, owner: &str, task: Leased, stop: &CancellationToken) {
     let id = task.id.clone();
+    let left_ms = task.deadline_at_ms - app.now_ms();
+    let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
     let result = tokio::select! {
         result = step(app, &task, stop) => result,
         () = stop.cancelled() => hand_back(app, &task).await,
+        // A call that hangs must not hold the price for ever.
+        () = tokio::time::sleep(left), if left_ms > 0 => {
+            let step = if task.step == Step::Queued { Step::Submitting } else { task.step };
+            overdue(app, &task, step).await
+        }
     };
     if let Err(error) = result {
         // The lease runs out and another worker goes on.
@@ -38,7 +45,8 @@ pub(super) async fn run(app: &App, owner: &str, task: Leased, stop: &Cancellatio
 
 async fn hand_back(app: &App, task: &Leased) -> Result<(), StoreError> {
     let (holder, now_ms) = (task.holder(), app.now_ms());
-    patience::write(app, move |tx| lease::hand_back(tx, &holder, now_ms)).await.map(drop)
+    // Without patience: a worker that stops must end, and what is not handed back runs out.
+    app.store.write(move |tx| lease::hand_back(tx, &holder, now_ms)).await.map(drop)
 }
 
 async fn step(app: &App, task: &Leased, stop: &CancellationToken) -> Result<(), StoreError> {
@@ -49,8 +57,9 @@ async fn step(app: &App, task: &Leased, stop: &CancellationToken) -> Result<(), 
     let Some(provider) = app.providers.get(&task.provider) else {
         return hand_back(app, task).await;
     };
-    if app.now_ms() >= task.deadline_at_ms {
-        return overdue(app, task).await;
+    let asked_last = matches!(task.step, Step::Submitted | Step::Storing);
+    if app.now_ms() >= task.deadline_at_ms && !asked_last {
+        return overdue(app, task, task.step).await;
     }
     // A lost lease in `submitting` is an ambiguous submit: what happened to it died with its worker.
     let resend = provider.ambiguity() == Ambiguity::Key;
@@ -63,8 +72,9 @@ async fn step(app: &App, task: &Leased, stop: &CancellationToken) -> Result<(), 
     }
 }
 
-async fn overdue(app: &App, task: &Leased) -> Result<(), StoreError> {
-    match task.step {
+/// Ends a task whose time is over, by how far it came.
+async fn overdue(app: &App, task: &Leased, step: Step) -> Result<(), StoreError> {
+    match step {
         Step::Queued => settle::fail(app, task, "timed_out", "the task was not begun in time", false).await,
         Step::Submitted | Step::Storing => {
             settle::fail(app, task, "timed_out", "the provider did not finish in time", true).await
@@ -85,7 +95,7 @@ async fn submit(
     match provider.submit(job(app, task), on_progress(app, task, stop)).await {
         Ok(SubmitAnswer::Accepted { provider_task_id, poll_after_ms }) => {
             let (holder, attempt) = (task.holder(), task.attempt);
-            let poll_at_ms = app.now_ms() + i64::from(poll_after_ms);
+            let poll_at_ms = (app.now_ms() + i64::from(poll_after_ms)).min(task.deadline_at_ms);
             let unit = move |tx: &mut dyn rynjer_store::Tx| {
                 lease::submitted(tx, &holder, attempt, &provider_task_id, poll_at_ms)
             };
@@ -113,7 +123,15 @@ async fn poll(
     };
     let answer = provider.poll(job(app, task), provider_task_id, on_progress(app, task, stop)).await;
     let holder = task.holder();
+    // Past its time a task is asked once more, since what is finished may have waited for us.
+    let over = app.now_ms() >= task.deadline_at_ms;
     match answer {
+        Ok(PollAnswer::Pending { .. })
+        | Err(ProviderError::NotNow { .. } | ProviderError::Ambiguous { .. })
+            if over =>
+        {
+            overdue(app, task, task.step).await
+        }
         Ok(PollAnswer::Pending { poll_after_ms, progress }) => {
             let at_ms = (app.now_ms() + i64::from(poll_after_ms)).min(task.deadline_at_ms);
             let permille = progress.map(|share| i64::from(permille(share)));
@@ -145,7 +163,16 @@ async fn not_now(
     retry_after_ms: Option<u32>,
     message: &str,
 ) -> Result<(), StoreError> {
-    if task.tries >= i64::from(app.config.worker.submit_retries) {
+    let spent = task.tries >= i64::from(app.config.worker.submit_retries);
+    if task.step == Step::Submitting {
+        // A resend: the first send may have been accepted, so the attempt and its key stay what they are.
+        return if spent {
+            settle::await_late_answer(app, task).await
+        } else {
+            retry_later(app, task, retry_after_ms).await
+        };
+    }
+    if spent {
         let text = "the provider did not take the job after several tries";
         return settle::fail(app, task, "provider_failed", text, false).await;
     }

@@ -44,32 +44,39 @@ pub(super) async fn fail_with(
         loss: loss.then(|| task.attempt_id.clone()),
     };
     let outcome = patience::submit(app, Command::Release(Box::new(release))).await?;
-    note(task, &outcome);
-    Ok(())
+    note(app, task, &outcome).await
 }
 
-/// Charges what was delivered. Tells whether the task is now ours to have ended.
-pub(super) async fn capture(app: &App, task: &Leased, capture: Capture) -> Result<bool, StoreError> {
+/// Charges what was delivered.
+pub(super) async fn capture(app: &App, task: &Leased, capture: Capture) -> Result<(), StoreError> {
     let outcome = patience::submit(app, Command::Capture(Box::new(capture))).await?;
-    note(task, &outcome);
-    if let Outcome::Stale { status } = &outcome
-        && status.is_final()
-    {
+    note(app, task, &outcome).await?;
+    // A success is this very job, captured by another run of the task: nothing is lost then.
+    if matches!(outcome, Outcome::Stale { status: Status::Failed | Status::Canceled }) {
         // A late output of an ended task is thrown away; its cost is ours.
         let loss =
             Loss { account: task.account.clone(), task: task.id.clone(), attempt: task.attempt_id.clone() };
         patience::submit(app, Command::Loss(loss)).await?;
     }
-    Ok(matches!(outcome, Outcome::Settled { .. }))
+    Ok(())
 }
 
-fn note(task: &Leased, outcome: &Outcome) {
+/// How long a task rests whose account's ledger is broken, until somebody has looked.
+const FROZEN_PAUSE_MS: i64 = 600_000;
+
+async fn note(app: &App, task: &Leased, outcome: &Outcome) -> Result<(), StoreError> {
     match outcome {
         Outcome::Settled { charged, released } => {
             tracing::debug!(task = %task.id, %charged, %released, "task settled");
         }
+        Outcome::Refused(refusal) => {
+            tracing::error!(task = %task.id, ?refusal, "the ledger refused to settle a task");
+            let (holder, at_ms) = (task.holder(), app.now_ms() + FROZEN_PAUSE_MS);
+            patience::write(app, move |tx| lease::retry_later(tx, &holder, at_ms)).await?;
+        }
         other => tracing::warn!(task = %task.id, outcome = ?other, "task could not be settled"),
     }
+    Ok(())
 }
 
 /// Keeps the hold until the task's time is over, in case an answer comes late.

@@ -119,11 +119,11 @@ fn scenes_and_inputs() -> Vec<Row> {
         (json!({"image_urls": "https://a.example/b.png"}), "image_urls: must be a list of strings"),
         (
             json!({"image_urls": ["ftp://a.example/b"]}),
-            "input_image_urls.0: must be an http or https URL, or a data: URI",
+            "input_image_urls.0: must be an http or https URL, or a data:image/… URI",
         ),
         (
             json!({"input_image_urls": ["https://a.example/b", "b"]}),
-            "input_image_urls.1: must be an http or https URL, or a data: URI",
+            "input_image_urls.1: must be an http or https URL, or a data:image/… URI",
         ),
         (
             json!({"image_urls": vec!["https://a.example/b"; 4]}),
@@ -351,4 +351,54 @@ async fn problem_details_on_request() {
     );
     // An answer that is no error stays plain JSON.
     assert_eq!(client.get("/v1/models/list").await.header("content-type"), Some("application/json"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_misspelt_limit_does_not_hide_behind_other_unknown_fields() {
+    let app = TestApp::sqlite().await;
+    let before = app.ledger().await;
+    let mut body = changed(&json!({"max_credit": 1}));
+    for n in 0..60 {
+        body[format!("a{n:02}_extension")] = json!("x");
+    }
+    let answer = app.agent_token().post(GENERATE, &body).await;
+    assert_eq!(answer.problems(), ["max_credit: is not a field; did you mean `max_credits`?"]);
+    assert_eq!(app.ledger().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_that_cost_more_than_they_say() {
+    let app = TestApp::sqlite().await;
+    let agent = app.agent_token();
+    let many = changed(&json!({"x": vec![0; 10_001]}));
+    let answer = agent.post("/v1/credits/estimate", &many).await;
+    assert_eq!(answer.refusal(), "400 invalid_request");
+    assert!(answer.problems()[0].contains("one value too many"), "{:?}", answer.problems());
+    for name in ["resolution", "aspect_ratio", "model", "price_version"] {
+        let long = changed(&json!({name: "\u{300}".repeat(100_000)}));
+        let answer = agent.post(GENERATE, &long).await;
+        assert_eq!(answer.refusal(), "400 invalid_request", "{name}");
+        assert!(answer.body.len() < 2_000, "{name}: {} bytes", answer.body.len());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn inputs_at_addresses_that_are_not_public() {
+    let app = TestApp::sqlite().await;
+    let agent = app.agent_token();
+    for url in [
+        "http://127.0.0.1/x",
+        "http://2130706433/x",
+        "http://0x7f.1/x",
+        "http://169.254.169.254/latest/meta-data",
+        "http://[::1]/",
+        "http://[::ffff:10.0.0.1]/",
+        "http://localhost:8080/",
+        "http://user:secret@example.com/a.png",
+        "file:///etc/passwd",
+    ] {
+        let answer = agent.post(GENERATE, &changed(&json!({"input_image_urls": [url]}))).await;
+        assert_eq!(answer.refusal(), "400 invalid_request", "{url}");
+        assert!(answer.problems()[0].starts_with("input_image_urls.0: must "), "{url}");
+    }
 }

@@ -199,9 +199,12 @@ async fn registration_codes() {
         admin.agent_bind(code, account, Scopes::ALL, None).await.map(|agent| agent.id.to_string())
     };
     let first = Agent::registered(&stranger, Signer::new(50)).await;
-    let unbound = stranger.post(CREATE, &first.key_request(&["image"])).await;
+    let early = first.key_request(&["image"]);
+    let unbound = stranger.post(CREATE, &early).await;
     assert_eq!(unbound.refusal(), "403 agent_not_bound");
     assert_eq!(unbound.error()["bind_url"], format!("{BASE_URL}/settings/agents/bind"));
+    // A refused request is spent as well: whoever saw it can't wait until it would be granted.
+    assert_eq!(stranger.post(CREATE, &early).await.refusal(), "401 nonce_reused");
 
     let second = Agent::registered(&stranger, Signer::new(50)).await;
     assert_eq!((&second.id, second.code == first.code), (&first.id, false));
@@ -226,8 +229,7 @@ async fn registration_codes() {
         "403 registration_code_invalid"
     );
     stranger.post(CREATE, &third.key_request(&["image"])).await.ok();
-    let again = stranger.post(REGISTER, &third.signer.registration()).await.ok();
-    assert_eq!(again["bound"], true);
+    assert_eq!(stranger.post(REGISTER, &third.signer.registration()).await.ok()["bound"], true);
 
     let late = Agent::registered(&stranger, Signer::at(51, app.now_s())).await;
     app.advance(DAY - SECOND);

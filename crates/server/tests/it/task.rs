@@ -177,6 +177,7 @@ async fn waiting_ends_with_the_current_state() {
 async fn claim(app: &TestApp, owner: &str) -> Claimed {
     let now_ms = app.now_ms();
     let claim = Claim {
+        held: std::collections::BTreeSet::new(),
         provider: "sandbox".to_owned(),
         owner: owner.to_owned(),
         now_ms,

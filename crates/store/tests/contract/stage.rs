@@ -236,6 +236,7 @@ pub(crate) fn claim_at(now_ms: i64, limit: usize, first_attempt: i64) -> Claim {
         idle: true,
         in_hand: std::collections::BTreeMap::new(),
         per_account_max: 0,
+        held: std::collections::BTreeSet::new(),
         fresh_attempts: attempts.map(attempt_id).collect(),
     }
 }
