@@ -63,7 +63,8 @@ impl Sqlite {
         // Without it INSERT OR REPLACE deletes rows of append-only tables without asking their triggers.
         connection.pragma_update(None, "recursive_triggers", true)?;
         connection.pragma_update(None, "cache_size", -64_000)?;
-        connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
+        // 64 MiB of log: a checkpoint writes a page once, however many commits changed it since the last.
+        connection.pragma_update(None, "wal_autocheckpoint", 16_000)?;
         let journal: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
         let synchronous: i64 = connection.query_row("PRAGMA synchronous", [], |row| row.get(0))?;
         if journal != "wal" || synchronous < 2 {

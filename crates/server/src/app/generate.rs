@@ -47,6 +47,13 @@ struct Request {
     warnings: Vec<String>,
 }
 
+/// A request that passed every check but the ledger's.
+struct Prepared {
+    accept: Accept,
+    row: TaskRow,
+    body: TaskBody,
+}
+
 /// An accepted or repeated task.
 pub(crate) struct Generated {
     pub(crate) task: TaskAnswer,
@@ -62,7 +69,7 @@ pub(crate) async fn generate(
 ) -> Result<Generated, Error> {
     let request = read(app, fields, idempotency_key)?;
     let fingerprint = fingerprint(app, &request);
-    let (accept, row) = match prepare(app, caller, &request, &fingerprint) {
+    let Prepared { accept, row, body } = match prepare(app, caller, &request, &fingerprint) {
         Ok(prepared) => prepared,
         Err(refused) => return replay_or(app, caller, &request, &fingerprint, refused).await,
     };
@@ -70,7 +77,8 @@ pub(crate) async fn generate(
     match app.store.submit(app.now_ms(), Command::Accept(Box::new(accept))).await? {
         Outcome::Accepted { .. } => {
             app.hub.work_arrived();
-            Ok(Generated { task: task::answer(app, caller.live, &row, warnings)?, replayed: false })
+            let task = task::answer_with(app, caller.live, &row, Some(&body), warnings)?;
+            Ok(Generated { task, replayed: false })
         }
         Outcome::Replayed { task } => replay(app, caller, &task, warnings).await,
         Outcome::Refused(refusal) => Err(shown_refusal(caller, refusal)),
@@ -282,7 +290,7 @@ fn prepare(
     caller: &Caller,
     request: &Request,
     fingerprint: &Fingerprint,
-) -> Result<(Accept, TaskRow), Error> {
+) -> Result<Prepared, Error> {
     let wanted = &request.wanted;
     if let Some(model) = app.catalog.model(&wanted.model) {
         caller.needs(match model.product {
@@ -340,7 +348,7 @@ fn new_task(
     plan: &Plan,
     provider: &'static str,
     (price_version, unit_price): (String, Credits),
-) -> (Accept, TaskRow) {
+) -> Prepared {
     let now_ms = app.now_ms();
     let fallback = plan.model.prompt_default.clone().unwrap_or_default();
     let prompt = request.prompt.clone().filter(|prompt| !prompt.trim().is_empty()).unwrap_or(fallback);
@@ -385,5 +393,5 @@ fn new_task(
         run: request.run.clone(),
         open_tasks_max: i64::from(app.config.limits.open_tasks_per_account),
     };
-    (accept, row)
+    Prepared { accept, row, body }
 }

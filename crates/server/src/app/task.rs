@@ -134,6 +134,18 @@ pub(crate) fn answer(
     row: &TaskRow,
     warnings: Vec<String>,
 ) -> Result<TaskAnswer, Error> {
+    let body = row.body.as_deref().map(TaskBody::from_stored);
+    answer_with(app, live, row, body.as_ref(), warnings)
+}
+
+/// A task on the wire, whose body is at hand.
+pub(crate) fn answer_with(
+    app: &App,
+    live: bool,
+    row: &TaskRow,
+    body: Option<&TaskBody>,
+    warnings: Vec<String>,
+) -> Result<TaskAnswer, Error> {
     let over = row.status.is_final();
     let progress = app.hub.progress(&row.id).map(i64::from).or(row.progress_permille);
     let metadata = row.metadata.as_deref().map(serde_json::from_str).transpose();
@@ -163,7 +175,7 @@ pub(crate) fn answer(
             "music" => Product::Music,
             _ => Product::Image,
         },
-        units: row.body.as_deref().map(|body| units(row.count, &TaskBody::from_stored(body))),
+        units: body.map(|body| units(row.count, body)),
         outputs: output::answers(app, row)?,
         missing,
         error: row.error_code.as_deref().map(|code| error(code, row.error_message.as_deref())),
