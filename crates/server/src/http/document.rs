@@ -54,6 +54,13 @@ pub(crate) async fn welcome() -> Html<String> {
     )
 }
 
+/// A sentence as HTML; what stands between backticks is code.
+fn html(text: &str) -> String {
+    let escaped = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let parts = escaped.split('`').enumerate();
+    parts.map(|(n, part)| if n % 2 == 1 { format!("<code>{part}</code>") } else { part.to_owned() }).collect()
+}
+
 /// The table of error codes, made from the enum.
 pub(crate) async fn errors() -> Html<String> {
     let mut rows = String::new();
@@ -63,8 +70,8 @@ pub(crate) async fn errors() -> Html<String> {
             "<tr id={0}><td><code>{0}</code><td>{1}<td>{2}.<td>{3}",
             code.as_str(),
             code.status(),
-            code.summary(),
-            code.suggestion()
+            html(code.summary()),
+            html(code.suggestion())
         );
     }
     for code in TaskErrorCode::ALL {
@@ -72,8 +79,8 @@ pub(crate) async fn errors() -> Html<String> {
             rows,
             "<tr id={0}><td><code>{0}</code><td>task<td>{1}.<td>{2}",
             code.as_str(),
-            code.summary(),
-            code.suggestion()
+            html(code.summary()),
+            html(code.suggestion())
         );
     }
     let head = "<h1>Error codes</h1><p>Every error has a stable code, says what happened and what to do \
@@ -89,4 +96,14 @@ pub(crate) async fn not_found() -> Fail {
 
 pub(crate) async fn method_not_allowed() -> Fail {
     Fail(Error::MethodNotAllowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences_are_escaped() {
+        assert_eq!(html("Send `a <b>` & go"), "Send <code>a &lt;b&gt;</code> &amp; go");
+    }
 }

@@ -381,3 +381,16 @@ fn files_below(folder: &std::path::Path) -> Vec<String> {
     }
     files
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_finished_while_nobody_asked_is_delivered() {
+    let app = TestApp::sqlite().await;
+    let agent = app.account_key();
+    agent.picture("late", "[[slow=5]] [[instant]]").await;
+    until("the provider has it", async || agent.poll("late").await["provider_task_id"].as_str().map(drop))
+        .await;
+    // As after a long night: the task's time is over, but a last question finds it done.
+    app.advance(Duration::from_secs(86_400));
+    let task = agent.finish("late").await;
+    assert_eq!((&task["status"], &task["credits"]["charged"]), (&json!("success"), &json!(8)));
+}
