@@ -4,6 +4,7 @@
 //! Invariant: nothing here does I/O, reads a clock or draws randomness; `now` and ids come in as arguments,
 //! so every rule runs in microseconds and can be replayed. Not here: SQL, HTTP, JSON of vendors.
 
+pub mod address;
 pub mod budget;
 pub mod canonical;
 pub mod catalog;

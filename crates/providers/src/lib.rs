@@ -44,7 +44,18 @@ pub struct Job {
     pub aspect_ratio: Option<String>,
     pub resolution: Option<String>,
     pub seed: u64,
-    pub input_image_urls: Vec<String>,
+    /// The pictures to start from, in the order of the request.
+    pub input_images: Vec<InputImage>,
+}
+
+/// A picture that a job starts from: fetched, and looked into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputImage {
+    pub bytes: bytes::Bytes,
+    /// From its bytes, never from what a server said.
+    pub mime: &'static str,
+    pub width: u32,
+    pub height: u32,
 }
 
 /// Where the bytes of an output are.
@@ -119,6 +130,15 @@ pub enum ProviderError {
     Ambiguous { message: String },
 }
 
+/// Answer to a cancel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CancelAnswer {
+    /// Nothing is billed, and nothing more will come of the job.
+    Free,
+    /// It can't be taken back, or would be billed all the same.
+    NotFree,
+}
+
 /// Reports progress from 0.0 to 1.0 while a call is under way; `false` asks the provider to stop.
 pub type OnProgress = Arc<dyn Fn(f32) -> bool + Send + Sync>;
 
@@ -143,6 +163,15 @@ pub trait Provider: Send + Sync {
         provider_task_id: String,
         on_progress: OnProgress,
     ) -> BoxFuture<'_, Result<PollAnswer, ProviderError>>;
+    /// Takes a job back. Without `provider_task_id` its submit is under way or its outcome unknown.
+    fn cancel(
+        &self,
+        job: Job,
+        provider_task_id: Option<String>,
+    ) -> BoxFuture<'_, Result<CancelAnswer, ProviderError>> {
+        drop((job, provider_task_id));
+        Box::pin(std::future::ready(Ok(CancelAnswer::NotFree)))
+    }
 }
 
 /// The providers of this process, by name.

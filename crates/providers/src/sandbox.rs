@@ -236,7 +236,7 @@ mod tests {
             aspect_ratio: None,
             resolution: None,
             seed: 5,
-            input_image_urls: Vec::new(),
+            input_images: Vec::new(),
         }
     }
 

@@ -17,8 +17,10 @@ struct Step {
     append_only: &'static [&'static str],
 }
 
-const STEPS: &[Step] =
-    &[Step { number: 1, text: include_str!("migrations/0001_base.sql"), append_only: &["entries"] }];
+const STEPS: &[Step] = &[
+    Step { number: 1, text: include_str!("migrations/0001_base.sql"), append_only: &["entries"] },
+    Step { number: 2, text: include_str!("migrations/0002_files.sql"), append_only: &[] },
+];
 
 /// The newest step this program knows.
 #[must_use]

@@ -10,7 +10,7 @@ use crate::{
         caller::Caller,
         model,
         normalize::{self, Wanted},
-        public_address, quote,
+        quote,
         request::Fields,
         task,
     },
@@ -19,6 +19,7 @@ use crate::{
 };
 use rynjer_api::{GenerateRequest, TaskAnswer};
 use rynjer_core::{
+    address,
     catalog::{Plan, Product},
     credits::Credits,
     fingerprint::Fingerprint,
@@ -210,8 +211,8 @@ fn check_image_url(text: &str) -> Result<(), &'static str> {
             let name = name.trim_end_matches('.');
             name != "localhost" && !name.ends_with(".localhost") && !name.ends_with(".internal")
         }
-        Some(url::Host::Ipv4(address)) => public_address::is_public(address.into()),
-        Some(url::Host::Ipv6(address)) => public_address::is_public(address.into()),
+        Some(url::Host::Ipv4(address)) => address::is_public(address.into()),
+        Some(url::Host::Ipv6(address)) => address::is_public(address.into()),
         None => false,
     };
     if public { Ok(()) } else { Err("must be a public address") }

@@ -16,7 +16,6 @@ pub(crate) mod key;
 pub(crate) mod model;
 mod normalize;
 pub(crate) mod output;
-mod public_address;
 mod quote;
 pub(crate) mod request;
 mod signed;

@@ -242,6 +242,7 @@ fn job(app: &App, task: &Leased) -> Job {
         aspect_ratio: body.aspect_ratio,
         resolution: body.resolution,
         seed: body.seed,
-        input_image_urls: body.input_image_urls,
+        // Fetched once the guarded client is there.
+        input_images: Vec::new(),
     }
 }

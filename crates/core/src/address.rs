@@ -1,13 +1,14 @@
 //! Which IP addresses belong to the public internet.
 //!
-//! Invariant: whatever embeds an IPv4 address (mapped, NAT64, 6to4) is judged by that address too. The list
-//! follows the IANA special-purpose registries. Not here: resolving names, which the fetching client does and
-//! checks again.
+//! Invariant: the list follows the IANA special-purpose registries; mapped and NAT64 addresses are always
+//! refused, a 6to4 address is judged by the IPv4 address inside. Not here: resolving names, which the
+//! fetching client does and checks again.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Whether an address may be fetched from.
-pub(crate) fn is_public(address: IpAddr) -> bool {
+#[must_use]
+pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
         IpAddr::V6(address) => is_public_v6(address),
