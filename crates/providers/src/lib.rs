@@ -163,15 +163,12 @@ pub trait Provider: Send + Sync {
         provider_task_id: String,
         on_progress: OnProgress,
     ) -> BoxFuture<'_, Result<PollAnswer, ProviderError>>;
-    /// Takes a job back. Without `provider_task_id` its submit is under way or its outcome unknown.
+    /// Takes a job back. Without an id its submit is under way, or its outcome is unknown.
     fn cancel(
         &self,
-        job: Job,
+        vendor_model: String,
         provider_task_id: Option<String>,
-    ) -> BoxFuture<'_, Result<CancelAnswer, ProviderError>> {
-        drop((job, provider_task_id));
-        Box::pin(std::future::ready(Ok(CancelAnswer::NotFree)))
-    }
+    ) -> BoxFuture<'_, Result<CancelAnswer, ProviderError>>;
 }
 
 /// The providers of this process, by name.

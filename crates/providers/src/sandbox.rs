@@ -12,8 +12,8 @@ mod trigger;
 pub use trigger::triggers;
 
 use crate::{
-    Ambiguity, Job, OnProgress, OutputSource, PollAnswer, Provider, ProviderError, SubmitAnswer, TaskError,
-    Unit,
+    Ambiguity, CancelAnswer, Job, OnProgress, OutputSource, PollAnswer, Provider, ProviderError,
+    SubmitAnswer, TaskError, Unit,
 };
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -191,6 +191,15 @@ impl Provider for Sandbox {
         on_progress: OnProgress,
     ) -> BoxFuture<'_, Result<PollAnswer, ProviderError>> {
         Box::pin(async move { self.poll_job(job, &provider_task_id, on_progress).await })
+    }
+
+    /// Nobody is billed for a render, finished or not; one that runs stops when its progress is refused.
+    fn cancel(
+        &self,
+        _vendor_model: String,
+        _provider_task_id: Option<String>,
+    ) -> BoxFuture<'_, Result<CancelAnswer, ProviderError>> {
+        Box::pin(std::future::ready(Ok(CancelAnswer::Free)))
     }
 }
 

@@ -9,12 +9,15 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
 
 /// Who waits for what on this node.
 #[derive(Default)]
 pub(crate) struct Hub {
     waiters: Mutex<HashMap<TaskId, watch::Sender<u64>>>,
     progress: Mutex<HashMap<TaskId, u16>>,
+    /// What this node's worker has in hand, and how to stop it.
+    in_hand: Mutex<HashMap<TaskId, CancellationToken>>,
     work: Arc<Notify>,
 }
 
@@ -71,6 +74,23 @@ impl Hub {
     /// How far a task is, if this node works on it.
     pub(crate) fn progress(&self, task: &TaskId) -> Option<u16> {
         locked(&self.progress).get(task).copied()
+    }
+
+    /// Notes that this node's worker began a task, and the token that stops it.
+    pub(crate) fn work_began(&self, task: &TaskId, stop: CancellationToken) {
+        locked(&self.in_hand).insert(task.clone(), stop);
+    }
+
+    /// Notes that this node's worker let go of a task.
+    pub(crate) fn work_ended(&self, task: &TaskId) {
+        locked(&self.in_hand).remove(task);
+    }
+
+    /// Stops the work on a task that is over, if this node does it; another node's heartbeat stops it there.
+    pub(crate) fn stop_work(&self, task: &TaskId) {
+        if let Some(stop) = locked(&self.in_hand).get(task) {
+            stop.cancel();
+        }
     }
 
     /// Tells the worker that there is something to do.

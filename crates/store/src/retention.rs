@@ -7,6 +7,7 @@ use crate::{
     error::StoreError,
     tx::{Param, Tx},
 };
+use rynjer_core::id::{AccountId, TaskId};
 
 /// Rows that one sweep touches at most, so that it never holds up the writer.
 const SWEEP_MAX: i64 = 500;
@@ -60,6 +61,30 @@ pub fn expire_outputs(tx: &mut dyn Tx, before_ms: i64, now_ms: i64) -> Result<Ve
          (SELECT account_id, task_id, output_index FROM outputs WHERE created_at < $1 \
           AND deleted_at IS NULL ORDER BY created_at LIMIT $3) RETURNING object_key",
         &[before_ms.into(), now_ms.into(), SWEEP_MAX.into()],
+    )?;
+    rows.iter().map(|row| row.text(0)).collect()
+}
+
+/// Blanks what a finished task holds of its caller, marks its outputs deleted and returns the keys of their
+/// files; nothing for an open task. Ids, hashes and money stay.
+pub fn erase_task(
+    tx: &mut dyn Tx,
+    account: &AccountId,
+    task: &TaskId,
+    now_ms: i64,
+) -> Result<Vec<String>, StoreError> {
+    let erased = tx.exec(
+        "UPDATE tasks SET body = NULL, metadata = NULL \
+         WHERE account_id = $1 AND id = $2 AND finished_at IS NOT NULL",
+        &[account.as_str().into(), task.as_str().into()],
+    )?;
+    if erased == 0 {
+        return Ok(Vec::new());
+    }
+    let rows = tx.all(
+        "UPDATE outputs SET deleted_at = $3 WHERE account_id = $1 AND task_id = $2 AND deleted_at IS NULL \
+         RETURNING object_key",
+        &[account.as_str().into(), task.as_str().into(), now_ms.into()],
     )?;
     rows.iter().map(|row| row.text(0)).collect()
 }

@@ -11,7 +11,7 @@ use crate::{
 use rynjer_core::{
     credits::Credits,
     id::{AccountId, TaskId},
-    task::Status,
+    task::{Status, Step},
 };
 
 /// A task with its outputs.
@@ -38,7 +38,9 @@ pub struct TaskRow {
     pub refunded: Credits,
     pub run_id: Option<String>,
     pub status: Status,
-    pub step: String,
+    pub step: Step,
+    /// Raised by each claim; see `lease`.
+    pub fence: i64,
     pub provider_task_id: Option<String>,
     pub created_at_ms: i64,
     pub finished_at_ms: Option<i64>,
@@ -57,10 +59,11 @@ const COLUMNS: &str = "id, account_id, agent_id, request_id, fingerprint, usage_
                        run_id, \
                        status, step, provider_task_id, created_at, finished_at, progress_permille, \
                        error_code, \
-                       error_message, missing, body, metadata";
+                       error_message, missing, body, metadata, fence";
 
 fn task_of(row: &Row) -> Result<TaskRow, StoreError> {
     let status = Status::parse(row.str(19)?);
+    let step = Step::parse(row.str(20)?);
     Ok(TaskRow {
         id: TaskId::from_stored(row.text(0)?),
         account: AccountId::from_stored(row.text(1)?),
@@ -82,7 +85,8 @@ fn task_of(row: &Row) -> Result<TaskRow, StoreError> {
         refunded: Credits(row.int(17)?),
         run_id: row.opt_text(18)?,
         status: status.ok_or_else(|| StoreError::Other("a task has an unknown status".to_owned()))?,
-        step: row.text(20)?,
+        step: step.ok_or_else(|| StoreError::Other("a task has an unknown step".to_owned()))?,
+        fence: row.int(30)?,
         provider_task_id: row.opt_text(21)?,
         created_at_ms: row.int(22)?,
         finished_at_ms: row.opt_int(23)?,

@@ -67,6 +67,8 @@ pub enum Error {
         field: &'static str,
     },
     NotCancelable,
+    /// What is asked for needs the task to be over.
+    TaskOpen,
     PayloadTooLarge {
         limit_bytes: usize,
     },

@@ -9,6 +9,7 @@ pub(crate) mod agent;
 mod bind;
 pub(crate) mod body;
 pub(crate) mod caller;
+pub(crate) mod cancel;
 mod error;
 pub(crate) mod estimate;
 pub(crate) mod generate;

@@ -15,7 +15,7 @@ use rynjer_core::{
     credits::Credits,
     id::{AgentId, TaskId},
     ledger::NewTask,
-    task::Status,
+    task::{Status, Step},
     time::rfc3339,
 };
 use rynjer_store::task::{self, TaskRow};
@@ -113,7 +113,8 @@ pub(crate) fn fresh_row(caller: &Caller, new: &NewTask, run_id: Option<String>, 
         refunded: Credits::ZERO,
         run_id,
         status: Status::Pending,
-        step: String::new(),
+        step: Step::Queued,
+        fence: 0,
         provider_task_id: None,
         created_at_ms: now_ms,
         finished_at_ms: None,

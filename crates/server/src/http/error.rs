@@ -70,7 +70,7 @@ pub(crate) fn code(error: &Error) -> ErrorCode {
         Error::PriceAboveMax { .. } => ErrorCode::PriceAboveMaxCredits,
         Error::QuoteExpired => ErrorCode::QuoteExpired,
         Error::QuoteMismatch { .. } => ErrorCode::QuoteMismatch,
-        Error::NotCancelable => ErrorCode::NotCancelable,
+        Error::NotCancelable | Error::TaskOpen => ErrorCode::NotCancelable,
         Error::PayloadTooLarge { .. } => ErrorCode::PayloadTooLarge,
         Error::UnsupportedMediaType => ErrorCode::UnsupportedMediaType,
         Error::MethodNotAllowed => ErrorCode::MethodNotAllowed,
@@ -137,6 +137,11 @@ fn data(error: &Error, context: &Context<'_>) -> ErrorData {
         Error::UrlExpired => {
             data.message = "The link has expired".to_owned();
             data.suggestion = "Poll GET /v1/generate/{request_id} for a fresh link.".to_owned();
+        }
+        Error::TaskOpen => {
+            data.message = "The task is not finished, and only finished tasks can be deleted".to_owned();
+            data.suggestion =
+                "Cancel it with POST /v1/generate/{request_id}/cancel, or wait for its end first.".to_owned();
         }
         Error::TooManyKeys { limit } => {
             data.message = format!("The agent has {limit} live keys already");

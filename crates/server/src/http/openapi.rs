@@ -45,7 +45,11 @@ pub fn document() -> OpenApi {
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
     components.security_schemes.insert("bearer".to_owned(), RefOr::T(SecurityScheme::Http(bearer)));
     for (path, item) in &mut document.paths.paths {
-        let operations = [(HttpMethod::Get, item.get.as_mut()), (HttpMethod::Post, item.post.as_mut())];
+        let operations = [
+            (HttpMethod::Get, item.get.as_mut()),
+            (HttpMethod::Post, item.post.as_mut()),
+            (HttpMethod::Delete, item.delete.as_mut()),
+        ];
         for (method, operation) in operations {
             if let Some(operation) = operation {
                 add_errors(path, &method, operation);
@@ -86,7 +90,7 @@ fn statuses(path: &str, method: &HttpMethod) -> Vec<u16> {
     if identity || path.contains("{request_id}") {
         statuses.push(404);
     }
-    if path.ends_with("estimate") {
+    if path.ends_with("estimate") || path.ends_with("/cancel") || *method == HttpMethod::Delete {
         statuses.push(409);
     }
     if path == "/v1/generate" {

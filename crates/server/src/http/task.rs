@@ -1,9 +1,9 @@
-//! `GET /v1/generate/{request_id}`.
+//! `GET` and `DELETE /v1/generate/{request_id}`, `POST /v1/generate/{request_id}/cancel`.
 //!
 //! Invariant: thin. Not here: the use case (`app::task`).
 
 use crate::{
-    app::{Error, task},
+    app::{Error, cancel, task},
     http::{
         error::Fail,
         extract::{Auth, Shared, Wait},
@@ -40,6 +40,38 @@ pub(crate) async fn get_generation(
     let mut response = answered(answer);
     applied(&mut response, wait);
     Ok(response)
+}
+
+/// Cancel a generation
+///
+/// Gives the whole price back, where the task was not handed to a provider yet or the provider takes it back
+/// for free; otherwise `not_cancelable`, and the task goes on. Canceling twice is the same as once.
+#[utoipa::path(post, path = "/v1/generate/{request_id}/cancel", tag = "generate",
+    params(("request_id" = String, Path, description = "Your request_id, or the task_id.")),
+    security(("bearer" = [])), responses((status = 200, body = Envelope<TaskAnswer>)))]
+pub(crate) async fn cancel_generation(
+    State(shared): State<Shared>,
+    Auth(caller): Auth,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Fail> {
+    let Path(id) = id.map_err(|_| Fail(Error::NotFound))?;
+    Ok(answered(cancel::cancel(&shared.app, &caller, &id).await?))
+}
+
+/// Delete what a generation holds
+///
+/// Blanks the prompt, inputs and metadata of a finished task and deletes its files, for good. Its ids, hashes
+/// and charges stay, and its `request_id` still stands for it.
+#[utoipa::path(delete, path = "/v1/generate/{request_id}", tag = "generate",
+    params(("request_id" = String, Path, description = "Your request_id, or the task_id.")),
+    security(("bearer" = [])), responses((status = 200, body = Envelope<TaskAnswer>)))]
+pub(crate) async fn delete_generation(
+    State(shared): State<Shared>,
+    Auth(caller): Auth,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Fail> {
+    let Path(id) = id.map_err(|_| Fail(Error::NotFound))?;
+    Ok(answered(cancel::delete(&shared.app, &caller, &id).await?))
 }
 
 /// Tells that a wait was granted (RFC 7240).

@@ -193,6 +193,7 @@ impl Worker {
                 stop: stop.clone(),
             },
         );
+        self.0.app.hub.work_began(&task.id, stop.clone());
         let worker = self.clone();
         self.0.tracker.spawn(async move {
             let _guard = guard;
@@ -232,6 +233,7 @@ impl Drop for HandGuard {
         if hand.get(id).is_some_and(|task| task.holder.fence == self.holder.fence) {
             hand.remove(id);
             self.worker.0.app.hub.set_progress(id, None);
+            self.worker.0.app.hub.work_ended(id);
         }
         drop(hand);
         self.worker.0.freed.notify_one();

@@ -51,8 +51,9 @@ pub(super) async fn fail_with(
 pub(super) async fn capture(app: &App, task: &Leased, capture: Capture) -> Result<(), StoreError> {
     let outcome = patience::submit(app, Command::Capture(Box::new(capture))).await?;
     note(app, task, &outcome).await?;
-    // A success is this very job, captured by another run of the task: nothing is lost then.
-    if matches!(outcome, Outcome::Stale { status: Status::Failed | Status::Canceled }) {
+    // A success is this very job, captured by another run of the task; and a task is only canceled where that
+    // is free upstream. Nothing is lost then.
+    if matches!(outcome, Outcome::Stale { status: Status::Failed }) {
         // A late output of an ended task is thrown away; its cost is ours.
         let loss =
             Loss { account: task.account.clone(), task: task.id.clone(), attempt: task.attempt_id.clone() };

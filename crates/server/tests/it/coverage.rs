@@ -30,6 +30,9 @@ const EXEMPT: &[(&str, &str, &str)] = &[
     ("get_me", "missing-scope", "tells callers what they hold themselves, and no balance"),
     ("generate", "foreign-object", "names no object; quotes are bound to their principal, see `price`"),
     ("get_generation", "missing-scope", "the contract: one's own tasks need no scope"),
+    ("delete_generation", "missing-scope", "the contract: one's own tasks need no scope"),
+    ("cancel_generation", "missing-scope", "the contract: one's own tasks need no scope"),
+    ("cancel_generation", "malformed-body", "takes no body, and reads none"),
     ("get_output", "no-credentials", "the signature in the URL is the credential"),
     ("get_output", "missing-scope", "the signature in the URL is the credential"),
     ("livez", "no-credentials", "tells nothing but that the process lives"),
@@ -78,7 +81,10 @@ fn exemptions_are_few_and_needed() {
     let mut seen = BTreeSet::new();
     for (operation, kind, reason) in EXEMPT {
         assert!(known.contains(*operation), "{operation} is gone: so is its exemption");
-        assert!(["no-credentials", "foreign-object", "missing-scope"].contains(kind), "{kind}");
+        assert!(
+            ["no-credentials", "foreign-object", "missing-scope", "malformed-body"].contains(kind),
+            "{kind}"
+        );
         assert!(seen.insert((operation, kind)) && !reason.is_empty(), "{operation} {kind}");
     }
 }
@@ -149,8 +155,9 @@ async fn with_another_accounts_object() {
     let mine = app.bearer(&stranger.api_key);
     for operation in to_probe("foreign-object") {
         let (answers, expected) = match operation.id.as_str() {
-            "get_generation" => {
-                let by_id = mine.get(&format!("/v1/generate/{}", text(&task, "task_id"))).await;
+            "get_generation" | "delete_generation" | "cancel_generation" => {
+                let path = operation.path.replace("{request_id}", &text(&task, "task_id"));
+                let by_id = mine.request(operation.method.clone(), &path, None).await;
                 (vec![call(&mine, &operation, &json!({})).await, by_id], "404 not_found")
             }
             "list_keys" => {
@@ -218,7 +225,7 @@ async fn with_a_missing_scope() {
 async fn with_a_malformed_body() {
     let app = TestApp::sqlite().await;
     let before = app.ledger().await;
-    for operation in operations().into_iter().filter(|operation| operation.method == Method::POST) {
+    for operation in to_probe("malformed-body").into_iter().filter(|one| one.method == Method::POST) {
         for text in ["{\"model\":", "[]", "{\"a\":1,\"a\":2}"] {
             let answer = app.agent_key().post_text(&operation.path, text).await;
             assert_eq!(answer.refusal(), "400 invalid_request", "{} {text}", operation.id);

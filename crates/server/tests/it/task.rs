@@ -3,7 +3,9 @@
 //! Invariant: what was not delivered is given back in full, exactly once. Not here: acceptance
 //! (`idempotency`).
 
-use crate::support::{CREDITS, DAY, HOUR, TestApp, agent::text, client::picture, redacted, until};
+use crate::support::{
+    CREDITS, DAY, HOUR, TestApp, agent::text, client::picture, files_below, redacted, until,
+};
 use http::Method;
 use rynjer_core::{
     id::{AttemptId, TaskId},
@@ -367,19 +369,6 @@ async fn retention() {
         owner.post("/v1/generate", &other).await.problems(),
         ["prompt: differs from the first request with this request_id"]
     );
-}
-
-fn files_below(folder: &std::path::Path) -> Vec<String> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            files.extend(files_below(&path));
-        } else {
-            files.push(path.display().to_string());
-        }
-    }
-    files
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -175,7 +175,11 @@ fn save_tasks(tx: &mut dyn Tx, working: &Working) -> Result<(), StoreError> {
 fn close_attempts(tx: &mut dyn Tx, working: &Working) -> Result<(), StoreError> {
     let mut rows = Rows::new(4);
     for task in working.tasks.values().filter(|t| t.changed) {
-        let state = if task.status == Status::Success { "finished" } else { "failed" };
+        let state = match task.status {
+            Status::Success => "finished",
+            Status::Canceled => "canceled",
+            Status::Pending | Status::Processing | Status::Failed => "failed",
+        };
         rows.push([
             task.account.as_str().into(),
             task.id.as_str().into(),

@@ -263,7 +263,7 @@ async fn a_provider_job_belongs_to_one_attempt() {
     let holder = tasks[1].holder();
     let twice = stage.store.write(move |tx| lease::submitted(tx, &holder, 1, "job", NOON_MS)).await;
     assert!(matches!(twice, Err(rynjer_store::StoreError::Constraint(_))), "{twice:?}");
-    assert_eq!(stage.task(0, 2).await.step, "submitting");
+    assert_eq!(stage.task(0, 2).await.step.as_str(), "submitting");
 }
 
 #[tokio::test]

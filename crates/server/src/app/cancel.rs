@@ -1,0 +1,83 @@
+//! Canceling a task, and deleting what a finished one holds.
+//!
+//! Invariant: a task is canceled only where nobody bills for it, in one ledger command that gives the whole
+//! price back; whoever ends the task first wins. Not here: what a provider can take back (`providers`).
+
+use crate::{
+    app::{Error, caller::Caller, task},
+    state::App,
+};
+use object_store::{ObjectStoreExt, path::Path};
+use rynjer_api::TaskAnswer;
+use rynjer_core::{
+    ledger::{Command, Guard, Outcome, Release},
+    task::{Status, Step},
+};
+use rynjer_providers::CancelAnswer;
+use rynjer_store::{retention, task::TaskRow};
+
+/// How often a cancel looks again at a task that moved under it.
+const LOOKS: u32 = 8;
+
+/// Ends a task before its time and gives its whole price back. A canceled one stays as it is.
+pub(crate) async fn cancel(app: &App, caller: &Caller, id: &str) -> Result<TaskAnswer, Error> {
+    for _ in 0..LOOKS {
+        let row = task::find(app, caller, id).await?;
+        if row.status == Status::Canceled {
+            return task::answer(app, caller.live, &row, Vec::new());
+        }
+        let guard = guard_of(app, &row).await?;
+        let release = Release {
+            account: row.account.clone(),
+            task: row.id.clone(),
+            guard,
+            status: Status::Canceled,
+            error: "canceled",
+            message: "the task was canceled on request".to_owned(),
+            missing: None,
+            loss: None,
+        };
+        match app.store.submit(app.now_ms(), Command::Release(Box::new(release))).await? {
+            Outcome::Settled { .. } => {
+                app.hub.stop_work(&row.id);
+                app.hub.task_changed(&row.id);
+            }
+            // It moved on in between: look again where it is now.
+            Outcome::Stale { .. } => {}
+            Outcome::Refused(refusal) => return Err(Error::Ledger(refusal)),
+            other => return Err(Error::internal(format!("a cancel ended as {other:?}"))),
+        }
+    }
+    Err(Error::NotCancelable)
+}
+
+/// What must still hold when the ledger decides, or why the task can't be taken back.
+async fn guard_of(app: &App, row: &TaskRow) -> Result<Guard, Error> {
+    if row.status.is_final() {
+        return Err(Error::NotCancelable);
+    }
+    if row.step == Step::Queued {
+        return Ok(Guard::NotSubmitted);
+    }
+    let provider = app.providers.get(&row.provider).ok_or(Error::NotCancelable)?;
+    match provider.cancel(row.vendor_model.clone(), row.provider_task_id.clone()).await {
+        Ok(CancelAnswer::Free) => Ok(Guard::Fence(row.fence)),
+        Ok(CancelAnswer::NotFree) | Err(_) => Err(Error::NotCancelable),
+    }
+}
+
+/// Blanks prompt, inputs and notes of a finished task and deletes its files, for good. What money moved stays.
+pub(crate) async fn delete(app: &App, caller: &Caller, id: &str) -> Result<TaskAnswer, Error> {
+    let row = task::find(app, caller, id).await?;
+    if !row.status.is_final() {
+        return Err(Error::TaskOpen);
+    }
+    let (account, task, now_ms) = (row.account.clone(), row.id.clone(), app.now_ms());
+    let keys = app.store.write(move |tx| retention::erase_task(tx, &account, &task, now_ms)).await;
+    for key in keys.map_err(Error::from)? {
+        // A file that resists is an orphan from here on, and the sweep takes it.
+        drop(app.outputs.delete(&Path::from(key)).await);
+    }
+    let row = task::find(app, caller, row.id.as_str()).await?;
+    task::answer(app, caller.live, &row, Vec::new())
+}
