@@ -197,31 +197,6 @@ async fn a_live_account_is_never_served_by_the_sandbox() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_budget_for_ten_of_a_hundred_at_once() {
-    let app = TestApp::sqlite().await;
-    let (subject, period) = (Subject::Agent, Period::Total);
-    app.admin()
-        .budget_set(&app.account, subject, &app.agent.id, period, Credits(87))
-        .await
-        .expect("a budget");
-    let mut calls = tokio::task::JoinSet::new();
-    for number in 0..100 {
-        let agent = app.agent_key();
-        let body = picture(&format!("h-{number}"), "[[instant]]");
-        calls.spawn(async move { agent.post("/v1/generate", &body).await });
-    }
-    let answers = calls.join_all().await;
-    let accepted = answers.iter().filter(|answer| answer.status == 200).count();
-    let refused = answers.iter().filter(|answer| answer.status != 200);
-    assert_eq!(accepted, 10);
-    for answer in refused {
-        assert_eq!(answer.refusal(), "402 budget_exceeded");
-    }
-    app.settle().await;
-    assert_eq!(app.books().await, (CREDITS - 80, 0));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_full_queue_refuses_and_loses_nothing() {
     let app = TestApp::with("[database]\nqueue_capacity = 1\nbatch_max = 1\nreader_threads = 1").await;
     let mut calls = tokio::task::JoinSet::new();
