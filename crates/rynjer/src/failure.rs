@@ -129,7 +129,10 @@ impl From<Error> for Failure {
                 "the registration code is wrong, expired, replaced or bound to another account",
             )
             .suggest("let the agent register again, which gives it a fresh code"),
-            Error::MissingCredentials | Error::InvalidToken { .. } | Error::ExpiredToken => Self::new(
+            Error::MissingCredentials
+            | Error::InvalidToken { .. }
+            | Error::UnexpandedToken
+            | Error::ExpiredToken => Self::new(
                 Exit::NotAuthenticated,
                 "invalid_token",
                 "the credential is missing, wrong or expired",

@@ -104,6 +104,12 @@ pub fn live_count(tx: &mut dyn Tx, agent: &AgentId, now_ms: i64) -> Result<i64, 
     row.map_or(Ok(0), |row| row.int(0))
 }
 
+/// One key of an account.
+pub fn get(tx: &mut dyn Tx, account: &AccountId, key: &KeyId) -> Result<Option<KeyRow>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM keys k WHERE k.account_id = $1 AND k.id = $2");
+    tx.one(&sql, &[account.as_str().into(), key.as_str().into()])?.as_ref().map(key_of).transpose()
+}
+
 /// All keys of an agent of an account, newest first.
 pub fn of_agent(tx: &mut dyn Tx, account: &AccountId, agent: &AgentId) -> Result<Vec<KeyRow>, StoreError> {
     let sql = format!(

@@ -4,6 +4,7 @@
 //! snapshot each. Not here: rules (`core`), HTTP. Each noun has its file of queries; `admin` holds the reads
 //! that no account bounds.
 
+pub mod abandoned;
 pub mod account;
 pub mod admin;
 pub mod agent;

@@ -11,39 +11,41 @@ use rynjer_api::{BalanceAnswer, Budget, BudgetKind, BudgetPeriod, MeAccount, MeA
 use rynjer_core::{
     budget::{self, Period, Subject},
     credits::Credits,
+    ledger::Books,
     scope::Scope,
     time::rfc3339,
 };
-use rynjer_store::{account, agent, budget as budgets, key};
+use rynjer_store::{Tx, account, agent, budget as budgets, key};
 
-async fn books_and_budgets(
-    app: &App,
+/// The account and the budgets that limit this caller.
+fn account_and_budgets(
+    tx: &mut dyn Tx,
     caller: &Caller,
-) -> Result<(Credits, Credits, Vec<budget::Budget>), Error> {
-    let id = caller.account.clone();
-    let (row, mut all) = app
-        .store
-        .read(move |tx| {
-            let row = account::get(tx, &id)?.ok_or(Error::NotFound)?;
-            Ok::<_, Error>((row, budgets::of_account(tx, &id)?))
-        })
-        .await?;
-    all.retain(|budget| match budget.subject {
+) -> Result<(account::AccountRow, Vec<budget::Budget>), Error> {
+    let row = account::get(tx, &caller.account)?.ok_or(Error::NotFound)?;
+    let mut budgets = budgets::of_account(tx, &caller.account)?;
+    budgets.retain(|budget| match budget.subject {
         Subject::Account => true,
         Subject::Agent => budget.subject_id == caller.principal(),
         Subject::Key => budget.subject_id == caller.key.as_str(),
     });
-    Ok((row.books.available, row.books.held, all))
+    Ok((row, budgets))
+}
+
+async fn books_and_budgets(app: &App, caller: &Caller) -> Result<(Books, Vec<budget::Budget>), Error> {
+    let caller = caller.clone();
+    let (row, budgets) = app.store.read(move |tx| account_and_budgets(tx, &caller)).await?;
+    Ok((row.books, budgets))
 }
 
 /// The balance and the budgets that limit this caller.
 pub(crate) async fn balance(app: &App, caller: &Caller) -> Result<BalanceAnswer, Error> {
     caller.needs(Scope::CreditsRead)?;
-    let (available, held, budgets) = books_and_budgets(app, caller).await?;
+    let (books, budgets) = books_and_budgets(app, caller).await?;
     let now_ms = app.now_ms();
     Ok(BalanceAnswer {
-        available: available.0,
-        held: held.0,
+        available: books.available.0,
+        held: books.held.0,
         currency: "credits".to_owned(),
         account_id: caller.account.to_string(),
         mode: caller.mode(),
@@ -53,25 +55,27 @@ pub(crate) async fn balance(app: &App, caller: &Caller) -> Result<BalanceAnswer,
 
 /// Who the credential speaks for and what it may do.
 pub(crate) async fn me(app: &App, caller: &Caller) -> Result<MeAnswer, Error> {
-    let (id, agent_id, key_id) = (caller.account.clone(), caller.agent.clone(), caller.key.clone());
-    let (frozen, agent, keys) = app
+    let whose = caller.clone();
+    let (account, budgets, agent, key) = app
         .store
         .read(move |tx| {
-            let row = account::get(tx, &id)?.ok_or(Error::NotFound)?;
-            let agent = agent_id.map(|id| agent::get(tx, &id)).transpose()?.flatten();
-            Ok::<_, Error>((row.frozen_reason.is_some(), agent, key::of_account(tx, &id)?))
+            let (account, budgets) = account_and_budgets(tx, &whose)?;
+            let agent = whose.agent.as_ref().map(|id| agent::get(tx, id)).transpose()?.flatten();
+            Ok::<_, Error>((account, budgets, agent, key::get(tx, &whose.account, &whose.key)?))
         })
         .await?;
-    let (_, _, budgets) = books_and_budgets(app, caller).await?;
     let now_ms = app.now_ms();
     Ok(MeAnswer {
-        account: MeAccount { account_id: caller.account.to_string(), frozen },
+        account: MeAccount {
+            account_id: caller.account.to_string(),
+            frozen: account.frozen_reason.is_some(),
+        },
         agent: agent.map(|row| MeAgent {
             agent_id: row.id.to_string(),
             agent_name: row.name,
             paused: row.paused_at_ms.is_some(),
         }),
-        key: keys.into_iter().find(|row| row.id == key_id).map(|row| MeKey {
+        key: key.map(|row| MeKey {
             key_id: row.id.to_string(),
             key_name: row.name,
             expires_at: row.expires_at_ms.map(rfc3339),
@@ -84,10 +88,10 @@ pub(crate) async fn me(app: &App, caller: &Caller) -> Result<MeAnswer, Error> {
 
 /// What this caller could still spend: the balance, or less where a budget says so.
 pub(crate) async fn spendable(app: &App, caller: &Caller) -> Result<Credits, Error> {
-    let (available, _, budgets) = books_and_budgets(app, caller).await?;
+    let (books, budgets) = books_and_budgets(app, caller).await?;
     let now_ms = app.now_ms();
     let rest = |b: &budget::Budget| Credits((b.limit.0 - b.spent_at(now_ms).0).max(0));
-    Ok(budgets.iter().map(rest).fold(available, Ord::min))
+    Ok(budgets.iter().map(rest).fold(books.available, Ord::min))
 }
 
 /// A budget as the wire shows it.

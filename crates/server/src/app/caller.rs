@@ -124,9 +124,7 @@ async fn look_up(app: &App, bearer: &str, now_ms: i64, generation: u64) -> Resul
 
 fn malformed(error: &KeyError) -> Error {
     let hint = match error {
-        KeyError::UnexpandedVariable => {
-            Some("the token starts with `$`: the shell did not expand the variable; use double quotes")
-        }
+        KeyError::UnexpandedVariable => return Error::UnexpandedToken,
         KeyError::WrongLength | KeyError::WrongChecksum => {
             Some("it is not whole: characters are missing or changed")
         }

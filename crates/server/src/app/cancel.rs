@@ -66,7 +66,7 @@ async fn guard_of(app: &App, row: &TaskRow) -> Result<Guard, Error> {
     }
 }
 
-/// Blanks prompt, inputs and notes of a finished task and deletes its files, for good. What money moved stays.
+/// Blanks prompt, inputs and notes of a finished task and deletes its files, for good. Charges stay.
 pub(crate) async fn delete(app: &App, caller: &Caller, id: &str) -> Result<TaskAnswer, Error> {
     let row = task::find(app, caller, id).await?;
     if !row.status.is_final() {

@@ -36,6 +36,8 @@ pub enum Error {
     InvalidToken {
         hint: Option<&'static str>,
     },
+    /// The name of a variable came instead of its value.
+    UnexpandedToken,
     ExpiredToken,
     InvalidSignature {
         reason: String,

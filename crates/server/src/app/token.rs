@@ -131,9 +131,7 @@ pub(crate) async fn refresh(app: &App, fields: &Fields) -> Result<TokenAnswer, E
     let text = fields.required_str("refresh_token", &mut problems);
     let Some(text) = text else { return Err(Error::Invalid(problems)) };
     let parsed = ApiKey::parse(text).map_err(|error| match error {
-        rynjer_core::key::KeyError::UnexpandedVariable => Error::InvalidToken {
-            hint: Some("the token starts with `$`: the shell did not expand the variable; use double quotes"),
-        },
+        rynjer_core::key::KeyError::UnexpandedVariable => Error::UnexpandedToken,
         _ => Error::InvalidToken { hint: None },
     })?;
     if parsed.kind != KeyKind::RefreshToken {

@@ -56,7 +56,7 @@ pub(crate) fn code(error: &Error) -> ErrorCode {
         Error::UnknownModel { .. } => ErrorCode::UnknownModel,
         Error::ModelUnavailable { .. } => ErrorCode::ModelUnavailable,
         Error::MissingCredentials => ErrorCode::MissingCredentials,
-        Error::InvalidToken { .. } => ErrorCode::InvalidToken,
+        Error::InvalidToken { .. } | Error::UnexpandedToken => ErrorCode::InvalidToken,
         Error::ExpiredToken => ErrorCode::ExpiredToken,
         Error::InvalidSignature { .. } => ErrorCode::InvalidSignature,
         Error::NonceReused => ErrorCode::NonceReused,
@@ -104,6 +104,10 @@ fn data(error: &Error, context: &Context<'_>) -> ErrorData {
         data.held = Some(0);
         data.charged = Some(0);
     }
+    if let Some((message, suggestion)) = reworded(error) {
+        data.message = message;
+        suggestion.clone_into(&mut data.suggestion);
+    }
     match error {
         Error::Invalid(fields) => describe_fields(&mut data, fields),
         Error::UnknownModel { nearest } => data.nearest.clone_from(nearest),
@@ -134,19 +138,6 @@ fn data(error: &Error, context: &Context<'_>) -> ErrorData {
         Error::PayloadTooLarge { limit_bytes } => {
             data.message = format!("{}: at most {limit_bytes} bytes", data.message);
         }
-        Error::UrlExpired => {
-            data.message = "The link has expired".to_owned();
-            data.suggestion = "Poll GET /v1/generate/{request_id} for a fresh link.".to_owned();
-        }
-        Error::TaskOpen => {
-            data.message = "The task is not finished, and only finished tasks can be deleted".to_owned();
-            data.suggestion =
-                "Cancel it with POST /v1/generate/{request_id}/cancel, or wait for its end first.".to_owned();
-        }
-        Error::TooManyKeys { limit } => {
-            data.message = format!("The agent has {limit} live keys already");
-            data.suggestion = "Revoke a key with POST /api/v1/agents/keys/revoke first.".to_owned();
-        }
         Error::RateLimited { retry_after_s } => {
             data.retry_after_seconds = i64::try_from(*retry_after_s).ok();
         }
@@ -159,6 +150,10 @@ fn data(error: &Error, context: &Context<'_>) -> ErrorData {
         | Error::AgentPaused
         | Error::RegistrationCodeInvalid
         | Error::NotFound
+        | Error::UnexpandedToken
+        | Error::UrlExpired
+        | Error::TaskOpen
+        | Error::TooManyKeys { .. }
         | Error::QuoteExpired
         | Error::NotCancelable
         | Error::UnsupportedMediaType
@@ -166,6 +161,28 @@ fn data(error: &Error, context: &Context<'_>) -> ErrorData {
         | Error::Internal(_) => {}
     }
     data
+}
+
+/// What happened and what to do, where the texts of the code say too little.
+fn reworded(error: &Error) -> Option<(String, &'static str)> {
+    Some(match error {
+        Error::UnexpandedToken => (
+            "The token starts with `$`: it is the name of a variable, not its value".to_owned(),
+            "The shell did not expand the variable: write it in double quotes, and send the same call again.",
+        ),
+        Error::UrlExpired => {
+            ("The link has expired".to_owned(), "Poll GET /v1/generate/{request_id} for a fresh link.")
+        }
+        Error::TaskOpen => (
+            "The task is not finished, and only finished tasks can be deleted".to_owned(),
+            "Cancel it with POST /v1/generate/{request_id}/cancel, or wait for its end first.",
+        ),
+        Error::TooManyKeys { limit } => (
+            format!("The agent has {limit} live keys already"),
+            "Revoke a key with POST /api/v1/agents/keys/revoke first.",
+        ),
+        _ => return None,
+    })
 }
 
 fn describe_fields(data: &mut ErrorData, fields: &[Field]) {

@@ -10,10 +10,19 @@ use crate::{
 };
 use futures::TryStreamExt;
 use object_store::{ObjectStoreExt, path::Path};
-use rynjer_core::time::DAY_MS;
-use rynjer_store::retention::{self, Horizons};
+use rynjer_core::{
+    ledger::{Command, Guard, Release},
+    task::{Status, Step},
+    time::DAY_MS,
+};
+use rynjer_store::{
+    abandoned::abandoned,
+    retention::{self, Horizons},
+};
 use std::time::Duration;
 
+/// How long past its time a task of a missing provider is left alone: another process may be ending it.
+const ABANDONED_AFTER_MS: i64 = 600_000;
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// Objects younger than this may belong to a task that is being stored.
 const ORPHAN_AGE_MS: i64 = DAY_MS;
@@ -74,6 +83,7 @@ pub(super) async fn sweep(app: &App) -> Result<(), Error> {
     while app.store.write(move |tx| retention::sweep(tx, horizons)).await.map_err(Error::from)? > 0 {
         tokio::task::yield_now().await;
     }
+    end_abandoned(app).await?;
     let before_ms = ago(settings.output_days);
     loop {
         let keys = app.store.write(move |tx| retention::expire_outputs(tx, before_ms, now_ms)).await;
@@ -86,6 +96,30 @@ pub(super) async fn sweep(app: &App) -> Result<(), Error> {
             drop(app.outputs.delete(&Path::from(key)).await);
         }
     }
+}
+
+/// Ends tasks of providers that nobody claims for any more, so that their price is not held for ever.
+async fn end_abandoned(app: &App) -> Result<(), Error> {
+    let known: Vec<&'static str> = app.providers.names().collect();
+    let before_ms = app.now_ms() - ABANDONED_AFTER_MS;
+    let tasks = app.store.read(move |tx| abandoned(tx, &known, before_ms)).await.map_err(Error::from)?;
+    for task in tasks {
+        let queued = task.step == Step::Queued;
+        let release = Release {
+            account: task.account,
+            task: task.id.clone(),
+            guard: if queued { Guard::NotSubmitted } else { Guard::Fence(task.fence) },
+            status: Status::Failed,
+            error: "timed_out",
+            message: "nobody on this gateway serves the task's provider any more".to_owned(),
+            missing: None,
+            loss: if queued { None } else { task.attempt_id },
+        };
+        app.store.submit(app.now_ms(), Command::Release(Box::new(release))).await?;
+        tracing::warn!(task = %task.id, provider = task.provider, "a task of a missing provider was ended");
+        app.hub.task_changed(&task.id);
+    }
+    Ok(())
 }
 
 /// Deletes files that no output row names.

@@ -3,7 +3,7 @@
 //! Invariant: what is held and charged within a window never passes its limit, and what fails frees exactly
 //! the window that it was counted in. Not here: how budgets are shown and set (`limits`).
 
-use crate::support::{CREDITS, TestApp, agent::text, client::picture};
+use crate::support::{CREDITS, TestApp, agent::text, client::picture, until};
 use rynjer_core::{
     budget::{Period, Subject},
     credits::Credits,
@@ -58,6 +58,13 @@ async fn a_hundred_credits_under_two_hundred_requests_of_eight() {
     assert_eq!(app.books().await, (CREDITS - 96, 0));
 }
 
+/// Waits until a task is at its provider, so that the clock may move.
+async fn submitted(app: &TestApp, request_id: &str) {
+    let agent = app.agent_key();
+    let known = async || agent.poll(request_id).await["provider_task_id"].is_string().then_some(());
+    until("the task is at its provider", known).await;
+}
+
 async fn refused(app: &TestApp, request_id: &str) -> Value {
     let answer = app.agent_key().post("/v1/generate", &picture(request_id, "[[instant]]")).await;
     assert_eq!(answer.refusal(), "402 budget_exceeded");
@@ -74,6 +81,7 @@ async fn what_fails_is_canceled_or_partly_made_frees_its_budget() {
     agent.picture("open", "[[slow=3600]]").await;
     agent.picture("fails", "[[slow=5]] [[fail]]").await;
     assert_eq!(refused(&app, "more").await["spent"], 16);
+    submitted(&app, "fails").await;
     app.advance(Duration::from_secs(6));
     assert_eq!(agent.finish("fails").await["status"], "failed");
     agent.picture("more", "[[instant]]").await;
@@ -105,6 +113,7 @@ async fn a_day_ends_at_midnight_utc() {
     // A token would have expired; the key lives.
     let agent = app.agent_key();
     agent.picture("tuesday", "[[slow=60]] [[fail]]").await;
+    submitted(&app, "tuesday").await;
     let budget = refused(&app, "wednesday").await;
     assert_eq!((&budget["spent"], &budget["resets_at"]), (&json!(8), &json!("2025-03-19T00:00:00.000Z")));
     app.advance(LAST_MOMENT);

@@ -3,7 +3,7 @@
 //! Invariant: a task ends once, and credits follow that one end; what is deleted does not come back, and its
 //! request id still stands for it. Not here: retention by age (`task`).
 
-use crate::support::{CREDITS, DAY, TestApp, agent::text, client::picture, files_below};
+use crate::support::{CREDITS, Client, DAY, TestApp, agent::text, client::picture, files_below};
 use http::Method;
 use rynjer_server::gateway::Role;
 use serde_json::{Value, json};
@@ -109,41 +109,41 @@ async fn what_is_over_or_somebody_elses_is_not_canceled() {
 const RACES: usize = 10_000;
 const LANES: usize = 50;
 
+/// Runs one lane's races and counts those that the cancel won.
+async fn race(agent: Arc<Client>, lane: usize) -> usize {
+    let mut canceled = 0;
+    for round in 0..RACES / LANES {
+        let id = format!("race-{lane}-{round}");
+        agent.picture(&id, "[[instant]]").await;
+        // From at once to about when the file is stored.
+        for _ in 0..(round % 40) * 4 {
+            tokio::task::yield_now().await;
+        }
+        let answer = agent.post(&cancel_path(&id), &json!({})).await;
+        let task = agent.finish(&id).await;
+        let credits = &task["credits"];
+        if answer.status == 200 {
+            canceled += 1;
+            assert_eq!((&task["status"], &credits["released"]), (&json!("canceled"), &json!(8)));
+            assert_eq!((&credits["charged"], &task["outputs"]), (&json!(0), &json!([])));
+        } else {
+            assert_eq!(answer.refusal(), "409 not_cancelable");
+            assert_eq!((&task["status"], &credits["charged"]), (&json!("success"), &json!(8)));
+        }
+        assert_eq!(credits["held"], 0);
+    }
+    canceled
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cancel_and_the_end_of_a_task_have_one_winner() {
     let app = TestApp::sqlite().await;
     let agent = Arc::new(app.agent_key());
-    let lane = |lane: usize| {
-        let agent = Arc::clone(&agent);
-        tokio::spawn(async move {
-            let mut canceled = 0;
-            for round in 0..RACES / LANES {
-                let id = format!("race-{lane}-{round}");
-                agent.picture(&id, "[[instant]]").await;
-                // From at once to about when the file is stored.
-                for _ in 0..(round % 40) * 4 {
-                    tokio::task::yield_now().await;
-                }
-                let answer = agent.post(&cancel_path(&id), &json!({})).await;
-                let task = agent.finish(&id).await;
-                let credits = &task["credits"];
-                if answer.status == 200 {
-                    canceled += 1;
-                    assert_eq!((&task["status"], &credits["released"]), (&json!("canceled"), &json!(8)));
-                    assert_eq!((&credits["charged"], &task["outputs"]), (&json!(0), &json!([])));
-                } else {
-                    assert_eq!(answer.refusal(), "409 not_cancelable");
-                    assert_eq!((&task["status"], &credits["charged"]), (&json!("success"), &json!(8)));
-                }
-                assert_eq!(credits["held"], 0);
-            }
-            canceled
-        })
-    };
-    let mut canceled = 0;
-    for task in (0..LANES).map(lane).collect::<Vec<_>>() {
-        canceled += task.await.expect("a lane");
+    let mut lanes = tokio::task::JoinSet::new();
+    for lane in 0..LANES {
+        lanes.spawn(race(Arc::clone(&agent), lane));
     }
+    let canceled: usize = lanes.join_all().await.into_iter().sum();
     let done = i64::try_from(RACES - canceled).expect("a small number");
     assert!(canceled > 0 && done > 0, "{canceled} canceled, {done} done");
     assert_eq!(app.books().await, (CREDITS - 8 * done, 0));

@@ -372,6 +372,35 @@ async fn retention() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tasks_of_a_provider_that_is_gone_are_ended() {
+    let app = TestApp::sqlite().await;
+    let agent = app.account_key();
+    agent.picture("g-1", "[[timeout]]").await;
+    agent.picture("g-2", "[[timeout]]").await;
+    let begun = async || (agent.poll("g-2").await["provider_task_id"].is_string()).then_some(());
+    until("it is at the provider", begun).await;
+    let begun = async || (agent.poll("g-1").await["provider_task_id"].is_string()).then_some(());
+    until("the other one too", begun).await;
+    let sql = "UPDATE tasks SET provider = 'gone', step = CASE request_id WHEN 'g-1' THEN 'queued' \
+               ELSE step END";
+    let moved = app.admin().store.write(move |tx| tx.exec(sql, &[])).await;
+    assert_eq!(moved.expect("an update"), 2);
+    app.advance(HOUR);
+    app.gateway().sweep().await.expect("a sweep");
+    for id in ["g-1", "g-2"] {
+        let task = agent.poll(id).await;
+        assert_eq!(
+            (&task["status"], &task["error"]["error"]),
+            (&json!("failed"), &json!("timed_out")),
+            "{id}"
+        );
+    }
+    let books = app.admin().account_show(&app.account).await.expect("the account").books;
+    // Only what was at the provider may have cost something.
+    assert_eq!((books.available.0, books.held.0, books.provider_loss.0), (CREDITS, 0, 8));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_finished_while_nobody_asked_is_delivered() {
     let app = TestApp::sqlite().await;
     let agent = app.account_key();
