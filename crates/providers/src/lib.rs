@@ -4,6 +4,7 @@
 //! cases of [`SubmitAnswer`], [`PollAnswer`] or [`ProviderError`]. Not here: retries, leases, money, storage
 //! of outputs.
 
+pub mod guarded;
 pub mod media;
 pub mod sandbox;
 

@@ -132,6 +132,7 @@ impl Sandbox {
             duration_ms: job.duration_ms,
             format: triggers.format,
             count,
+            input_images: job.input_images.clone(),
         };
         let files = if count == 0 {
             Vec::new()
