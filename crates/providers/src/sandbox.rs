@@ -185,6 +185,11 @@ impl Provider for Sandbox {
         Box::pin(self.submit_job(job, on_progress))
     }
 
+    /// It renders when the job's time has come.
+    fn poll_needs_inputs(&self, provider_task_id: &str, now_ms: i64) -> bool {
+        matches!(Ready::of_job(provider_task_id), Some(Ready::At(ready_ms)) if ready_ms <= now_ms)
+    }
+
     fn poll(
         &self,
         job: Job,

@@ -67,9 +67,8 @@ pub fn keep(
     account_bytes_max: i64,
 ) -> Result<Kept, StoreError> {
     let lock = tx.dialect().for_update();
-    let sql = format!(
-        "SELECT {COLUMNS} FROM files WHERE account_id = $1 AND agent_id = $2 AND sha256 = $3 {lock}"
-    );
+    let sql =
+        format!("SELECT {COLUMNS} FROM files WHERE account_id = $1 AND agent_id = $2 AND sha256 = $3 {lock}");
     let params = [file.account.as_str().into(), (&file.agent_id).into(), (&file.sha256).into()];
     let known = tx.one(&sql, &params)?.as_ref().map(file_of).transpose()?;
     if known.as_ref().is_none_or(|known| known.expires_at_ms <= now_ms) {
@@ -123,12 +122,7 @@ pub fn renew(
 }
 
 /// Lets a file live at least until then; whether it is still there.
-pub fn prolong(
-    tx: &mut dyn Tx,
-    account: &AccountId,
-    id: &FileId,
-    until_ms: i64,
-) -> Result<bool, StoreError> {
+pub fn prolong(tx: &mut dyn Tx, account: &AccountId, id: &FileId, until_ms: i64) -> Result<bool, StoreError> {
     let params = [account.as_str().into(), id.as_str().into(), until_ms.into()];
     let changed = tx.exec(
         "UPDATE files SET expires_at = CASE WHEN expires_at < $3 THEN $3 ELSE expires_at END \

@@ -92,10 +92,7 @@ pub fn expire_files(tx: &mut dyn Tx, now_ms: i64) -> Result<Vec<String>, StoreEr
 }
 
 /// Which of the given object keys (account, file, key) no file's row names.
-pub fn orphan_files(
-    tx: &mut dyn Tx,
-    keys: &[(String, String, String)],
-) -> Result<Vec<String>, StoreError> {
+pub fn orphan_files(tx: &mut dyn Tx, keys: &[(String, String, String)]) -> Result<Vec<String>, StoreError> {
     let mut orphans = Vec::new();
     for (account, file, key) in keys {
         let known = tx.one(

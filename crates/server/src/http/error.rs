@@ -71,7 +71,7 @@ pub(crate) fn code(error: &Error) -> ErrorCode {
         Error::QuoteExpired => ErrorCode::QuoteExpired,
         Error::QuoteMismatch { .. } => ErrorCode::QuoteMismatch,
         Error::NotCancelable => ErrorCode::NotCancelable,
-        Error::PayloadTooLarge { .. } => ErrorCode::PayloadTooLarge,
+        Error::PayloadTooLarge { .. } | Error::FileQuota { .. } => ErrorCode::PayloadTooLarge,
         Error::UnsupportedMediaType => ErrorCode::UnsupportedMediaType,
         Error::MethodNotAllowed => ErrorCode::MethodNotAllowed,
         Error::RateLimited { .. } => ErrorCode::RateLimited,
@@ -134,9 +134,15 @@ fn data(error: &Error, context: &Context<'_>) -> ErrorData {
         Error::PayloadTooLarge { limit_bytes } => {
             data.message = format!("{}: at most {limit_bytes} bytes", data.message);
         }
+        Error::FileQuota { limit_bytes } => {
+            data.message = format!("The account's files would take more than {limit_bytes} bytes");
+            data.suggestion =
+                "Delete a file with DELETE /v1/files/{file_id}, or wait until one expires.".to_owned();
+        }
         Error::UrlExpired => {
             data.message = "The link has expired".to_owned();
-            data.suggestion = "Poll GET /v1/generate/{request_id} for a fresh link.".to_owned();
+            data.suggestion =
+                "Ask GET /v1/generate/{request_id} or GET /v1/files/{file_id} for a fresh link.".to_owned();
         }
         Error::TooManyKeys { limit } => {
             data.message = format!("The agent has {limit} live keys already");
