@@ -139,7 +139,9 @@ async fn submit(
     mut loaded: Loaded,
     stop: &CancellationToken,
 ) -> Result<(), StoreError> {
-    match provider.submit(job(app, task, &mut loaded), on_progress(app, task, stop)).await {
+    let answer = provider.submit(job(app, task, &mut loaded), on_progress(app, task, stop)).await;
+    drop(loaded);
+    match answer {
         Ok(SubmitAnswer::Accepted { provider_task_id, poll_after_ms }) => {
             let (holder, attempt) = (task.holder(), task.attempt);
             let poll_at_ms = (app.now_ms() + i64::from(poll_after_ms)).min(task.deadline_at_ms);

@@ -119,11 +119,11 @@ fn scenes_and_inputs() -> Vec<Row> {
         (json!({"image_urls": "https://a.example/b.png"}), "image_urls: must be a list of strings"),
         (
             json!({"image_urls": ["ftp://a.example/b"]}),
-            "input_image_urls.0: must be an http or https URL, or a data:image/… URI",
+            "input_image_urls.0: must be an http or https URL, a data:image/… URI, or the id of an uploaded file",
         ),
         (
             json!({"input_image_urls": ["https://a.example/b", "b"]}),
-            "input_image_urls.1: must be an http or https URL, or a data:image/… URI",
+            "input_image_urls.1: must be an http or https URL, a data:image/… URI, or the id of an uploaded file",
         ),
         (
             json!({"image_urls": vec!["https://a.example/b"; 4]}),

@@ -12,9 +12,13 @@ mod bad_input;
 #[cfg(test)]
 mod coverage;
 #[cfg(test)]
+mod file;
+#[cfg(test)]
 mod idempotency;
 #[cfg(test)]
 mod identity;
+#[cfg(test)]
+mod input;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
