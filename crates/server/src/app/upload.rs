@@ -9,7 +9,7 @@ use crate::{
     state::App,
 };
 use bytes::Bytes;
-use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload, path::Path};
+use object_store::{MultipartUpload, ObjectStoreExt, PutPayload, path::Path};
 use rynjer_api::FileAnswer;
 use rynjer_core::{
     id::{AccountId, FileId},
@@ -122,6 +122,9 @@ impl Receiving<'_> {
         let sha256 = hex(std::mem::take(&mut self.hash));
         let until_ms = app.now_ms() + i64::from(app.config.retention.file_hours) * HOUR_MS;
         if let Some(known) = renewed(app, caller, &sha256, until_ms).await? {
+            if let Some(mut staged) = self.staged.take() {
+                drop(staged.upload.abort().await);
+            }
             return answer(app, caller, &known, warnings);
         }
         let (image, object_key) = if self.staged.is_some() {
@@ -241,7 +244,8 @@ async fn keep(app: &App, row: FileRow) -> Result<FileRow, Error> {
     let account_bytes_max = i64::try_from(most_bytes).unwrap_or(i64::MAX);
     let new = row.clone();
     let kept = app.store.write(move |tx| file::keep(tx, &new, now_ms, account_bytes_max)).await;
-    if !matches!(kept, Ok(Kept::New)) {
+    // After an error nobody knows whether the row is there: the sweep finds out.
+    if matches!(kept, Ok(Kept::Renewed(_) | Kept::OverQuota)) {
         drop(app.outputs.delete(&Path::from(row.object_key.as_str())).await);
     }
     match kept? {

@@ -13,7 +13,6 @@ use crate::{
     state::App,
 };
 use axum::{
-    body::Body,
     extract::{
         DefaultBodyLimit, FromRequest, Multipart, Path, Request, State,
         multipart::{Field, MultipartError},
@@ -113,7 +112,6 @@ async fn form(mut request: Request, shared: &Shared, limit_bytes: usize) -> Resu
         return Err(too_large);
     }
     DefaultBodyLimit::max(limit_bytes).apply(&mut request);
-    let request: Request<Body> = request;
     Multipart::from_request(request, shared).await.map_err(|_| Fail(Error::UnsupportedMediaType))
 }
 
