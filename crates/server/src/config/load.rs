@@ -332,7 +332,7 @@ mod tests {
             (
                 "[moderation]\non = true",
                 "r.toml sets [moderation], which is not a setting; the sections are catalog, database, \
-                 limits, log, retention, sandbox, server, storage, worker",
+                 inputs, limits, log, retention, sandbox, server, storage, worker",
             ),
             ("listen = \"a\"", "r.toml sets listen, which is not a setting; did you mean server.listen?"),
             (

@@ -3,7 +3,7 @@
 //! Invariant: a refused request names what is wrong with it and moves no credits. Not here: credentials
 //! (`identity`, `token`).
 
-use crate::support::{TestApp, client::picture, png::png};
+use crate::support::{TestApp, client::picture, png::data_uri, png::png};
 use axum::body::Body;
 use http::Method;
 use serde_json::{Value, json};
@@ -262,7 +262,7 @@ async fn bodies_too_large() {
     // Pictures inside the body may be larger, also where only their price is asked.
     let estimate = json!({"model": "google/nano-banana", "image_urls": file(3000)["image_urls"]});
     agent.post("/v1/credits/estimate", &estimate).await.ok();
-    let uri = format!("data:image/png;base64,{}", data_encoding::BASE64.encode(&png(50, 50, 1)));
+    let uri = data_uri(&png(50, 50, 1));
     assert!(uri.len() > 2048);
     agent.generate(&changed(&json!({"image_urls": [uri]}))).await;
 }

@@ -6,12 +6,11 @@
 use crate::support::{
     CREDITS, Client, DAY, HOUR, TestApp,
     agent::text,
-    png::{bomb, png},
+    png::{bomb, data_uri, png},
     until,
     upload::{objects, upload},
     web::Web,
 };
-use data_encoding::BASE64;
 use http::Method;
 use rynjer_core::id::TaskId;
 use rynjer_server::gateway::Role;
@@ -24,10 +23,6 @@ const UNKNOWN: &str = "names no file of yours that is still there";
 fn from(request_id: &str, prompt: &str, inputs: &[&str]) -> Value {
     json!({"request_id": request_id, "model": "google/nano-banana", "prompt": prompt, "seed": 7,
         "input_image_urls": inputs})
-}
-
-fn data_uri(picture: &[u8]) -> String {
-    format!("data:image/png;base64,{}", BASE64.encode(picture))
 }
 
 fn released() -> Value {

@@ -2,6 +2,8 @@
 //!
 //! Invariant: a picture is whole, with right checksums, whatever it claims to be. Not here: sending it.
 
+use data_encoding::BASE64;
+
 const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 
 /// A grey picture; other shades are other bytes.
@@ -17,6 +19,11 @@ pub(crate) fn png(width: u32, height: u32, shade: u8) -> Vec<u8> {
 /// A picture of a few bytes that claims to have that many pixels.
 pub(crate) fn bomb(width: u32, height: u32) -> Vec<u8> {
     file(width, height, &[0; 64])
+}
+
+/// A picture as text, the way requests carry it.
+pub(crate) fn data_uri(picture: &[u8]) -> String {
+    format!("data:image/png;base64,{}", BASE64.encode(picture))
 }
 
 fn file(width: u32, height: u32, rows: &[u8]) -> Vec<u8> {
