@@ -11,6 +11,7 @@ pub mod client;
 pub mod envelope;
 pub mod error;
 pub mod estimate;
+pub mod file;
 pub mod generate;
 pub mod key;
 pub mod model;
@@ -27,6 +28,7 @@ pub use client::{Client, ClientError};
 pub use envelope::{Envelope, ErrorData, FailureEnvelope, FieldProblem, Problem, SuccessEnvelope};
 pub use error::{ErrorCode, TaskErrorCode};
 pub use estimate::{Breakdown, CountOrUnits, EstimateAnswer, EstimateRequest};
+pub use file::{FileAnswer, FileDeleteAnswer, FileUpload};
 pub use generate::{DurationSeconds, GenerateRequest, Scene, Units};
 pub use key::{
     KeyCreateAnswer, KeyCreateRequest, KeyListAnswer, KeyListRequest, KeyRevokeAnswer, KeyRevokeRequest,

@@ -5,6 +5,8 @@
 
 /// Milliseconds of a day.
 pub const DAY_MS: i64 = 86_400_000;
+/// Milliseconds of an hour.
+pub const HOUR_MS: i64 = 3_600_000;
 
 /// Year, month 1–12 and day 1–31 of a number of days since 1970-01-01.
 fn civil_from_days(days: i64) -> (i64, i64, i64) {

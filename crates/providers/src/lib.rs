@@ -4,6 +4,7 @@
 //! cases of [`SubmitAnswer`], [`PollAnswer`] or [`ProviderError`]. Not here: retries, leases, money, storage
 //! of outputs.
 
+pub mod guarded;
 pub mod media;
 pub mod sandbox;
 
@@ -163,6 +164,11 @@ pub trait Provider: Send + Sync {
         provider_task_id: String,
         on_progress: OnProgress,
     ) -> BoxFuture<'_, Result<PollAnswer, ProviderError>>;
+    /// Whether a poll at that time works on the input pictures once more, so that they must be at hand.
+    fn poll_needs_inputs(&self, provider_task_id: &str, now_ms: i64) -> bool {
+        let _ = (provider_task_id, now_ms);
+        false
+    }
     /// Takes a job back. Without an id its submit is under way, or its outcome is unknown.
     fn cancel(
         &self,

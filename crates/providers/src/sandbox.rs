@@ -132,6 +132,7 @@ impl Sandbox {
             duration_ms: job.duration_ms,
             format: triggers.format,
             count,
+            input_images: job.input_images.clone(),
         };
         let files = if count == 0 {
             Vec::new()
@@ -182,6 +183,11 @@ impl Provider for Sandbox {
         on_progress: OnProgress,
     ) -> BoxFuture<'_, Result<SubmitAnswer, ProviderError>> {
         Box::pin(self.submit_job(job, on_progress))
+    }
+
+    /// It renders when the job's time has come.
+    fn poll_needs_inputs(&self, provider_task_id: &str, now_ms: i64) -> bool {
+        matches!(Ready::of_job(provider_task_id), Some(Ready::At(ready_ms)) if ready_ms <= now_ms)
     }
 
     fn poll(

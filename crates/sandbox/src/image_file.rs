@@ -13,6 +13,7 @@ use crate::canvas::Row;
 use crate::mark::Mark;
 use crate::noise::{cell2, mix};
 use crate::number::byte;
+use crate::photo::{Photo, PhotoScene};
 use crate::scene::Scene;
 use crate::theme::Theme;
 use crate::{Picture, PictureFormat, RenderError};
@@ -23,12 +24,28 @@ const TILE: usize = 64;
 
 /// Renders and encodes a picture.
 pub(crate) fn render(spec: &Picture<'_>) -> Result<Vec<u8>, RenderError> {
+    check(spec)?;
+    let bytes = paint(spec)?;
+    encode(spec, &bytes).map_err(|error| RenderError::Encoder(error.to_string()))
+}
+
+/// Renders input pictures and encodes them.
+pub(crate) fn render_photo(spec: &Picture<'_>, photo: &Photo) -> Result<Vec<u8>, RenderError> {
+    check(spec)?;
+    if photo.size() != (spec.width, spec.height) {
+        return Err(RenderError::Unsupported("a photo of another size".to_owned()));
+    }
+    let scene = PhotoScene::of(photo, spec.prompt, spec.seed);
+    let bytes = paint_rows(spec, |y, row| scene.paint(y, row))?;
+    encode(spec, &bytes).map_err(|error| RenderError::Encoder(error.to_string()))
+}
+
+fn check(spec: &Picture<'_>) -> Result<(), RenderError> {
     let pixels = u64::from(spec.width) * u64::from(spec.height);
     if !SIDES.contains(&spec.width) || !SIDES.contains(&spec.height) || pixels > MOST_PIXELS {
         return Err(RenderError::Unsupported(format!("a picture of {}x{} pixels", spec.width, spec.height)));
     }
-    let bytes = paint(spec)?;
-    encode(spec, &bytes).map_err(|error| RenderError::Encoder(error.to_string()))
+    Ok(())
 }
 
 fn side(pixels: u32) -> Result<usize, RenderError> {
@@ -40,12 +57,21 @@ fn paint(spec: &Picture<'_>) -> Result<Vec<u8>, RenderError> {
     let theme = Theme::of(spec.prompt, spec.seed);
     let mut scene = Scene::of(&theme, width, height);
     scene.advance(0.0);
+    paint_rows(spec, |y, row| scene.paint(y, row))
+}
+
+/// Paints every row, from the top, and the mark over it.
+fn paint_rows(
+    spec: &Picture<'_>,
+    mut paint_row: impl FnMut(usize, &mut Row),
+) -> Result<Vec<u8>, RenderError> {
+    let (width, height) = (side(spec.width)?, side(spec.height)?);
     let mark = Mark::new(width, height);
     let grain = grain();
     let mut row = Row::new(width);
     let mut bytes = vec![0_u8; width * height * 3];
     for (y, line) in bytes.chunks_exact_mut(width * 3).enumerate() {
-        scene.paint(y, &mut row);
+        paint_row(y, &mut row);
         mark.paint(y, &mut row);
         quantise(&row, y, &grain, line);
     }

@@ -1,4 +1,4 @@
-//! Real media made offline from a prompt and a seed: PNG, JPEG and WebP pictures, H.264 in MP4, FLAC and WAV
+//! Real media made offline from a prompt, a seed and input pictures: PNG, JPEG and WebP pictures, H.264 in MP4, FLAC and WAV
 //! music.
 //!
 //! Invariant: the same specification gives the same bytes, of exactly the asked size and length, with a
@@ -18,6 +18,7 @@ mod music;
 mod noise;
 mod number;
 mod palette;
+mod photo;
 mod scene;
 mod score;
 mod sky;
@@ -30,12 +31,17 @@ mod voices;
 mod water;
 mod wild;
 
+pub use photo::Photo;
+
 /// What a render can fail with. Messages never contain the prompt.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
     /// The specification asks for something that can't be made (zero or oversized dimensions, zero seconds).
     #[error("cannot render: {0}")]
     Unsupported(String),
+    /// An input picture can't be used.
+    #[error("the input picture can't be used: {0}")]
+    Input(String),
     /// The encoder failed.
     #[error("encoder failed: {0}")]
     Encoder(String),
@@ -99,9 +105,23 @@ pub fn picture(spec: &Picture<'_>) -> Result<Vec<u8>, RenderError> {
     image_file::render(spec)
 }
 
+/// Renders a picture file that shows input pictures; their `Photo` must be of the same size.
+pub fn picture_from(spec: &Picture<'_>, photo: &Photo) -> Result<Vec<u8>, RenderError> {
+    image_file::render_photo(spec, photo)
+}
+
 /// Renders an MP4 file with H.264 video.
 pub fn clip(spec: &Clip<'_>, on_progress: OnProgress<'_>) -> Result<Vec<u8>, RenderError> {
-    video::render(spec, on_progress)
+    video::render(spec, None, on_progress)
+}
+
+/// Renders an MP4 file that moves slowly over input pictures; their `Photo` must be of the same size.
+pub fn clip_from(
+    spec: &Clip<'_>,
+    photo: &Photo,
+    on_progress: OnProgress<'_>,
+) -> Result<Vec<u8>, RenderError> {
+    video::render(spec, Some(photo), on_progress)
 }
 
 /// Renders a music file.

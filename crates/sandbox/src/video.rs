@@ -17,6 +17,7 @@ use crate::mark::Mark;
 use crate::mp4_file::Mp4File;
 use crate::noise::{cell, mix};
 use crate::number::byte;
+use crate::photo::{Photo, PhotoScene};
 use crate::scene::Scene;
 use crate::theme::Theme;
 use crate::{Clip, OnProgress, RenderError};
@@ -30,13 +31,20 @@ const LONGEST_SIDE: u32 = 3_840;
 const LONGEST_SHORT_SIDE: u32 = 2_160;
 
 /// Renders and encodes a clip.
-pub(crate) fn render(spec: &Clip<'_>, on_progress: OnProgress<'_>) -> Result<Vec<u8>, RenderError> {
+pub(crate) fn render(
+    spec: &Clip<'_>,
+    photo: Option<&Photo>,
+    on_progress: OnProgress<'_>,
+) -> Result<Vec<u8>, RenderError> {
     check(spec)?;
+    if photo.is_some_and(|photo| photo.size() != (spec.width, spec.height)) {
+        return Err(RenderError::Unsupported("a photo of another size".to_owned()));
+    }
     let frames = (spec.milliseconds * FRAMES_PER_SECOND / 1_000).max(1);
     std::thread::scope(|scope| {
         let (painted, received) = sync_channel::<Frame>(2);
         let (returned, reused) = sync_channel::<Frame>(4);
-        scope.spawn(move || paint_all(spec, frames, &painted, &reused));
+        scope.spawn(move || paint_all(spec, photo, frames, &painted, &reused));
         encode_all(spec, frames, &received, &returned, on_progress)
     })
 }
@@ -126,11 +134,41 @@ impl YUVSource for Frame {
     }
 }
 
+/// What a clip shows.
+enum View<'a> {
+    Scene(Scene),
+    Photo(PhotoScene<'a>),
+}
+
+impl View<'_> {
+    fn advance(&mut self, number: u32, frames: u32) {
+        match self {
+            Self::Scene(scene) => scene.advance(number as f32 / FRAMES_PER_SECOND as f32),
+            Self::Photo(photo) => photo.advance(number as f32 / frames as f32),
+        }
+    }
+
+    fn paint(&mut self, y: usize, row: &mut Row) {
+        match self {
+            Self::Scene(scene) => scene.paint(y, row),
+            Self::Photo(photo) => photo.paint(y, row),
+        }
+    }
+}
+
 /// Paints every frame in order; ends early when nobody receives any more.
-fn paint_all(spec: &Clip<'_>, frames: u32, painted: &SyncSender<Frame>, reused: &Receiver<Frame>) {
+fn paint_all(
+    spec: &Clip<'_>,
+    photo: Option<&Photo>,
+    frames: u32,
+    painted: &SyncSender<Frame>,
+    reused: &Receiver<Frame>,
+) {
     let (Ok(width), Ok(height)) = (usize::try_from(spec.width), usize::try_from(spec.height)) else { return };
-    let theme = Theme::of(spec.prompt, spec.seed);
-    let mut scene = Scene::of(&theme, width, height);
+    let mut view = match photo {
+        Some(photo) => View::Photo(PhotoScene::of(photo, spec.prompt, spec.seed)),
+        None => View::Scene(Scene::of(&Theme::of(spec.prompt, spec.seed), width, height)),
+    };
     let mark = Mark::new(width, height);
     let mut rows = [Row::new(width), Row::new(width)];
     let seed = mix(0x9ea1);
@@ -140,10 +178,10 @@ fn paint_all(spec: &Clip<'_>, frames: u32, painted: &SyncSender<Frame>, reused: 
         .collect();
     for number in 0..frames {
         let mut frame = reused.try_recv().unwrap_or_else(|_| Frame::new(width, height));
-        scene.advance(number as f32 / FRAMES_PER_SECOND as f32);
+        view.advance(number, frames);
         for y in (0..height).step_by(2) {
             for (offset, row) in rows.iter_mut().enumerate() {
-                scene.paint(y + offset, row);
+                view.paint(y + offset, row);
                 mark.paint(y + offset, row);
             }
             frame.put(y, &rows, &grain);
@@ -243,7 +281,7 @@ mod tests {
     #[test]
     fn the_length_is_exact() {
         for milliseconds in [1, 41, 500, 1_017] {
-            let file = render(&spec("sea", 1, milliseconds), &|_| true).unwrap();
+            let file = render(&spec("sea", 1, milliseconds), None, &|_| true).unwrap();
             let mut demuxer = demuxed(&file);
             let track = demuxer.tracks().unwrap().first().unwrap().clone();
             assert_eq!(track.timescale.get(), 24_000);
@@ -258,14 +296,14 @@ mod tests {
 
     #[test]
     fn the_index_comes_before_the_frames() {
-        let file = render(&spec("sea", 1, 200), &|_| true).unwrap();
+        let file = render(&spec("sea", 1, 200), None, &|_| true).unwrap();
         let place = |name: &[u8]| file.windows(4).position(|window| window == name).unwrap();
         assert!(place(b"moov") < place(b"mdat"));
     }
 
     #[test]
     fn frames_decode_to_the_asked_size_and_move() {
-        let file = render(&spec("sea at sunset", 1, 500), &|_| true).unwrap();
+        let file = render(&spec("sea at sunset", 1, 500), None, &|_| true).unwrap();
         let mut demuxer = demuxed(&file);
         let mut decoder = openh264::decoder::Decoder::new().unwrap();
         let mut pictures: Vec<Vec<u8>> = Vec::new();
@@ -298,23 +336,23 @@ mod tests {
 
     #[test]
     fn same_specification_same_bytes_and_other_seed_other_bytes() {
-        let first = render(&spec("forest", 5, 200), &|_| true).unwrap();
-        assert_eq!(first, render(&spec("forest", 5, 200), &|_| true).unwrap());
-        assert_ne!(first, render(&spec("forest", 6, 200), &|_| true).unwrap());
-        assert_ne!(first, render(&spec("forests", 5, 200), &|_| true).unwrap());
+        let first = render(&spec("forest", 5, 200), None, &|_| true).unwrap();
+        assert_eq!(first, render(&spec("forest", 5, 200), None, &|_| true).unwrap());
+        assert_ne!(first, render(&spec("forest", 6, 200), None, &|_| true).unwrap());
+        assert_ne!(first, render(&spec("forests", 5, 200), None, &|_| true).unwrap());
     }
 
     #[test]
     fn progress_rises_to_one_and_can_stop() {
         let seen = Mutex::new(Vec::new());
-        render(&spec("city", 1, 500), &|share| {
+        render(&spec("city", 1, 500), None, &|share| {
             seen.lock().unwrap().push(share);
             true
         })
         .unwrap();
         let seen = seen.into_inner().unwrap();
         assert!(seen.is_sorted() && seen.len() == 12 && seen.last() == Some(&1.0));
-        let stopped = render(&spec("city", 1, 5_000), &|share| share < 0.05);
+        let stopped = render(&spec("city", 1, 5_000), None, &|share| share < 0.05);
         assert!(matches!(stopped, Err(RenderError::Unsupported(_))));
     }
 
@@ -324,7 +362,7 @@ mod tests {
             [(131, 74, 100), (130, 14, 100), (4_096, 2_160, 100), (130, 74, 0), (130, 74, 120_001)]
         {
             let clip = Clip { prompt: "x", seed: 1, width, height, milliseconds };
-            assert!(matches!(render(&clip, &|_| true), Err(RenderError::Unsupported(_))));
+            assert!(matches!(render(&clip, None, &|_| true), Err(RenderError::Unsupported(_))));
         }
     }
 }

@@ -4,7 +4,7 @@
 //! loses no request. Not here: flags, signals, printing.
 
 use crate::{
-    app::{Error, admin::Admin, caller::Callers},
+    app::{Error, admin::Admin, caller::Callers, upload::Uploads},
     clock::Clock,
     config::Config,
     data_dir::{self, DATABASE_FILE, DataDirError, Held},
@@ -18,7 +18,7 @@ use crate::{
     keyring::Keyring,
     metrics,
     state::{App, Inner},
-    worker::{self, Worker},
+    worker::{self, InputSource, Worker},
 };
 use axum::Router;
 use object_store::local::LocalFileSystem;
@@ -89,6 +89,8 @@ pub enum StartError {
     Listen(io::Error),
     #[error("{0}")]
     Tls(String),
+    #[error("inputs.allow_hosts can't be used: {0}")]
+    Inputs(String),
     #[error("the output folder {0} can't be used: {1}")]
     Outputs(PathBuf, String),
 }
@@ -199,6 +201,14 @@ impl Gateway {
         worker::sweep_now(&self.app).await
     }
 
+    /// Looks for stored objects that no row names, and deletes those older than a day.
+    ///
+    /// # Errors
+    /// Of the store or the object storage.
+    pub async fn sweep_orphans(&self) -> Result<(), Error> {
+        worker::sweep_orphans_now(&self.app).await
+    }
+
     /// Drains and stops: no new work, every accepted request is answered, leases are handed back.
     pub async fn shutdown(self) {
         self.drain.begin();
@@ -271,6 +281,7 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
     let unusable = |error: String| StartError::Outputs(folder.clone(), error);
     std::fs::create_dir_all(&folder).map_err(|error| unusable(error.to_string()))?;
     let outputs = LocalFileSystem::new_with_prefix(&folder).map_err(|error| unusable(error.to_string()))?;
+    let inputs = InputSource::new(&config.inputs).map_err(|error| StartError::Inputs(error.to_string()))?;
     let sandbox = Sandbox::new(SandboxSettings {
         max_parallel_renders: match config.sandbox.parallel_renders {
             0 => std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
@@ -286,6 +297,8 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
         clock: options.clock.clone(),
         providers: Registry::default().with(Arc::new(sandbox)),
         outputs: Arc::new(outputs.with_fsync(true)),
+        uploads: Uploads::new(),
+        inputs,
         callers: Callers::new(),
         hub: Hub::default(),
         base_url: OnceLock::new(),

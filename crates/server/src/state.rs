@@ -3,7 +3,14 @@
 //! Invariant: shared and immutable but for the caches, which hold nothing that the store does not. Not here:
 //! HTTP.
 
-use crate::{app::caller::Callers, clock::Clock, config::Config, hub::Hub, keyring::Keyring};
+use crate::{
+    app::{caller::Callers, upload::Uploads},
+    clock::Clock,
+    config::Config,
+    hub::Hub,
+    keyring::Keyring,
+    worker::InputSource,
+};
 use object_store::ObjectStore;
 use rynjer_core::catalog::Catalog;
 use rynjer_providers::Registry;
@@ -22,6 +29,8 @@ pub(crate) struct Inner {
     pub(crate) config: Config,
     pub(crate) providers: Registry,
     pub(crate) outputs: Arc<dyn ObjectStore>,
+    pub(crate) uploads: Uploads,
+    pub(crate) inputs: InputSource,
     pub(crate) callers: Callers,
     pub(crate) hub: Hub,
     /// Set once the listening address is known; no slash at its end.

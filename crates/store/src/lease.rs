@@ -328,6 +328,17 @@ pub fn beat(
     Ok(lost)
 }
 
+/// What comes first does not reach the provider: a worker's death there leaves the task queued, with the
+/// lease that it has.
+pub fn before_submit(tx: &mut dyn Tx, holder: &Holder) -> Result<bool, StoreError> {
+    fenced(tx, "step = 'queued'", holder, &[])
+}
+
+/// From here on bytes may leave.
+pub fn submitting(tx: &mut dyn Tx, holder: &Holder) -> Result<bool, StoreError> {
+    fenced(tx, "step = 'submitting'", holder, &[])
+}
+
 /// The provider accepted the job: keep its id and give the lease back until the next poll.
 pub fn submitted(
     tx: &mut dyn Tx,

@@ -12,6 +12,7 @@ mod batch;
 pub mod budget;
 mod dialect;
 mod error;
+pub mod file;
 pub mod key;
 pub mod lease;
 mod ledger;

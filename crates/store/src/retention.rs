@@ -1,7 +1,7 @@
-//! What grows old: nonces, spent tokens, unbound agents, prompts and files.
+//! What grows old: nonces, spent tokens, unbound agents, prompts, outputs and uploads.
 //!
 //! Invariant: task rows and entries are never deleted; each sweep takes a bounded number of rows. Not here:
-//! deleting the files of outputs, whose keys are returned.
+//! deleting objects, whose keys are returned.
 
 use crate::{
     error::StoreError,
@@ -97,6 +97,32 @@ pub fn orphans(tx: &mut dyn Tx, keys: &[(String, String, String)]) -> Result<Vec
             "SELECT 1 FROM outputs WHERE account_id = $1 AND task_id = $2 AND object_key = $3 \
              AND deleted_at IS NULL",
             &[account.into(), task.into(), key.into()],
+        )?;
+        if known.is_none() {
+            orphans.push(key.clone());
+        }
+    }
+    Ok(orphans)
+}
+
+/// Deletes the rows of files whose life is over and returns the keys of their objects.
+pub fn expire_files(tx: &mut dyn Tx, now_ms: i64) -> Result<Vec<String>, StoreError> {
+    let rows = tx.all(
+        "DELETE FROM files WHERE (account_id, id) IN \
+         (SELECT account_id, id FROM files WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2) \
+         RETURNING object_key",
+        &[now_ms.into(), SWEEP_MAX.into()],
+    )?;
+    rows.iter().map(|row| row.text(0)).collect()
+}
+
+/// Which of the given object keys (account, file, key) no file's row names.
+pub fn orphan_files(tx: &mut dyn Tx, keys: &[(String, String, String)]) -> Result<Vec<String>, StoreError> {
+    let mut orphans = Vec::new();
+    for (account, file, key) in keys {
+        let known = tx.one(
+            "SELECT 1 FROM files WHERE account_id = $1 AND id = $2 AND object_key = $3",
+            &[account.into(), file.into(), key.into()],
         )?;
         if known.is_none() {
             orphans.push(key.clone());

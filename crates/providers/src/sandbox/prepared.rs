@@ -79,7 +79,8 @@ fn make(order: &Order, pulse: &Pulse) -> Result<Bytes, RenderError> {
         let file = plain_picture(order.width, order.height, picture_format(order.format))?;
         return Ok(Bytes::from(file));
     }
-    let order = Order { prompt: "prepared".to_owned(), seed: 0, count: 1, ..order.clone() };
+    let (prompt, input_images) = ("prepared".to_owned(), Vec::new());
+    let order = Order { prompt, input_images, seed: 0, count: 1, ..order.clone() };
     let made = files(&order, pulse)?.pop();
     made.ok_or_else(|| RenderError::Encoder("no file was made".to_owned()))
 }

@@ -11,10 +11,10 @@
 //! bound.
 
 use super::trigger::Format;
-use crate::{OnProgress, ProviderError, TaskError};
+use crate::{InputImage, OnProgress, ProviderError, TaskError};
 use bytes::Bytes;
 use rynjer_core::catalog::Product;
-use rynjer_sandbox::{Clip, MusicFormat, Picture, PictureFormat, RenderError, Song};
+use rynjer_sandbox::{Clip, MusicFormat, Photo, Picture, PictureFormat, RenderError, Song};
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
@@ -42,6 +42,8 @@ pub(super) struct Order {
     pub(super) format: Option<Format>,
     /// Files to make; each of its own seed.
     pub(super) count: u32,
+    /// What pictures and clips are made from; a scene of the sandbox's own if there is none.
+    pub(super) input_images: Vec<InputImage>,
 }
 
 /// The picture format of an order; PNG where it asks for none.
@@ -62,24 +64,52 @@ impl Order {
     fn weight(&self, total: u32) -> u32 {
         let pixels = u64::from(self.width) * u64::from(self.height);
         let cost = match self.product {
-            Product::Image => pixels,
-            Product::Video => pixels.saturating_mul(CLIP_FRAMES),
+            Product::Image => pixels.max(self.largest_input_pixels()),
+            Product::Video => pixels.saturating_mul(CLIP_FRAMES).max(self.largest_input_pixels()),
             Product::Music => u64::from(self.duration_ms).div_ceil(1_000) * SONG_SECOND_PIXELS,
         };
         u32::try_from(cost.div_ceil(PERMIT_PIXELS)).unwrap_or(u32::MAX).clamp(1, total)
     }
 
+    /// Inputs are decoded one after the other, so the largest one counts.
+    fn largest_input_pixels(&self) -> u64 {
+        let pixels = self.input_images.iter().map(|image| u64::from(image.width) * u64::from(image.height));
+        pixels.max().unwrap_or(0)
+    }
+
+    /// The inputs, decoded once for all files of the order.
+    fn photo(&self) -> Result<Option<Photo>, RenderError> {
+        if self.input_images.is_empty() || self.product == Product::Music {
+            return Ok(None);
+        }
+        let files: Vec<&[u8]> = self.input_images.iter().map(|image| image.bytes.as_ref()).collect();
+        Photo::of(&files, self.width, self.height).map(Some)
+    }
+
     /// Makes the file of one index.
-    fn file(&self, index: u32, on_progress: rynjer_sandbox::OnProgress<'_>) -> Result<Vec<u8>, RenderError> {
+    fn file(
+        &self,
+        photo: Option<&Photo>,
+        index: u32,
+        on_progress: rynjer_sandbox::OnProgress<'_>,
+    ) -> Result<Vec<u8>, RenderError> {
         let (prompt, seed) = (self.prompt.as_str(), self.seed.wrapping_add(u64::from(index)));
         let (width, height, milliseconds) = (self.width, self.height, self.duration_ms);
         match self.product {
             Product::Image => {
                 let format = picture_format(self.format);
-                rynjer_sandbox::picture(&Picture { prompt, seed, width, height, format })
+                let picture = Picture { prompt, seed, width, height, format };
+                match photo {
+                    Some(photo) => rynjer_sandbox::picture_from(&picture, photo),
+                    None => rynjer_sandbox::picture(&picture),
+                }
             }
             Product::Video => {
-                rynjer_sandbox::clip(&Clip { prompt, seed, width, height, milliseconds }, on_progress)
+                let clip = Clip { prompt, seed, width, height, milliseconds };
+                match photo {
+                    Some(photo) => rynjer_sandbox::clip_from(&clip, photo, on_progress),
+                    None => rynjer_sandbox::clip(&clip, on_progress),
+                }
             }
             Product::Music => {
                 let format = music_format(self.format);
@@ -109,13 +139,14 @@ impl Pulse {
 /// Makes all files of an order, one after the other.
 pub(super) fn files(order: &Order, pulse: &Pulse) -> Result<Vec<Bytes>, RenderError> {
     let mut made = Vec::new();
+    let photo = order.photo()?;
     for index in 0..order.count {
         // Pictures report nothing while they are made, so the pulse is felt before each.
         let share_of_all = |share: f32| (small(index) + share) / small(order.count);
         if !pulse.beat(share_of_all(0.0)) {
             return Err(RenderError::Unsupported("stopped".to_owned()));
         }
-        made.push(Bytes::from(order.file(index, &|share| pulse.beat(share_of_all(share)))?));
+        made.push(Bytes::from(order.file(photo.as_ref(), index, &|share| pulse.beat(share_of_all(share)))?));
     }
     Ok(made)
 }
@@ -177,6 +208,9 @@ impl Kitchen {
         match render.await {
             Ok((Ok(made), _)) => Ok(made),
             Ok((Err(_), true)) => Err(not_now("the render was asked to stop")),
+            Ok((Err(error @ RenderError::Input(_)), false)) => {
+                Err(ProviderError::Refused { error: TaskError::InputRejected, message: error.to_string() })
+            }
             Ok((Err(error), false)) => Err(failed(error.to_string())),
             Err(join) if join.is_panic() => Err(failed("the renderer broke".to_owned())),
             Err(_) => Err(not_now("the process is stopping")),
@@ -200,7 +234,17 @@ mod tests {
 
     fn order(product: Product, width: u32, height: u32, duration_ms: u32) -> Order {
         let prompt = "a fox".to_owned();
-        Order { product, prompt, seed: 7, width, height, duration_ms, format: None, count: 1 }
+        Order {
+            product,
+            prompt,
+            seed: 7,
+            width,
+            height,
+            duration_ms,
+            format: None,
+            count: 1,
+            input_images: vec![],
+        }
     }
 
     fn go_on() -> OnProgress {

@@ -74,6 +74,10 @@ pub enum Error {
     PayloadTooLarge {
         limit_bytes: usize,
     },
+    /// The account's files would take more than they may at once.
+    FileQuota {
+        limit_bytes: u64,
+    },
     UnsupportedMediaType,
     MethodNotAllowed,
     TooManyKeys {

@@ -8,7 +8,7 @@ use crate::{
         Error, Field,
         body::TaskBody,
         caller::Caller,
-        model,
+        input, model,
         normalize::{self, Wanted},
         quote,
         request::Fields,
@@ -19,7 +19,6 @@ use crate::{
 };
 use rynjer_api::{GenerateRequest, TaskAnswer};
 use rynjer_core::{
-    address,
     catalog::{Plan, Product},
     credits::Credits,
     fingerprint::Fingerprint,
@@ -48,6 +47,14 @@ struct Request {
     warnings: Vec<String>,
 }
 
+/// What passed every check before that of the inputs.
+struct Checked {
+    plan: Plan,
+    provider: &'static str,
+    price_version: String,
+    unit_price: Credits,
+}
+
 /// A request that passed every check but the ledger's.
 struct Prepared {
     accept: Accept,
@@ -70,10 +77,24 @@ pub(crate) async fn generate(
 ) -> Result<Generated, Error> {
     let request = read(app, fields, idempotency_key)?;
     let fingerprint = fingerprint(app, &request);
-    let Prepared { accept, row, body } = match prepare(app, caller, &request, &fingerprint) {
-        Ok(prepared) => prepared,
-        Err(refused) => return replay_or(app, caller, &request, &fingerprint, refused).await,
+    let checked = match prepare(app, caller, &request) {
+        Ok(checked) => checked,
+        Err(refused) => {
+            let known = replayed(app, caller, &request, &fingerprint).await?;
+            return known.ok_or(refused);
+        }
     };
+    let urls = &request.wanted.input_image_urls;
+    let inputs = if urls.is_empty() {
+        Vec::new()
+    } else {
+        // A repetition stores nothing again, and may name files that are gone by now.
+        if let Some(known) = replayed(app, caller, &request, &fingerprint).await? {
+            return Ok(known);
+        }
+        input::resolve(app, caller, urls, checked.plan.model.max_seconds).await?
+    };
+    let Prepared { accept, row, body } = new_task(app, caller, &request, &fingerprint, checked, inputs);
     let warnings = request.warnings.clone();
     match app.store.submit(app.now_ms(), Command::Accept(Box::new(accept))).await? {
         Outcome::Accepted { .. } => {
@@ -106,28 +127,27 @@ async fn replay(app: &App, caller: &Caller, id: &TaskId, warnings: Vec<String>) 
     Ok(Generated { task: task::answer(app, caller.live, &row, warnings)?, replayed: true })
 }
 
-/// A request that would be refused now may still be the repetition of one that was accepted.
-async fn replay_or(
+/// The task that a request repeats, if it is a repetition; one that differs is refused.
+async fn replayed(
     app: &App,
     caller: &Caller,
     request: &Request,
     fingerprint: &Fingerprint,
-    refused: Error,
-) -> Result<Generated, Error> {
+) -> Result<Option<Generated>, Error> {
     let (account, agent) = (caller.account.clone(), caller.principal().to_owned());
     let request_id = request.request_id.clone();
     let found = app
         .store
         .read(move |tx| Ok::<_, Error>(tasks::by_request(tx, &account, &agent, &request_id)?))
         .await?;
-    let Some(row) = found else { return Err(refused) };
+    let Some(row) = found else { return Ok(None) };
     let stored = Fingerprint::decode(&row.fingerprint);
     let mut differing = stored.map_or_else(Vec::new, |stored| stored.differing_fields(fingerprint));
     // A model that has left the catalog no longer tells its product.
     differing.retain(|field| field != "product" || app.catalog.model(&request.wanted.model).is_some());
     if differing.is_empty() {
         let task = task::answer(app, caller.live, &row, request.warnings.clone())?;
-        return Ok(Generated { task, replayed: true });
+        return Ok(Some(Generated { task, replayed: true }));
     }
     Err(Error::Ledger(Refusal::RequestIdReused { fields: differing }))
 }
@@ -145,7 +165,7 @@ fn read(app: &App, fields: &Fields, idempotency_key: Option<&str>) -> Result<Req
         _ => {}
     }
     let wanted = Wanted::read(fields, true, &mut problems);
-    check_inputs(app, &wanted, &mut problems);
+    input::check(app, &wanted.input_image_urls, &mut problems);
     let own = |name: &str, problems: &mut Vec<Field>| fields.opt_str(name, problems).map(str::to_owned);
     let request = Request {
         request_id: request_id.unwrap_or_default().to_owned(),
@@ -174,48 +194,6 @@ fn read(app: &App, fields: &Fields, idempotency_key: Option<&str>) -> Result<Req
 fn is_request_id(text: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._~:@+=-".contains(&byte);
     (1..=255).contains(&text.len()) && text.bytes().all(legal) && text != "." && text != ".."
-}
-
-fn check_inputs(app: &App, wanted: &Wanted, problems: &mut Vec<Field>) {
-    let most = app.config.limits.input_images;
-    if wanted.input_image_urls.len() > most {
-        problems.push(Field::new("input_image_urls", format!("must be at most {most} images")));
-    }
-    for (index, text) in wanted.input_image_urls.iter().enumerate().take(most) {
-        if let Err(problem) = check_image_url(text) {
-            problems.push(Field::new(format!("input_image_urls.{index}"), problem));
-        }
-    }
-}
-
-/// Longest URL that is not a `data:` URI.
-const URL_BYTES_MAX: usize = 4096;
-
-/// Syntax and literal addresses; names are resolved and checked by who fetches.
-fn check_image_url(text: &str) -> Result<(), &'static str> {
-    if text.starts_with("data:image/") {
-        return Ok(());
-    }
-    if text.len() > URL_BYTES_MAX {
-        return Err("must be at most 4096 bytes long, or a data:image/… URI");
-    }
-    let url = url::Url::parse(text).map_err(|_| "must be an http or https URL, or a data:image/… URI")?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err("must be an http or https URL, or a data:image/… URI");
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("must not hold a user name or password");
-    }
-    let public = match url.host() {
-        Some(url::Host::Domain(name)) => {
-            let name = name.trim_end_matches('.');
-            name != "localhost" && !name.ends_with(".localhost") && !name.ends_with(".internal")
-        }
-        Some(url::Host::Ipv4(address)) => address::is_public(address.into()),
-        Some(url::Host::Ipv6(address)) => address::is_public(address.into()),
-        None => false,
-    };
-    if public { Ok(()) } else { Err("must be a public address") }
 }
 
 fn not_negative(fields: &Fields, name: &str, problems: &mut Vec<Field>) -> Option<i64> {
@@ -285,13 +263,8 @@ fn fingerprint(app: &App, request: &Request) -> Fingerprint {
     Fingerprint::of(&borrowed)
 }
 
-/// Everything between the idempotency check and the ledger, in the contract's order.
-fn prepare(
-    app: &App,
-    caller: &Caller,
-    request: &Request,
-    fingerprint: &Fingerprint,
-) -> Result<Prepared, Error> {
+/// Everything between the idempotency check and the inputs, in the contract's order.
+fn prepare(app: &App, caller: &Caller, request: &Request) -> Result<Checked, Error> {
     let wanted = &request.wanted;
     if let Some(model) = app.catalog.model(&wanted.model) {
         caller.needs(match model.product {
@@ -316,7 +289,7 @@ fn prepare(
     if caller.agent_paused {
         return Err(Error::AgentPaused);
     }
-    Ok(new_task(app, caller, request, fingerprint, &plan, provider, (price_version, unit_price)))
+    Ok(Checked { plan, provider, price_version, unit_price })
 }
 
 /// The price version and unit price that hold for this request: the lower of quoted and current.
@@ -346,17 +319,17 @@ fn new_task(
     caller: &Caller,
     request: &Request,
     fingerprint: &Fingerprint,
-    plan: &Plan,
-    provider: &'static str,
-    (price_version, unit_price): (String, Credits),
+    checked: Checked,
+    input_image_urls: Vec<String>,
 ) -> Prepared {
+    let Checked { plan, provider, price_version, unit_price } = checked;
     let now_ms = app.now_ms();
     let fallback = plan.model.prompt_default.clone().unwrap_or_default();
     let prompt = request.prompt.clone().filter(|prompt| !prompt.trim().is_empty()).unwrap_or(fallback);
     let body = TaskBody {
         prompt,
         negative_prompt: request.negative_prompt.clone(),
-        input_image_urls: request.wanted.input_image_urls.clone(),
+        input_image_urls,
         // A seed of our own is stored, so that a repeated attempt makes the same thing.
         seed: request
             .seed

@@ -12,8 +12,11 @@ pub(crate) mod caller;
 pub(crate) mod cancel;
 mod error;
 pub(crate) mod estimate;
+pub(crate) mod file;
 pub(crate) mod generate;
+pub(crate) mod input;
 pub(crate) mod key;
+pub(crate) mod link;
 pub(crate) mod model;
 mod normalize;
 pub(crate) mod output;
@@ -22,5 +25,6 @@ pub(crate) mod request;
 mod signed;
 pub(crate) mod task;
 pub(crate) mod token;
+pub(crate) mod upload;
 
 pub use error::{Error, Field};

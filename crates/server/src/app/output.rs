@@ -3,8 +3,13 @@
 //! Invariant: a URL opens exactly one output until it expires, and nothing else tells where files are. Not
 //! here: how bytes are sent (`http::output`).
 
-use crate::{app::Error, keyring::Purpose, state::App};
-use data_encoding::BASE64URL_NOPAD;
+use crate::{
+    app::{
+        Error,
+        link::{self, Kind, Signature, Stored},
+    },
+    state::App,
+};
 use rynjer_api::{Output, OutputType};
 use rynjer_core::{
     id::{AccountId, TaskId},
@@ -22,9 +27,7 @@ pub(crate) struct Address {
     pub(crate) task: String,
     /// Index and extension, such as `0.png`.
     pub(crate) file: String,
-    pub(crate) expires_s: i64,
-    pub(crate) key: String,
-    pub(crate) signature: String,
+    pub(crate) signature: Signature,
 }
 
 /// The outputs of a task as the wire shows them; each call signs anew.
@@ -33,9 +36,8 @@ pub(crate) fn answers(app: &App, task: &TaskRow) -> Result<Vec<Output>, Error> {
 }
 
 fn answer(app: &App, task: &TaskRow, row: &OutputRow) -> Result<Output, Error> {
-    let retention = &app.config.retention;
-    let file_ends_ms = row.created_at_ms + i64::from(retention.output_days) * DAY_MS;
-    let url_ends_ms = (app.now_ms() + i64::from(retention.url_days) * DAY_MS).min(file_ends_ms);
+    let url_days = app.config.retention.url_days;
+    let url_ends_ms = (app.now_ms() + i64::from(url_days) * DAY_MS).min(ends_ms(app, row));
     let deleted = row.deleted_at_ms.is_some();
     Ok(Output {
         url: if deleted { None } else { Some(url(app, task, row, url_ends_ms / 1000)?) },
@@ -62,28 +64,18 @@ fn answer(app: &App, task: &TaskRow, row: &OutputRow) -> Result<Output, Error> {
 fn url(app: &App, task: &TaskRow, row: &OutputRow, expires_s: i64) -> Result<String, Error> {
     let extension = row.object_key.rsplit_once('.').map_or("bin", |(_, extension)| extension);
     let path = format!("{}/{}/{}.{extension}", task.account, task.id, row.index);
-    let (key, tag) = app.keyring.sign(Purpose::Url, message(&path, expires_s).as_bytes())?;
-    let base = app.base_url();
-    let tag = BASE64URL_NOPAD.encode(&tag);
-    Ok(format!("{base}/outputs/{path}?expires={expires_s}&key={key}&signature={tag}"))
+    link::url(app, Kind::Output, &path, expires_s)
 }
 
-fn message(path: &str, expires_s: i64) -> String {
-    format!("rynjer output {path} {expires_s}")
+/// When the file of an output is deleted.
+pub(crate) fn ends_ms(app: &App, row: &OutputRow) -> i64 {
+    row.created_at_ms + i64::from(app.config.retention.output_days) * DAY_MS
 }
 
 /// The output of a URL, if it is genuine, not expired and still there.
 pub(crate) async fn open(app: &App, address: &Address) -> Result<OutputRow, Error> {
     let path = format!("{}/{}/{}", address.account, address.task, address.file);
-    let tag = BASE64URL_NOPAD.decode(address.signature.as_bytes()).map_err(|_| Error::NotFound)?;
-    let text = message(&path, address.expires_s);
-    let genuine = app.keyring.verify(Purpose::Url, &address.key, text.as_bytes(), &tag);
-    if !genuine {
-        return Err(Error::NotFound);
-    }
-    if address.expires_s * 1000 <= app.now_ms() {
-        return Err(Error::UrlExpired);
-    }
+    link::check(app, Kind::Output, &path, &address.signature)?;
     let (Some(account), Some(task)) = (AccountId::parse(&address.account), TaskId::parse(&address.task))
     else {
         return Err(Error::NotFound);
@@ -92,4 +84,16 @@ pub(crate) async fn open(app: &App, address: &Address) -> Result<OutputRow, Erro
         address.file.split_once('.').and_then(|(index, _)| index.parse().ok()).ok_or(Error::NotFound)?;
     let row = app.store.read(move |tx| Ok::<_, Error>(output::get(tx, &account, &task, index)?)).await?;
     row.filter(|row| row.deleted_at_ms.is_none()).ok_or(Error::NotFound)
+}
+
+/// What the URL of an output sends.
+pub(crate) fn stored(row: &OutputRow) -> Stored {
+    let extension = row.object_key.rsplit_once('.').map_or("bin", |(_, extension)| extension);
+    Stored {
+        object_key: row.object_key.clone(),
+        mime: row.mime.clone(),
+        bytes: u64::try_from(row.bytes).unwrap_or(0),
+        sha256: row.sha256.clone(),
+        file_name: format!("rynjer-{}.{extension}", row.index),
+    }
 }

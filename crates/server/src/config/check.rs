@@ -5,6 +5,7 @@
 
 use super::Config;
 use super::error::ConfigError;
+use super::inputs::TASKS_IN_MEMORY;
 
 /// Refuses contradictions; adds a sentence for what works but is probably not meant.
 pub(super) fn together(config: &Config, warnings: &mut Vec<String>) -> Result<(), ConfigError> {
@@ -53,6 +54,14 @@ fn sizes(config: &Config) -> Option<String> {
     if data_uri < body {
         return Some(format!(
             "limits.data_uri_body_bytes ({data_uri}) must not be less than limits.body_bytes ({body})"
+        ));
+    }
+    let (one, all) = (config.inputs.max_bytes, config.inputs.memory_bytes);
+    let file = u64::try_from(limits.file_bytes).unwrap_or(u64::MAX);
+    if config.inputs.task_bytes() < one.max(file) {
+        return Some(format!(
+            "inputs.memory_bytes ({all}) must be at least {TASKS_IN_MEMORY} times inputs.max_bytes ({one}) \
+             and limits.file_bytes ({file})"
         ));
     }
     let (batch, queue) = (config.database.batch_max, config.database.queue_capacity);
@@ -124,6 +133,12 @@ mod tests {
                 "limits.data_uri_body_bytes = 1048575",
                 "limits.data_uri_body_bytes (1048575) \
                  must not be less than limits.body_bytes (1048576)"
+                    .into(),
+            ),
+            (
+                "inputs.memory_bytes = 119999999",
+                "inputs.memory_bytes (119999999) must be at least 4 times inputs.max_bytes (30000000) and \
+                 limits.file_bytes (30000000)"
                     .into(),
             ),
             (

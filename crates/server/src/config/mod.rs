@@ -8,6 +8,7 @@ mod check;
 mod database;
 mod environment;
 mod error;
+mod inputs;
 mod limits;
 mod load;
 mod log;
@@ -25,6 +26,7 @@ use serde::Serialize;
 
 pub use database::{Database, DatabaseUrl};
 pub use error::{ConfigError, Origin};
+pub use inputs::Inputs;
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
 pub use retention::Retention;
@@ -46,6 +48,7 @@ pub struct Config {
     pub worker: Worker,
     pub sandbox: Sandbox,
     pub retention: Retention,
+    pub inputs: Inputs,
     pub storage: Storage,
     pub catalog: Catalog,
     pub log: Log,

@@ -11,6 +11,7 @@ use super::reader::Reader;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Retention {
     pub output_days: u32,
+    pub file_hours: u32,
     pub body_days: u32,
     pub url_days: u32,
     pub unbound_agent_days: u32,
@@ -21,6 +22,7 @@ impl Retention {
     pub(super) fn read(section: &Reader<'_>) -> Result<Self, ConfigError> {
         Ok(Self {
             output_days: section.whole("output_days", 1..=36_500)?,
+            file_hours: section.whole("file_hours", 1..=8760)?,
             body_days: section.whole("body_days", 1..=36_500)?,
             url_days: section.whole("url_days", 1..=365)?,
             unbound_agent_days: section.whole("unbound_agent_days", 1..=36_500)?,

@@ -71,7 +71,7 @@ pub(crate) fn code(error: &Error) -> ErrorCode {
         Error::QuoteExpired => ErrorCode::QuoteExpired,
         Error::QuoteMismatch { .. } => ErrorCode::QuoteMismatch,
         Error::NotCancelable | Error::TaskOpen => ErrorCode::NotCancelable,
-        Error::PayloadTooLarge { .. } => ErrorCode::PayloadTooLarge,
+        Error::PayloadTooLarge { .. } | Error::FileQuota { .. } => ErrorCode::PayloadTooLarge,
         Error::UnsupportedMediaType => ErrorCode::UnsupportedMediaType,
         Error::MethodNotAllowed => ErrorCode::MethodNotAllowed,
         Error::RateLimited { .. } => ErrorCode::RateLimited,
@@ -153,6 +153,7 @@ fn data(error: &Error, context: &Context<'_>) -> ErrorData {
         | Error::UnexpandedToken
         | Error::UrlExpired
         | Error::TaskOpen
+        | Error::FileQuota { .. }
         | Error::TooManyKeys { .. }
         | Error::QuoteExpired
         | Error::NotCancelable
@@ -173,6 +174,10 @@ fn reworded(error: &Error) -> Option<(String, &'static str)> {
         Error::UrlExpired => {
             ("The link has expired".to_owned(), "Poll GET /v1/generate/{request_id} for a fresh link.")
         }
+        Error::FileQuota { limit_bytes } => (
+            format!("The account's files would take more than {limit_bytes} bytes"),
+            "Delete a file with DELETE /v1/files/{file_id}, or wait until one expires.",
+        ),
         Error::TaskOpen => (
             "The task is not finished, and only finished tasks can be deleted".to_owned(),
             "Cancel it with POST /v1/generate/{request_id}/cancel, or wait for its end first.",

@@ -143,7 +143,7 @@ impl FromRequest<Shared> for Json {
 }
 
 /// How long a body may take: ten seconds, and what a slow line needs for its size (64 KiB per second).
-fn body_patience(limit_bytes: usize) -> Duration {
+pub(crate) fn body_patience(limit_bytes: usize) -> Duration {
     Duration::from_secs(10 + (limit_bytes / (64 << 10)) as u64)
 }
 

@@ -34,6 +34,7 @@ pub fn document() -> OpenApi {
             ("models", "What can be made and what it costs"),
             ("credits", "Prices and balance"),
             ("generate", "Make something and fetch it"),
+            ("files", "Pictures to start from"),
             ("outputs", "Finished files"),
             ("health", "For operators"),
         ]
@@ -76,7 +77,7 @@ fn add_schemas(components: &mut Components) {
 fn statuses(path: &str, method: &HttpMethod) -> Vec<u16> {
     let mut statuses = vec![431, 500, 503];
     let identity = path.starts_with("/api/v1/agents/");
-    if path.starts_with("/outputs/") {
+    if path.starts_with("/outputs/") || path.starts_with("/files/") {
         statuses.extend([400, 404]);
         return statuses;
     }
@@ -87,7 +88,7 @@ fn statuses(path: &str, method: &HttpMethod) -> Vec<u16> {
     if *method == HttpMethod::Post {
         statuses.extend([413, 415]);
     }
-    if identity || path.contains("{request_id}") {
+    if identity || path.contains("{request_id}") || path.contains("{file_id}") {
         statuses.push(404);
     }
     if path.ends_with("estimate") || path.ends_with("/cancel") || *method == HttpMethod::Delete {

@@ -3,8 +3,8 @@
 //! Invariant: every route of the API is registered together with its OpenAPI description. Not here: handlers.
 
 use crate::http::{
-    account, agent, document, estimate, extract::Shared, generate, health, key, middleware, model, output,
-    task, token,
+    account, agent, document, estimate, extract::Shared, file, generate, health, key, middleware, model,
+    output, task, token,
 };
 use axum::{Router, routing::get};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -26,6 +26,9 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(generate::generate))
         .routes(routes!(task::get_generation, task::delete_generation))
         .routes(routes!(task::cancel_generation))
+        .routes(routes!(file::upload_file))
+        .routes(routes!(file::get_file, file::delete_file))
+        .routes(routes!(file::download_file))
         .routes(routes!(output::get_output))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))

@@ -5,10 +5,13 @@
 
 mod beat;
 mod files;
+mod inputs;
 mod patience;
 mod run;
 mod settle;
 mod sweep;
+
+pub(crate) use inputs::InputSource;
 
 use crate::{app::Error, entropy, state::App};
 use rynjer_core::id::{AttemptId, TaskId};
@@ -205,6 +208,11 @@ impl Worker {
 /// One round of retention.
 pub(crate) async fn sweep_now(app: &App) -> Result<(), Error> {
     sweep::sweep(app).await
+}
+
+/// One look for objects that no row names.
+pub(crate) async fn sweep_orphans_now(app: &App) -> Result<(), Error> {
+    sweep::sweep_orphans(app).await
 }
 
 /// When to look for work again.

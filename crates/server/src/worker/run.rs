@@ -1,9 +1,13 @@
 //! One leased task, one step: submit, poll, or end it.
 //!
 //! Invariant: what the provider may have accepted is never submitted again unless its class allows it. Not
-//! here: claiming, money (`settle`), files (`files`).
+//! here: claiming, money (`settle`), files (`files`), pictures to start from (`inputs`).
 
-use super::{files, patience, settle};
+use super::{
+    files,
+    inputs::{self, Loaded, Unusable},
+    patience, settle,
+};
 use crate::{app::body::TaskBody, entropy, state::App};
 use rynjer_core::{
     catalog::{Mode, Product},
@@ -25,22 +29,64 @@ const BACKOFF_MS: (i64, i64) = (500, 60_000);
 /// Runs the next step of a task.
 pub(super) async fn run(app: &App, owner: &str, task: Leased, stop: &CancellationToken) {
     let id = task.id.clone();
-    let left_ms = task.deadline_at_ms - app.now_ms();
-    let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
-    let result = tokio::select! {
-        result = step(app, &task, stop) => result,
-        () = stop.cancelled() => hand_back(app, &task).await,
-        // A call that hangs must not hold the price for ever.
-        () = tokio::time::sleep(left), if left_ms > 0 => {
-            let step = if task.step == Step::Queued { Step::Submitting } else { task.step };
-            overdue(app, &task, step).await
-        }
-    };
-    if let Err(error) = result {
+    if let Err(error) = prepare_and_step(app, &task, stop).await {
         // The lease runs out and another worker goes on.
         tracing::warn!(%error, task = %id, owner, "a task's step was not written");
     }
     app.hub.task_changed(&id);
+}
+
+async fn prepare_and_step(app: &App, task: &Leased, stop: &CancellationToken) -> Result<(), StoreError> {
+    let Some(loaded) = within(app, task, stop, task.step, load(app, task)).await?.flatten() else {
+        return Ok(());
+    };
+    let begun = if task.step == Step::Queued { Step::Submitting } else { task.step };
+    within(app, task, stop, begun, step(app, task, loaded, stop)).await.map(drop)
+}
+
+/// Works until the worker stops or the task's time is over; it is then at `reached`. `None` if it was cut
+/// short, and the task handed back or ended.
+async fn within<T>(
+    app: &App,
+    task: &Leased,
+    stop: &CancellationToken,
+    reached: Step,
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<Option<T>, StoreError> {
+    let left_ms = task.deadline_at_ms - app.now_ms();
+    let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
+    tokio::select! {
+        result = work => result.map(Some),
+        () = stop.cancelled() => hand_back(app, task).await.map(|()| None),
+        // A call that hangs must not hold the price for ever.
+        () = tokio::time::sleep(left), if left_ms > 0 => overdue(app, task, reached).await.map(|()| None),
+    }
+}
+
+/// The body with the pictures that the step needs. Without them the task has ended, or the lease is lost.
+async fn load(app: &App, task: &Leased) -> Result<Option<Loaded>, StoreError> {
+    let body = TaskBody::from_stored(&task.body);
+    if !inputs::are_needed(app, task, &body) {
+        return Ok(Some(inputs::none(body)));
+    }
+    let holder = task.holder();
+    let fresh = task.step == Step::Queued;
+    // Reading pictures is no attempt yet: a worker that dies of it leaves a task that nobody was asked for.
+    if fresh && !patience::write(app, move |tx| lease::before_submit(tx, &holder)).await? {
+        return Ok(None);
+    }
+    let loaded = match inputs::load(app, body).await {
+        Ok(loaded) => loaded,
+        // A provider that was asked before may bill what it made of the first try.
+        Err(Unusable { error, message }) => {
+            return settle::fail(app, task, error.code(), &message, !fresh).await.map(|()| None);
+        }
+    };
+    let holder = task.holder();
+    if fresh && !patience::write(app, move |tx| lease::submitting(tx, &holder)).await? {
+        return Ok(None);
+    }
+    Ok(Some(loaded))
 }
 
 async fn hand_back(app: &App, task: &Leased) -> Result<(), StoreError> {
@@ -49,7 +95,7 @@ async fn hand_back(app: &App, task: &Leased) -> Result<(), StoreError> {
     app.store.write(move |tx| lease::hand_back(tx, &holder, now_ms)).await.map(drop)
 }
 
-async fn step(app: &App, task: &Leased, stop: &CancellationToken) -> Result<(), StoreError> {
+async fn step(app: &App, task: &Leased, loaded: Loaded, stop: &CancellationToken) -> Result<(), StoreError> {
     if task.poisoned {
         let message = "the task stopped the gateway each time it ran, so it was given up";
         return settle::fail(app, task, "poisoned", message, task.step != Step::Queued).await;
@@ -64,11 +110,11 @@ async fn step(app: &App, task: &Leased, stop: &CancellationToken) -> Result<(), 
     // A lost lease in `submitting` is an ambiguous submit: what happened to it died with its worker.
     let resend = provider.ambiguity() == Ambiguity::Key;
     match task.step {
-        Step::Queued => submit(app, task, provider, stop).await,
-        Step::Submitting if resend => submit(app, task, provider, stop).await,
+        Step::Queued => submit(app, task, provider, loaded, stop).await,
+        Step::Submitting if resend => submit(app, task, provider, loaded, stop).await,
         // `unknown` is due before its deadline only after a hand-back.
         Step::Submitting | Step::Unknown => settle::await_late_answer(app, task).await,
-        Step::Submitted | Step::Storing => poll(app, task, provider, stop).await,
+        Step::Submitted | Step::Storing => poll(app, task, provider, loaded, stop).await,
     }
 }
 
@@ -90,9 +136,12 @@ async fn submit(
     app: &App,
     task: &Leased,
     provider: &Arc<dyn Provider>,
+    mut loaded: Loaded,
     stop: &CancellationToken,
 ) -> Result<(), StoreError> {
-    match provider.submit(job(app, task), on_progress(app, task, stop)).await {
+    let answer = provider.submit(job(app, task, &mut loaded), on_progress(app, task, stop)).await;
+    drop(loaded);
+    match answer {
         Ok(SubmitAnswer::Accepted { provider_task_id, poll_after_ms }) => {
             let (holder, attempt) = (task.holder(), task.attempt);
             let poll_at_ms = (app.now_ms() + i64::from(poll_after_ms)).min(task.deadline_at_ms);
@@ -116,12 +165,15 @@ async fn poll(
     app: &App,
     task: &Leased,
     provider: &Arc<dyn Provider>,
+    mut loaded: Loaded,
     stop: &CancellationToken,
 ) -> Result<(), StoreError> {
     let Some(provider_task_id) = task.provider_task_id.clone() else {
         return settle::await_late_answer(app, task).await;
     };
-    let answer = provider.poll(job(app, task), provider_task_id, on_progress(app, task, stop)).await;
+    let answer =
+        provider.poll(job(app, task, &mut loaded), provider_task_id, on_progress(app, task, stop)).await;
+    drop(loaded);
     let holder = task.holder();
     // Past its time a task is asked once more, since what is finished may have waited for us.
     let over = app.now_ms() >= task.deadline_at_ms;
@@ -225,8 +277,9 @@ fn on_progress(app: &App, task: &Leased, stop: &CancellationToken) -> OnProgress
     })
 }
 
-fn job(app: &App, task: &Leased) -> Job {
-    let body = TaskBody::from_stored(&task.body);
+/// The pictures go into the job; their memory counts until `loaded` is dropped.
+fn job(app: &App, task: &Leased, loaded: &mut Loaded) -> Job {
+    let body = std::mem::take(&mut loaded.body);
     Job {
         nonce: task.attempt_id.to_string(),
         now_ms: app.now_ms(),
@@ -242,7 +295,6 @@ fn job(app: &App, task: &Leased) -> Job {
         aspect_ratio: body.aspect_ratio,
         resolution: body.resolution,
         seed: body.seed,
-        // Fetched once the guarded client is there.
-        input_images: Vec::new(),
+        input_images: std::mem::take(&mut loaded.images),
     }
 }

@@ -28,6 +28,8 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 const ORPHAN_AGE_MS: i64 = DAY_MS;
 /// Sweeps between looks for orphans, since those list the whole storage.
 const ORPHANS_EVERY: u32 = 60;
+/// Objects whose rows are looked up at once.
+const ORPHANS_AT_ONCE: usize = 200;
 /// Sweeps between audits of the whole ledger.
 const AUDIT_EVERY: u32 = 60;
 
@@ -87,13 +89,14 @@ pub(super) async fn sweep(app: &App) -> Result<(), Error> {
     let before_ms = ago(settings.output_days);
     loop {
         let keys = app.store.write(move |tx| retention::expire_outputs(tx, before_ms, now_ms)).await;
-        let keys = keys.map_err(Error::from)?;
-        if keys.is_empty() {
-            return Ok(());
+        if delete(app, keys.map_err(Error::from)?).await == 0 {
+            break;
         }
-        for key in keys {
-            // A file that is gone already, or that resists, is an orphan from here on.
-            drop(app.outputs.delete(&Path::from(key)).await);
+    }
+    loop {
+        let keys = app.store.write(move |tx| retention::expire_files(tx, now_ms)).await;
+        if delete(app, keys.map_err(Error::from)?).await == 0 {
+            return Ok(());
         }
     }
 }
@@ -122,30 +125,50 @@ async fn end_abandoned(app: &App) -> Result<(), Error> {
     Ok(())
 }
 
-/// Deletes files that no output row names.
-async fn sweep_orphans(app: &App) -> Result<(), Error> {
+/// Deletes objects and tells how many there were to delete.
+async fn delete(app: &App, keys: Vec<String>) -> usize {
+    let count = keys.len();
+    for key in keys {
+        // One that is gone already, or that resists, is an orphan from here on.
+        drop(app.outputs.delete(&Path::from(key)).await);
+    }
+    count
+}
+
+/// Deletes objects that no row names: outputs of tasks, and uploaded files.
+pub(super) async fn sweep_orphans(app: &App) -> Result<(), Error> {
     let oldest_ms = app.now_ms() - ORPHAN_AGE_MS;
     let mut objects = app.outputs.list(None);
-    let mut batch = Vec::new();
+    let (mut outputs, mut files) = (Vec::new(), Vec::new());
     while let Some(object) = objects.try_next().await.map_err(Error::internal)? {
         if object.last_modified.timestamp_millis() < oldest_ms {
             let key = object.location.to_string();
-            let mut parts = key.split('/');
-            if let (Some(account), Some(task)) = (parts.next(), parts.next()) {
-                batch.push((account.to_owned(), task.to_owned(), key.clone()));
+            match *key.split('/').collect::<Vec<_>>() {
+                ["files", account, name] => {
+                    let id = name.split_once('.').map_or(name, |(id, _)| id);
+                    files.push((account.to_owned(), id.to_owned(), key.clone()));
+                }
+                [account, task, ..] => outputs.push((account.to_owned(), task.to_owned(), key.clone())),
+                _ => {}
             }
         }
-        if batch.len() >= 200 {
-            delete_orphans(app, std::mem::take(&mut batch)).await?;
+        if outputs.len() + files.len() >= ORPHANS_AT_ONCE {
+            delete_orphans(app, std::mem::take(&mut outputs), std::mem::take(&mut files)).await?;
         }
     }
-    delete_orphans(app, batch).await
+    delete_orphans(app, outputs, files).await
 }
 
-async fn delete_orphans(app: &App, batch: Vec<(String, String, String)>) -> Result<(), Error> {
-    let orphans = app.store.read(move |tx| retention::orphans(tx, &batch)).await.map_err(Error::from)?;
-    for key in orphans {
-        drop(app.outputs.delete(&Path::from(key)).await);
-    }
+/// Account, task or file, and key of an object.
+type Keys = Vec<(String, String, String)>;
+
+async fn delete_orphans(app: &App, outputs: Keys, files: Keys) -> Result<(), Error> {
+    let find = move |tx: &mut dyn rynjer_store::Tx| {
+        let mut orphans = retention::orphans(tx, &outputs)?;
+        orphans.extend(retention::orphan_files(tx, &files)?);
+        Ok::<_, Error>(orphans)
+    };
+    let orphans = app.store.read(find).await?;
+    delete(app, orphans).await;
     Ok(())
 }

@@ -3,7 +3,7 @@
 //! Invariant: a refused request names what is wrong with it and moves no credits. Not here: credentials
 //! (`identity`, `token`).
 
-use crate::support::{TestApp, client::picture};
+use crate::support::{TestApp, client::picture, png::data_uri, png::png};
 use axum::body::Body;
 use http::Method;
 use serde_json::{Value, json};
@@ -119,11 +119,13 @@ fn scenes_and_inputs() -> Vec<Row> {
         (json!({"image_urls": "https://a.example/b.png"}), "image_urls: must be a list of strings"),
         (
             json!({"image_urls": ["ftp://a.example/b"]}),
-            "input_image_urls.0: must be an http or https URL, or a data:image/… URI",
+            "input_image_urls.0: must be an http or https URL, a data:image/… URI, or the id of an uploaded \
+             file",
         ),
         (
             json!({"input_image_urls": ["https://a.example/b", "b"]}),
-            "input_image_urls.1: must be an http or https URL, or a data:image/… URI",
+            "input_image_urls.1: must be an http or https URL, a data:image/… URI, or the id of an uploaded \
+             file",
         ),
         (
             json!({"image_urls": vec!["https://a.example/b"; 4]}),
@@ -260,7 +262,9 @@ async fn bodies_too_large() {
     // Pictures inside the body may be larger, also where only their price is asked.
     let estimate = json!({"model": "google/nano-banana", "image_urls": file(3000)["image_urls"]});
     agent.post("/v1/credits/estimate", &estimate).await.ok();
-    agent.generate(&file(3000)).await;
+    let uri = data_uri(&png(50, 50, 1));
+    assert!(uri.len() > 2048);
+    agent.generate(&changed(&json!({"image_urls": [uri]}))).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

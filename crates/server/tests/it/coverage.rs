@@ -3,7 +3,7 @@
 //! Invariant: an operation without a probe of its kind fails this test; exceptions stand in `EXEMPT` with a
 //! reason and go when they are no longer needed. Not here: what each refusal says in detail.
 
-use crate::support::{Client, Signer, TestApp, agent::text, client::picture};
+use crate::support::{Client, Signer, TestApp, agent::text, client::picture, png::png, upload::upload};
 use http::Method;
 use rynjer_core::scope::Scope;
 use serde_json::{Value, json};
@@ -33,6 +33,11 @@ const EXEMPT: &[(&str, &str, &str)] = &[
     ("delete_generation", "missing-scope", "the contract: one's own tasks need no scope"),
     ("cancel_generation", "missing-scope", "the contract: one's own tasks need no scope"),
     ("cancel_generation", "malformed-body", "takes no body, and reads none"),
+    ("upload_file", "foreign-object", "names no object"),
+    ("get_file", "missing-scope", "one's own files need none, as one's own tasks"),
+    ("delete_file", "missing-scope", "one's own files need none, as one's own tasks"),
+    ("download_file", "no-credentials", "the signature in the URL is the credential"),
+    ("download_file", "missing-scope", "the signature in the URL is the credential"),
     ("get_output", "no-credentials", "the signature in the URL is the credential"),
     ("get_output", "missing-scope", "the signature in the URL is the credential"),
     ("livez", "no-credentials", "tells nothing but that the process lives"),
@@ -109,6 +114,7 @@ fn the_checked_in_description_is_current() {
 
 async fn call(client: &Client, operation: &Operation, body: &Value) -> crate::support::Answer {
     let path = operation.path.replace("{request_id}", "some-request");
+    let path = path.replace("{file_id}", body["file_id"].as_str().unwrap_or("file_unknown"));
     let body = (operation.method == Method::POST).then_some(body);
     client.request(operation.method.clone(), &path, body).await
 }
@@ -148,6 +154,7 @@ async fn with_another_accounts_object() {
     let (owner, mut stranger) = (app.account_key(), app.another_agent(90).await);
     owner.picture("some-request", "[[instant]]").await;
     let task = owner.finish("some-request").await;
+    let file = upload(&owner, &png(2, 2, 0)).await.ok();
     let id = rynjer_core::id::AgentId::parse(&stranger.id).expect("an agent's id");
     app.admin().agent_transfer(&id, &app.other).await.expect("transferred");
     stranger.code = crate::support::Agent::registered(&app.anonymous(), Signer::new(90)).await.code;
@@ -175,6 +182,13 @@ async fn with_another_accounts_object() {
             "get_output" => {
                 let url = text(&task["outputs"][0], "url");
                 let other = url.replace(app.account.as_str(), app.other.as_str());
+                (vec![mine.get(&other).await], "404 not_found")
+            }
+            "get_file" | "delete_file" => {
+                (vec![call(&mine, &operation, &json!({"file_id": file["file_id"]})).await], "404 not_found")
+            }
+            "download_file" => {
+                let other = text(&file, "url").replace(app.account.as_str(), app.other.as_str());
                 (vec![mine.get(&other).await], "404 not_found")
             }
             other => panic!("{other} has no probe with another account's object"),
@@ -212,6 +226,7 @@ async fn with_a_missing_scope() {
                 let bearer = app.bearer(&narrow.api_key);
                 vec![call(&bearer, &operation, &narrow.token_request(&["image", "credits:read"])).await]
             }
+            "upload_file" => vec![upload(&reader, &png(2, 2, 0)).await],
             other => panic!("{other} has no probe with a missing scope"),
         };
         for answer in answers {
@@ -226,6 +241,12 @@ async fn with_a_malformed_body() {
     let app = TestApp::sqlite().await;
     let before = app.ledger().await;
     for operation in to_probe("malformed-body").into_iter().filter(|one| one.method == Method::POST) {
+        if operation.id == "upload_file" {
+            // No JSON at all: its malformed bodies are in `file`.
+            let answer = app.agent_key().post_text(&operation.path, "{}").await;
+            assert_eq!(answer.refusal(), "415 unsupported_media_type");
+            continue;
+        }
         for text in ["{\"model\":", "[]", "{\"a\":1,\"a\":2}"] {
             let answer = app.agent_key().post_text(&operation.path, text).await;
             assert_eq!(answer.refusal(), "400 invalid_request", "{} {text}", operation.id);

@@ -16,9 +16,13 @@ mod cancel;
 #[cfg(test)]
 mod coverage;
 #[cfg(test)]
+mod file;
+#[cfg(test)]
 mod idempotency;
 #[cfg(test)]
 mod identity;
+#[cfg(test)]
+mod input;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]

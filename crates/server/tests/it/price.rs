@@ -3,7 +3,11 @@
 //! Invariant: unit prices stand here a second time, worked out by hand from the published tables. Not here:
 //! how prices are computed (`core::catalog`).
 
-use crate::support::{TestApp, agent::text};
+use crate::support::{
+    TestApp,
+    agent::text,
+    png::{data_uri, png},
+};
 use rynjer_core::catalog::{Catalog, Combination};
 use serde_json::{Value, json};
 
@@ -107,7 +111,7 @@ fn request(bought: &Combination<'_>, request_id: &str, prompt: &str) -> Value {
         "units": {"count": bought.count, "resolution": bought.resolution},
     });
     if bought.mode.takes_images() {
-        body["input_image_urls"] = json!(["https://pictures.example/a.png"]);
+        body["input_image_urls"] = json!([data_uri(&png(16, 16, 1))]);
     }
     body
 }

@@ -156,6 +156,30 @@ async fn only_deaths_in_active_steps_count() {
 }
 
 #[tokio::test]
+async fn what_comes_before_a_submit_is_no_active_step() {
+    let stage = with_task().await;
+    let before = |leased: &Leased| {
+        let holder = leased.holder();
+        stage.write(move |tx| lease::before_submit(tx, &holder))
+    };
+    let begin = |leased: &Leased| {
+        let holder = leased.holder();
+        stage.write(move |tx| lease::submitting(tx, &holder))
+    };
+    let first = take(&stage, NOON_MS, 1).await;
+    assert!(before(&first).await);
+    assert!(stage.claim(claim_at(LATER_MS - 1, 1, 2)).await.tasks.is_empty());
+    let second = take(&stage, LATER_MS, 2).await;
+    assert_eq!((second.step, second.deaths, second.attempt), (Step::Queued, 0, 2));
+    assert_eq!((before(&first).await, begin(&first).await), (false, false));
+    assert_eq!((before(&second).await, begin(&second).await), (true, true));
+    let third = take(&stage, LATER_MS + LEASE_MS, 3).await;
+    assert_eq!((third.step, third.deaths, third.attempt), (Step::Submitting, 1, 2));
+    stage.submit(release(0, 1, Guard::Fence(third.fence), None)).await;
+    stage.assert_clean().await;
+}
+
+#[tokio::test]
 async fn handing_back_is_no_death() {
     let stage = with_task().await;
     for round in 1..=5 {

@@ -59,12 +59,14 @@ impl Answer {
 }
 
 /// Prefixes of texts that differ in each run.
-const VARYING: [(&str, &str); 14] = [
+const VARYING: [(&str, &str); 16] = [
     ("task_", "<task>"),
     ("agt_", "<agent>"),
     ("key_", "<key>"),
     ("acct_", "<account>"),
     ("use_", "<usage>"),
+    ("file_", "<file>"),
+    ("https://gateway.test/files/", "<signed url>"),
     ("sbx_", "<job>"),
     ("ryn_agent_v1_", "<agent key>"),
     ("ryn_refresh_v1_", "<refresh token>"),

@@ -6,6 +6,9 @@
 pub(crate) mod agent;
 pub(crate) mod answer;
 pub(crate) mod client;
+pub(crate) mod png;
+pub(crate) mod upload;
+pub(crate) mod web;
 
 pub(crate) use agent::{Agent, Signer};
 pub(crate) use answer::{Answer, redacted};
@@ -127,6 +130,12 @@ impl TestApp {
         let gateway = open(&self.settings, &self.data_dir, role, &self.clock).await;
         *self.router.lock().expect("the router") = gateway.router();
         self.gateway = Some(gateway);
+    }
+
+    /// Changes a setting for the next start.
+    pub(crate) fn set(&mut self, section: &str, key: &str, value: Value) {
+        let place = self.settings.entry(section).or_insert_with(|| Value::Table(Table::new()));
+        place.as_table_mut().expect("a section").insert(key.to_owned(), value);
     }
 
     pub(crate) fn gateway(&self) -> &Gateway {

@@ -1,0 +1,292 @@
+//! The pictures that a request starts from: what it may name, and what the worker is told to read.
+//!
+//! Invariant: what is stored with a task is an object key of its account or a URL, so nothing that a caller
+//! writes ever reads an object of somebody else. Not here: fetching (`worker::inputs`), keeping (`upload`).
+
+use crate::{
+    app::{
+        Error, Field,
+        caller::Caller,
+        file,
+        link::Signature,
+        output::{self, Address},
+        upload,
+    },
+    state::App,
+};
+use bytes::Bytes;
+use data_encoding::BASE64;
+use ipnet::IpNet;
+use object_store::{ObjectStoreExt, path::Path};
+use rynjer_core::{address, id::FileId, time::HOUR_MS};
+use rynjer_providers::{InputImage, guarded::FetchError};
+use rynjer_store::file::{self as files, FileRow};
+use std::net::IpAddr;
+use url::{Host, Url};
+
+const FIELD: &str = "input_image_urls";
+/// The same for what never was, what is gone and what is somebody else's.
+const UNKNOWN: &str = "names no file of yours that is still there";
+const EXPIRED: &str = "is a link that has expired; poll GET /v1/generate/{request_id} for a fresh one";
+const KINDS: &str = "must be an http or https URL, a data:image/… URI, or the id of an uploaded file";
+/// Longest URL that is not a `data:` URI.
+const URL_BYTES_MAX: usize = 4096;
+/// A worker asks for a task once more after its time: its inputs live that much longer.
+const GRACE_MS: i64 = HOUR_MS;
+
+/// Syntax and literal addresses; names are resolved and checked by who fetches.
+pub(crate) fn check(app: &App, urls: &[String], problems: &mut Vec<Field>) {
+    let most = app.config.limits.input_images;
+    if urls.len() > most {
+        problems.push(Field::new(FIELD, format!("must be at most {most} images")));
+    }
+    for (index, text) in urls.iter().enumerate().take(most) {
+        if let Err(problem) = check_one(app, text) {
+            problems.push(Field::new(format!("{FIELD}.{index}"), problem));
+        }
+    }
+}
+
+fn check_one(app: &App, text: &str) -> Result<(), &'static str> {
+    if text.starts_with("file_") || text.starts_with("data:image/") {
+        return Ok(());
+    }
+    if text.len() > URL_BYTES_MAX {
+        return Err("must be at most 4096 bytes long, or a data:image/… URI");
+    }
+    let url = Url::parse(text).map_err(|_| KINDS)?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(KINDS);
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must not hold a user name or password");
+    }
+    let allowed = own_path(app, &url).is_some() || is_allowed(&app.config.inputs.allow_hosts, &url);
+    if allowed || is_public(&url) { Ok(()) } else { Err("must be a public address") }
+}
+
+fn is_public(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => {
+            let name = name.trim_end_matches('.');
+            name != "localhost" && !name.ends_with(".localhost") && !name.ends_with(".internal")
+        }
+        Some(Host::Ipv4(address)) => address::is_public(address.into()),
+        Some(Host::Ipv6(address)) => address::is_public(address.into()),
+        None => false,
+    }
+}
+
+/// Whether the operator's list names the host. Who fetches decides; this only spares a task that would fail.
+fn is_allowed(entries: &[String], url: &Url) -> bool {
+    let Some(host) = url.host_str() else { return false };
+    let with_port = url.port_or_known_default().map(|port| format!("{host}:{port}"));
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>().ok();
+    entries.iter().any(|entry| {
+        entry.eq_ignore_ascii_case(host)
+            || with_port.as_ref().is_some_and(|host| entry.eq_ignore_ascii_case(host))
+            || address.is_some_and(|address| entry.parse::<IpAddr>().is_ok_and(|own| own == address))
+            || address.is_some_and(|address| entry.parse::<IpNet>().is_ok_and(|net| net.contains(&address)))
+    })
+}
+
+/// The path of one of this gateway's own stored objects, such as `files/<account>/<file>`.
+fn own_path<'a>(app: &App, url: &'a Url) -> Option<&'a str> {
+    let base = Url::parse(app.base_url()).ok()?;
+    if base.origin() != url.origin() {
+        return None;
+    }
+    let path = url.path().strip_prefix(base.path().trim_end_matches('/'))?.strip_prefix('/')?;
+    (path.starts_with("files/") || path.starts_with("outputs/")).then_some(path)
+}
+
+/// What an entry of the list turned out to be.
+enum Found {
+    /// An object of ours, and how large it is.
+    Stored { object_key: String, bytes: i64 },
+    /// An uploaded file.
+    File(Box<FileRow>),
+    /// A picture in the request itself, or an object that is about to be deleted.
+    Picture(InputImage),
+    /// To be fetched by the worker.
+    Url(String),
+}
+
+/// What the worker is told to read, in the order of the request. Pictures of the request are stored; files
+/// that would not live as long as the task are prolonged.
+pub(crate) async fn resolve(
+    app: &App,
+    caller: &Caller,
+    urls: &[String],
+    max_seconds: u32,
+) -> Result<Vec<String>, Error> {
+    let needed_until_ms = app.now_ms() + i64::from(max_seconds) * 1000 + GRACE_MS;
+    let (mut found, mut problems) = (Vec::new(), Vec::new());
+    for (index, text) in urls.iter().enumerate() {
+        match find(app, caller, text, needed_until_ms).await {
+            Ok(one) => found.push(one),
+            Err(Error::Invalid(fields)) => {
+                let named =
+                    fields.into_iter().map(|field| Field::new(format!("{FIELD}.{index}"), field.problem));
+                problems.extend(named);
+            }
+            Err(other) => return Err(other),
+        }
+    }
+    check_size(app, &found, &mut problems);
+    if !problems.is_empty() {
+        return Err(Error::Invalid(problems));
+    }
+    prolong(app, caller, &found, needed_until_ms).await?;
+    let mut references = Vec::with_capacity(found.len());
+    for one in found {
+        references.push(reference(app, caller, one, needed_until_ms).await?);
+    }
+    Ok(references)
+}
+
+fn problem(text: impl Into<String>) -> Error {
+    Error::field(FIELD, text)
+}
+
+async fn find(app: &App, caller: &Caller, text: &str, needed_until_ms: i64) -> Result<Found, Error> {
+    if text.starts_with("data:") {
+        return Ok(Found::Picture(picture(app, text).await?));
+    }
+    if text.starts_with("file_") {
+        return known(file::find(app, caller, text).await).map(|row| Found::File(Box::new(row)));
+    }
+    let url = Url::parse(text).map_err(|_| problem(KINDS))?;
+    let Some(path) = own_path(app, &url) else { return Ok(Found::Url(text.to_owned())) };
+    let signature = signature(&url).ok_or_else(|| problem(UNKNOWN))?;
+    let segments: Vec<&str> = path.split('/').collect();
+    if segments.get(1) != Some(&caller.account.as_str()) {
+        return Err(problem(UNKNOWN));
+    }
+    match segments.as_slice() {
+        ["files", account, name] => {
+            let row = known(file::open(app, account, name, &signature).await)?;
+            Ok(Found::File(Box::new(row)))
+        }
+        ["outputs", account, task, name] => {
+            let [account, task, file] = [account, task, name].map(|text| (*text).to_owned());
+            finished(app, &Address { account, task, file, signature }, needed_until_ms).await
+        }
+        _ => Err(problem(UNKNOWN)),
+    }
+}
+
+fn known<T>(found: Result<T, Error>) -> Result<T, Error> {
+    found.map_err(|error| match error {
+        Error::NotFound => problem(UNKNOWN),
+        Error::UrlExpired => problem(EXPIRED),
+        other => other,
+    })
+}
+
+fn signature(url: &Url) -> Option<Signature> {
+    let parameter =
+        |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+    Some(Signature {
+        expires_s: parameter("expires")?.parse().ok()?,
+        key: parameter("key")?,
+        tag: parameter("signature")?,
+    })
+}
+
+/// An earlier output of the account.
+async fn finished(app: &App, address: &Address, needed_until_ms: i64) -> Result<Found, Error> {
+    let row = known(output::open(app, address).await)?;
+    let pixels = row.width.zip(row.height).map_or(0, |(width, height)| width.saturating_mul(height));
+    let settings = &app.config.inputs;
+    if row.kind != "image" {
+        return Err(problem(format!("is of type {}; only pictures can be started from", row.kind)));
+    }
+    if u64::try_from(row.bytes).is_ok_and(|bytes| bytes > settings.max_bytes)
+        || u64::try_from(pixels).is_ok_and(|pixels| pixels > settings.max_pixels)
+    {
+        let (bytes, pixels) = (settings.max_bytes, settings.max_pixels);
+        return Err(problem(format!("must have at most {bytes} bytes and {pixels} pixels")));
+    }
+    if output::ends_ms(app, &row) > needed_until_ms {
+        return Ok(Found::Stored { object_key: row.object_key, bytes: row.bytes });
+    }
+    // It would be deleted while the task still needs it: the task gets a file of its own.
+    let object = app.outputs.get(&Path::from(row.object_key)).await.map_err(|_| problem(UNKNOWN))?;
+    let bytes = object.bytes().await.map_err(Error::internal)?;
+    upload::look(app, bytes).await.map(Found::Picture).map_err(rejected)
+}
+
+/// The picture of a `data:` URI. Its declared type is not believed.
+async fn picture(app: &App, text: &str) -> Result<InputImage, Error> {
+    let form = "must have the form data:image/png;base64,… with standard base64";
+    let (head, data) = text.split_once(',').ok_or_else(|| problem(form))?;
+    if !head.to_ascii_lowercase().ends_with(";base64") {
+        return Err(problem(form));
+    }
+    let limit_bytes = app.config.limits.file_bytes;
+    if data.len() / 4 * 3 > limit_bytes.saturating_add(3) {
+        return Err(problem(format!("must be at most {limit_bytes} bytes")));
+    }
+    let data = data.to_owned();
+    let decoded = tokio::task::spawn_blocking(move || BASE64.decode(data.as_bytes()).ok()).await;
+    let bytes = decoded.map_err(Error::internal)?.ok_or_else(|| problem(form))?;
+    upload::look(app, Bytes::from(bytes)).await.map_err(rejected)
+}
+
+fn rejected(error: FetchError) -> Error {
+    match error {
+        FetchError::Unreachable(message) | FetchError::Rejected(message) => problem(message),
+    }
+}
+
+/// What is known to be too much for one task is refused before it is accepted.
+fn check_size(app: &App, found: &[Found], problems: &mut Vec<Field>) {
+    let bytes_of = |one: &Found| match one {
+        Found::Stored { bytes, .. } => u64::try_from(*bytes).unwrap_or(0),
+        Found::File(row) => u64::try_from(row.bytes).unwrap_or(0),
+        Found::Picture(image) => image.bytes.len() as u64,
+        Found::Url(_) => 0,
+    };
+    let most = app.config.inputs.task_bytes();
+    if found.iter().map(bytes_of).sum::<u64>() > most {
+        problems.push(Field::new(FIELD, format!("must have at most {most} bytes together")));
+    }
+}
+
+/// Lets files live until the task is over; most live longer anyway, and cost no write.
+async fn prolong(app: &App, caller: &Caller, found: &[Found], until_ms: i64) -> Result<(), Error> {
+    let short = |(index, one): (usize, &Found)| match one {
+        Found::File(row) if row.expires_at_ms < until_ms => Some((index, row.id.clone())),
+        _ => None,
+    };
+    let files: Vec<(usize, FileId)> = found.iter().enumerate().filter_map(short).collect();
+    if files.is_empty() {
+        return Ok(());
+    }
+    let account = caller.account.clone();
+    let prolong = move |tx: &mut dyn rynjer_store::Tx| {
+        let mut gone = Vec::new();
+        for (index, id) in &files {
+            if !files::prolong(tx, &account, id, until_ms)? {
+                gone.push(Field::new(format!("{FIELD}.{index}"), UNKNOWN));
+            }
+        }
+        Ok::<_, Error>(gone)
+    };
+    let gone = app.store.write(prolong).await?;
+    if gone.is_empty() { Ok(()) } else { Err(Error::Invalid(gone)) }
+}
+
+async fn reference(app: &App, caller: &Caller, found: Found, until_ms: i64) -> Result<String, Error> {
+    match found {
+        Found::Stored { object_key, .. } => Ok(object_key),
+        Found::File(row) => Ok(row.object_key),
+        Found::Url(url) => Ok(url),
+        Found::Picture(image) => {
+            let usual_ms = app.now_ms() + i64::from(app.config.retention.file_hours) * HOUR_MS;
+            let row = upload::store(app, caller, &image, usual_ms.max(until_ms)).await?;
+            Ok(row.object_key)
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! Pictures on their way into storage: received piece by piece, looked into, kept.
+//!
+//! Invariant: a file's row is written after its object is durable, and its type and size in pixels are read
+//! from its bytes. Not here: multipart (`http::file`), what is kept already (`file`).
+
+use crate::{
+    app::{Error, caller::Caller, file::answer},
+    entropy,
+    state::App,
+};
+use bytes::Bytes;
+use object_store::{MultipartUpload, ObjectStoreExt, PutPayload, path::Path};
+use rynjer_api::FileAnswer;
+use rynjer_core::{
+    id::{AccountId, FileId},
+    scope::Scope,
+    time::HOUR_MS,
+};
+use rynjer_providers::{
+    InputImage,
+    guarded::{FetchError, FetchLimits, inspect_image},
+};
+use rynjer_store::file::{self, FileRow, Kept};
+use sha2::{Digest, Sha256};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Uploads received at once. Each has at most one part in memory.
+const RECEIVED_AT_ONCE: usize = 32;
+/// What is sent on to object storage at once; S3 takes no smaller parts.
+const PART_BYTES: usize = 5 << 20;
+/// Whole pictures in memory at once, to be looked into.
+const LOOKED_INTO_AT_ONCE: usize = 2;
+/// How long an upload waits for its turn.
+const TURN_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What uploads share: together they bound the memory of all uploads.
+pub(crate) struct Uploads {
+    received: Arc<Semaphore>,
+    looked_into: Semaphore,
+}
+
+impl Uploads {
+    pub(crate) fn new() -> Self {
+        Self {
+            received: Arc::new(Semaphore::new(RECEIVED_AT_ONCE)),
+            looked_into: Semaphore::new(LOOKED_INTO_AT_ONCE),
+        }
+    }
+}
+
+/// An upload that has begun. Dropped before its end it leaves nothing.
+pub(crate) struct Receiving<'a> {
+    app: &'a App,
+    caller: &'a Caller,
+    id: FileId,
+    buffer: Vec<u8>,
+    bytes: usize,
+    hash: Sha256,
+    staged: Option<Staged>,
+    _turn: OwnedSemaphorePermit,
+}
+
+/// The parts of a large upload that are in object storage already.
+struct Staged {
+    object_key: String,
+    upload: Box<dyn MultipartUpload>,
+}
+
+/// Begins an upload. Only who can start from a picture has a use for one.
+pub(crate) async fn receive<'a>(app: &'a App, caller: &'a Caller) -> Result<Receiving<'a>, Error> {
+    if !caller.scopes.contains(Scope::Image) && !caller.scopes.contains(Scope::Video) {
+        return Err(Error::ScopeNotAllowed { needed: "image or video".to_owned() });
+    }
+    if caller.agent_paused {
+        return Err(Error::AgentPaused);
+    }
+    let turn = Arc::clone(&app.uploads.received).acquire_owned();
+    let Ok(Ok(turn)) = tokio::time::timeout(TURN_PATIENCE, turn).await else {
+        return Err(Error::Overloaded);
+    };
+    Ok(Receiving {
+        app,
+        caller,
+        id: FileId::new(app.now_ms(), entropy::id()),
+        buffer: Vec::new(),
+        bytes: 0,
+        hash: Sha256::new(),
+        staged: None,
+        _turn: turn,
+    })
+}
+
+impl Receiving<'_> {
+    /// Takes the next bytes.
+    pub(crate) async fn push(&mut self, piece: &[u8]) -> Result<(), Error> {
+        let limit_bytes = self.app.config.limits.file_bytes;
+        self.bytes = self.bytes.saturating_add(piece.len());
+        if self.bytes > limit_bytes {
+            return Err(Error::PayloadTooLarge { limit_bytes });
+        }
+        self.hash.update(piece);
+        self.buffer.extend_from_slice(piece);
+        if self.buffer.len() >= PART_BYTES { self.send_part().await } else { Ok(()) }
+    }
+
+    async fn send_part(&mut self) -> Result<(), Error> {
+        let part = std::mem::take(&mut self.buffer);
+        if self.staged.is_none() {
+            let extension = extension_of_bytes(&part).ok_or_else(no_picture)?;
+            let object_key = object_key(&self.caller.account, &self.id, extension);
+            let upload = self.app.outputs.put_multipart(&Path::from(object_key.as_str())).await;
+            self.staged = Some(Staged { object_key, upload: upload.map_err(Error::internal)? });
+        }
+        let Some(staged) = &mut self.staged else { return Ok(()) };
+        staged.upload.put_part(PutPayload::from(part)).await.map_err(Error::internal)
+    }
+
+    /// Keeps what was received.
+    pub(crate) async fn finish(mut self, warnings: Vec<String>) -> Result<FileAnswer, Error> {
+        let (app, caller) = (self.app, self.caller);
+        let sha256 = hex(std::mem::take(&mut self.hash));
+        let until_ms = app.now_ms() + i64::from(app.config.retention.file_hours) * HOUR_MS;
+        if let Some(known) = renewed(app, caller, &sha256, until_ms).await? {
+            if let Some(mut staged) = self.staged.take() {
+                drop(staged.upload.abort().await);
+            }
+            return answer(app, caller, &known, warnings);
+        }
+        let (image, object_key) = if self.staged.is_some() {
+            self.finish_parts().await?
+        } else {
+            let image = look(app, Bytes::from(std::mem::take(&mut self.buffer))).await.map_err(unusable)?;
+            let object_key = object_key(&caller.account, &self.id, extension_of(&image));
+            put(app, &object_key, &image.bytes).await?;
+            (image, object_key)
+        };
+        let arrived = Arrived { id: self.id.clone(), object_key, sha256, bytes: self.bytes };
+        let row = arrived.row(app, caller, &image, until_ms);
+        drop(image);
+        let row = keep(app, row).await?;
+        answer(app, caller, &row, warnings)
+    }
+
+    /// Completes a large object and looks into it.
+    async fn finish_parts(&mut self) -> Result<(InputImage, String), Error> {
+        if !self.buffer.is_empty() {
+            self.send_part().await?;
+        }
+        let Some(mut staged) = self.staged.take() else { return Err(Error::internal("no part was sent")) };
+        staged.upload.complete().await.map_err(Error::internal)?;
+        let key = Path::from(staged.object_key.as_str());
+        match look_into_object(self.app, &key).await {
+            Ok(image) => Ok((image, staged.object_key)),
+            Err(error) => {
+                // What can't be deleted now is an orphan from here on.
+                drop(self.app.outputs.delete(&key).await);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Keeps a picture that is in memory; the same bytes of the same caller are one file.
+pub(crate) async fn store(
+    app: &App,
+    caller: &Caller,
+    image: &InputImage,
+    until_ms: i64,
+) -> Result<FileRow, Error> {
+    let bytes = image.bytes.clone();
+    let digest = tokio::task::spawn_blocking(move || hex(Sha256::new_with_prefix(&bytes)));
+    let sha256 = digest.await.map_err(Error::internal)?;
+    if let Some(known) = renewed(app, caller, &sha256, until_ms).await? {
+        return Ok(known);
+    }
+    let id = FileId::new(app.now_ms(), entropy::id());
+    let object_key = object_key(&caller.account, &id, extension_of(image));
+    put(app, &object_key, &image.bytes).await?;
+    let arrived = Arrived { id, object_key, sha256, bytes: image.bytes.len() };
+    keep(app, arrived.row(app, caller, image, until_ms)).await
+}
+
+/// Looks into a picture in memory.
+pub(crate) async fn look(app: &App, bytes: Bytes) -> Result<InputImage, FetchError> {
+    let limits = FetchLimits {
+        max_bytes: u64::try_from(app.config.limits.file_bytes).unwrap_or(u64::MAX),
+        max_pixels: app.config.inputs.max_pixels,
+    };
+    // Checksums over megabytes would hold up everything else on this thread.
+    let looked = tokio::task::spawn_blocking(move || inspect_image(&bytes, &limits)).await;
+    looked.unwrap_or_else(|_| Err(FetchError::Rejected("The picture could not be looked into.".to_owned())))
+}
+
+async fn look_into_object(app: &App, key: &Path) -> Result<InputImage, Error> {
+    let _turn = app.uploads.looked_into.acquire().await.map_err(Error::internal)?;
+    let object = app.outputs.get(key).await.map_err(Error::internal)?;
+    let bytes = object.bytes().await.map_err(Error::internal)?;
+    let image = look(app, bytes).await.map_err(unusable)?;
+    // Its bytes would stay in memory after the turn is over.
+    Ok(InputImage { bytes: Bytes::new(), ..image })
+}
+
+async fn put(app: &App, object_key: &str, bytes: &Bytes) -> Result<(), Error> {
+    let payload = PutPayload::from_bytes(bytes.clone());
+    app.outputs.put(&Path::from(object_key), payload).await.map(drop).map_err(Error::internal)
+}
+
+async fn renewed(app: &App, caller: &Caller, sha256: &str, until_ms: i64) -> Result<Option<FileRow>, Error> {
+    let (account, agent, sha256) = (caller.account.clone(), caller.principal().to_owned(), sha256.to_owned());
+    let now_ms = app.now_ms();
+    Ok(app.store.write(move |tx| file::renew(tx, &account, &agent, &sha256, now_ms, until_ms)).await?)
+}
+
+/// An object that is stored and has no row yet.
+struct Arrived {
+    id: FileId,
+    object_key: String,
+    sha256: String,
+    bytes: usize,
+}
+
+impl Arrived {
+    fn row(self, app: &App, caller: &Caller, image: &InputImage, until_ms: i64) -> FileRow {
+        FileRow {
+            account: caller.account.clone(),
+            id: self.id,
+            agent_id: caller.principal().to_owned(),
+            object_key: self.object_key,
+            mime: image.mime.to_owned(),
+            width: image.width,
+            height: image.height,
+            bytes: i64::try_from(self.bytes).unwrap_or(i64::MAX),
+            sha256: self.sha256,
+            created_at_ms: app.now_ms(),
+            expires_at_ms: until_ms,
+        }
+    }
+}
+
+/// Writes the row of a stored object; where it gets none, the object goes again.
+async fn keep(app: &App, row: FileRow) -> Result<FileRow, Error> {
+    let (now_ms, most_bytes) = (app.now_ms(), app.config.limits.file_bytes_per_account);
+    let account_bytes_max = i64::try_from(most_bytes).unwrap_or(i64::MAX);
+    let new = row.clone();
+    let kept = app.store.write(move |tx| file::keep(tx, &new, now_ms, account_bytes_max)).await;
+    // After an error nobody knows whether the row is there: the sweep finds out.
+    if matches!(kept, Ok(Kept::Renewed(_) | Kept::OverQuota)) {
+        drop(app.outputs.delete(&Path::from(row.object_key.as_str())).await);
+    }
+    match kept? {
+        Kept::New => Ok(row),
+        Kept::Renewed(known) => Ok(known),
+        Kept::OverQuota => Err(Error::FileQuota { limit_bytes: most_bytes }),
+    }
+}
+
+fn object_key(account: &AccountId, id: &FileId, extension: &str) -> String {
+    format!("files/{account}/{id}.{extension}")
+}
+
+fn extension_of(image: &InputImage) -> &'static str {
+    match image.mime {
+        "image/png" => "png",
+        "image/jpeg" => "jpg",
+        _ => "webp",
+    }
+}
+
+/// From the first bytes, long before the whole picture is there.
+fn extension_of_bytes(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [0x89, b'P', b'N', b'G', ..] => Some("png"),
+        [0xff, 0xd8, 0xff, ..] => Some("jpg"),
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some("webp"),
+        _ => None,
+    }
+}
+
+fn no_picture() -> Error {
+    Error::field("file", "must be a PNG, JPEG or WebP picture")
+}
+
+fn unusable(error: FetchError) -> Error {
+    match error {
+        FetchError::Unreachable(message) | FetchError::Rejected(message) => Error::field("file", message),
+    }
+}
+
+fn hex(hash: Sha256) -> String {
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
