@@ -43,7 +43,8 @@ http://loc\u{200b}alhost:{p}/ http://%6cocalhost:{p}/ http://%6C%6F%63alhost:{p}
 http://127.0.0.1.nip.io:{p}/ http://localtest.me:{p}/ http://lvh.me:{p}/ http://spoofed.example:{p}/
 http://kubernetes.default.svc:{p}/ http://host.docker.internal:{p}/ http://metadata.google.internal:{p}/
 http://metadata:{p}/ http://router.lan:{p}/ http://printer.local:{p}/ http://b%C3%BCcher.example:{p}/
-http://xn--bcher-kva.example:{p}/ http://a_b.example:{p}/ http://1.2.3.4.5.example:{p}/ http://example.com:{p}/
+http://xn--bcher-kva.example:{p}/ http://a_b.example:{p}/ http://1.2.3.4.5.example:{p}/
+http://example.com:{p}/
 http://example.com:{p}#@127.0.0.1/ http://example.com:{p}?@127.0.0.1/ http://example.com:{p}/@127.0.0.1/
 ";
 
