@@ -1,7 +1,7 @@
 //! Tests of the crate through its public surface, over real sockets on loopback.
 //!
-//! Invariant: nothing here reaches beyond this machine. Not here: unit tests, which stand with their code. The
-//! lints know tests by `cfg(test)`.
+//! Invariant: nothing here reaches beyond this machine. Not here: unit tests, which stand with their code.
+//! The lints know tests by `cfg(test)`.
 
 #[cfg(test)]
 mod bombs;
