@@ -198,10 +198,11 @@ impl<'a> PhotoScene<'a> {
             if y < top || y >= top + height {
                 continue;
             }
-            let down = self.source((y - top) as f32 + 0.5, height as f32, self.pan.1, panel.height);
+            let down = self.line(height, self.pan.1, panel.height).at(y - top);
             let (left, width) = (index_of(panel.place.left), index_of(panel.place.width));
+            let line = self.line(width, self.pan.0, panel.width);
             for x in 0..width {
-                let across = self.source(x as f32 + 0.5, width as f32, self.pan.0, panel.width);
+                let across = line.at(x);
                 let colour = panel.between(across, down);
                 let luma = 0.2126 * colour.r + 0.7152 * colour.g + 0.0722 * colour.b;
                 let tint = self.ramp.get(index(luma * 255.0)).copied().unwrap_or(colour);
@@ -210,11 +211,26 @@ impl<'a> PhotoScene<'a> {
         }
     }
 
-    /// The place in an input, in its pixels, that a place in the output shows.
-    fn source(&self, place: f32, length: f32, pan: f32, pixels: usize) -> f32 {
+    /// Which places of an input, in its pixels, a line of the output shows.
+    fn line(&self, length: usize, pan: f32, pixels: usize) -> Line {
+        let pixels = pixels as f32;
         let room = 1.0 - 1.0 / self.zoom;
-        let share = 0.5 + (place / length - 0.5) / self.zoom + pan * room * 0.5;
-        (share * pixels as f32 - 0.5).clamp(0.0, pixels as f32 - 1.0)
+        let start = (0.5 - 0.5 / self.zoom + pan * room * 0.5) * pixels - 0.5;
+        Line { start, step: pixels / (length as f32 * self.zoom), last: pixels - 1.0 }
+    }
+}
+
+/// Evenly spaced places along one side of an input.
+struct Line {
+    start: f32,
+    step: f32,
+    last: f32,
+}
+
+impl Line {
+    #[inline(always)]
+    fn at(&self, place: usize) -> f32 {
+        (self.start + (place as f32 + 0.5) * self.step).clamp(0.0, self.last)
     }
 }
 
