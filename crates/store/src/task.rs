@@ -97,8 +97,8 @@ fn task_of(row: &Row) -> Result<TaskRow, StoreError> {
     })
 }
 
-pub(crate) fn with_outputs(tx: &mut dyn Tx, row: Row) -> Result<TaskRow, StoreError> {
-    let mut task = task_of(&row)?;
+pub(crate) fn with_outputs(tx: &mut dyn Tx, row: &Row) -> Result<TaskRow, StoreError> {
+    let mut task = task_of(row)?;
     if task.status == Status::Success {
         task.outputs = output::of_task(tx, &task.account, &task.id)?;
     }
@@ -115,7 +115,7 @@ pub fn by_request(
     let sql =
         format!("SELECT {COLUMNS} FROM tasks WHERE account_id = $1 AND agent_id = $2 AND request_id = $3");
     let row = tx.one(&sql, &[account.as_str().into(), agent_id.into(), request_id.into()])?;
-    row.map(|row| with_outputs(tx, row)).transpose()
+    row.as_ref().map(|row| with_outputs(tx, row)).transpose()
 }
 
 /// A task of an account by its id; an agent (`Some`) sees its own only.
@@ -129,5 +129,5 @@ pub fn by_id(
         "SELECT {COLUMNS} FROM tasks WHERE account_id = $1 AND id = $2 AND ($3 IS NULL OR agent_id = $3)"
     );
     let row = tx.one(&sql, &[account.as_str().into(), id.as_str().into(), agent_id.into()])?;
-    row.map(|row| with_outputs(tx, row)).transpose()
+    row.as_ref().map(|row| with_outputs(tx, row)).transpose()
 }
