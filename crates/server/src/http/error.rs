@@ -74,7 +74,7 @@ pub(crate) fn code(error: &Error) -> ErrorCode {
         Error::PayloadTooLarge { .. } | Error::FileQuota { .. } => ErrorCode::PayloadTooLarge,
         Error::UnsupportedMediaType => ErrorCode::UnsupportedMediaType,
         Error::MethodNotAllowed => ErrorCode::MethodNotAllowed,
-        Error::RateLimited { .. } => ErrorCode::RateLimited,
+        Error::RateLimited { .. } | Error::TooManyWaits { .. } => ErrorCode::RateLimited,
         Error::Ledger(refusal) => ledger_code(refusal),
         Error::Overloaded => ErrorCode::Overloaded,
         Error::ShuttingDown => ErrorCode::ShuttingDown,
@@ -142,7 +142,9 @@ fn data(error: &Error, context: &Context<'_>) -> ErrorData {
             data.retry_after_seconds = i64::try_from(*retry_after_s).ok();
         }
         Error::Ledger(refusal) => describe_refusal(&mut data, refusal),
-        Error::Overloaded | Error::ShuttingDown => data.retry_after_seconds = Some(1),
+        Error::Overloaded | Error::ShuttingDown | Error::TooManyWaits { .. } => {
+            data.retry_after_seconds = Some(1);
+        }
         Error::MissingCredentials
         | Error::InvalidToken { hint: None }
         | Error::ExpiredToken
@@ -181,6 +183,10 @@ fn reworded(error: &Error) -> Option<(String, &'static str)> {
         Error::TaskOpen => (
             "The task is not finished, and only finished tasks can be deleted".to_owned(),
             "Cancel it with POST /v1/generate/{request_id}/cancel, or wait for its end first.",
+        ),
+        Error::TooManyWaits { limit } => (
+            format!("{limit} requests wait for tasks already, which is the most allowed"),
+            "Poll GET /v1/generate/{request_id} without `wait`, or end a wait first.",
         ),
         Error::TooManyKeys { limit } => (
             format!("The agent has {limit} live keys already"),

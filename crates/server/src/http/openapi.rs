@@ -88,13 +88,14 @@ fn statuses(path: &str, method: &HttpMethod) -> Vec<u16> {
     if *method == HttpMethod::Post {
         statuses.extend([413, 415]);
     }
-    if identity || path.contains("{request_id}") || path.contains("{file_id}") {
+    let names_one = ["{request_id}", "{file_id}", "{usage_event_id}"].iter().any(|part| path.contains(part));
+    if identity || names_one {
         statuses.push(404);
     }
     if path.ends_with("estimate") || path.ends_with("/cancel") || *method == HttpMethod::Delete {
         statuses.push(409);
     }
-    if path == "/v1/generate" {
+    if path == "/v1/generate" && *method == HttpMethod::Post {
         statuses.extend([402, 409, 422]);
     }
     statuses

@@ -16,6 +16,8 @@ mod cancel;
 #[cfg(test)]
 mod coverage;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod file;
 #[cfg(test)]
 mod idempotency;
@@ -26,10 +28,14 @@ mod input;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod list;
+#[cfg(test)]
 mod price;
 #[cfg(test)]
 mod task;
 #[cfg(test)]
 mod token;
+#[cfg(test)]
+mod usage;
 #[cfg(test)]
 mod vertical;
