@@ -4,6 +4,8 @@
 //! `request_id`. The credential goes to `base_url` only, never along a redirect. Not here: signing, retries,
 //! profiles.
 
+mod route;
+
 use crate::{
     account::{BalanceAnswer, MeAnswer},
     agent::RegisterAnswer,

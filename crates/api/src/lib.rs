@@ -14,8 +14,10 @@ pub mod estimate;
 pub mod generate;
 pub mod key;
 pub mod model;
+pub mod route;
 mod schema;
 pub mod task;
+pub mod test_mode;
 pub mod token;
 
 pub use account::{
@@ -32,6 +34,8 @@ pub use key::{
     KeyCreateAnswer, KeyCreateRequest, KeyListAnswer, KeyListRequest, KeyRevokeAnswer, KeyRevokeRequest,
     KeyStatus, KeySummary, Scope,
 };
-pub use model::{Model, ModelsAnswer, Multiplier, Product};
+pub use model::{Model, ModelsAnswer, Multiplier, Preset, Product};
+pub use route::{QualityMode, RankedModel, RouteAnswer, RouteRequest, Routed, UnsuitableModel};
 pub use task::{MissingPart, Output, OutputType, TaskAnswer, TaskCredits, TaskError, TaskStatus};
+pub use test_mode::{ClockAnswer, ClockRequest, Trigger, TriggersAnswer};
 pub use token::{MoltbookExchangeRequest, RefreshRequest, TokenAnswer, TokenRequest};

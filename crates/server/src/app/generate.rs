@@ -12,12 +12,12 @@ use crate::{
         normalize::{self, Wanted},
         quote,
         request::Fields,
-        task,
+        route, task,
     },
     entropy,
     state::App,
 };
-use rynjer_api::{GenerateRequest, TaskAnswer};
+use rynjer_api::{GenerateRequest, Routed, TaskAnswer};
 use rynjer_core::{
     address,
     catalog::{Plan, Product},
@@ -152,7 +152,7 @@ fn read(app: &App, fields: &Fields, idempotency_key: Option<&str>) -> Result<Req
         prompt: own("prompt", &mut problems),
         negative_prompt: own("negative_prompt", &mut problems),
         seed: fields.opt_i64("seed", &mut problems),
-        max_credits: not_negative(fields, "max_credits", &mut problems),
+        max_credits: fields.opt_not_negative("max_credits", &mut problems),
         quote_id: fields.opt_word("quote_id", 2048, &mut problems).map(str::to_owned),
         run: run(fields, &mut problems),
         metadata: metadata(fields, &mut problems),
@@ -218,16 +218,8 @@ fn check_image_url(text: &str) -> Result<(), &'static str> {
     if public { Ok(()) } else { Err("must be a public address") }
 }
 
-fn not_negative(fields: &Fields, name: &str, problems: &mut Vec<Field>) -> Option<i64> {
-    let number = fields.opt_i64(name, problems)?;
-    if number < 0 {
-        problems.push(Field::new(name, "must be 0 or more"));
-    }
-    Some(number)
-}
-
 fn run(fields: &Fields, problems: &mut Vec<Field>) -> Option<RunLimit> {
-    let max_credits = not_negative(fields, "run_max_credits", problems).map(Credits);
+    let max_credits = fields.opt_not_negative("run_max_credits", problems).map(Credits);
     let Some(run_id) = fields.opt_str("run_id", problems) else {
         if max_credits.is_some() {
             problems.push(Field::new("run_max_credits", "needs `run_id`"));
@@ -265,9 +257,12 @@ fn fingerprint(app: &App, request: &Request) -> Fingerprint {
     let known = app.catalog.model(&wanted.model).map(|model| model.product);
     let product = wanted.product.or(known).map(Product::as_str);
     let whole = |number: i128| i64::try_from(number).map_or_else(|_| json!(number.to_string()), Value::from);
-    let fields: [(&'static str, Value); 11] = [
+    let quality_mode = wanted.taste.quality_mode.map(rynjer_core::catalog::QualityMode::as_str);
+    let fields: [(&'static str, Value); 14] = [
         ("model", json!(wanted.model)),
         ("product", json!(product)),
+        ("quality_mode", json!(quality_mode)),
+        ("use_case", json!(wanted.taste.use_case)),
         ("scene", json!(wanted.scene.map(rynjer_core::catalog::Mode::as_str))),
         ("prompt", json!(request.prompt)),
         ("negative_prompt", json!(request.negative_prompt)),
@@ -276,6 +271,7 @@ fn fingerprint(app: &App, request: &Request) -> Fingerprint {
         ("units.resolution", json!(wanted.resolution)),
         ("units.duration", wanted.duration_seconds.map_or(Value::Null, whole)),
         ("units.aspect_ratio", json!(wanted.aspect_ratio)),
+        ("units.preset", json!(wanted.preset)),
         (
             "input_image_urls",
             if wanted.input_image_urls.is_empty() { Value::Null } else { json!(wanted.input_image_urls) },
@@ -293,13 +289,6 @@ fn prepare(
     fingerprint: &Fingerprint,
 ) -> Result<Prepared, Error> {
     let wanted = &request.wanted;
-    if let Some(model) = app.catalog.model(&wanted.model) {
-        caller.needs(match model.product {
-            Product::Image => Scope::Image,
-            Product::Video => Scope::Video,
-            Product::Music => Scope::Music,
-        })?;
-    }
     let prompt_chars =
         request.prompt.as_deref().map(|p| if p.trim().is_empty() { 0 } else { p.chars().count() });
     let asked = rynjer_core::catalog::Asked {
@@ -308,7 +297,16 @@ fn prepare(
         seed: request.seed.is_some(),
         ..wanted.asked()
     };
-    let plan = app.catalog.resolve(&wanted.model, &asked).map_err(|r| normalize::refused(app, r))?;
+    let limits = (request.max_credits, request.quote_id.as_deref());
+    let chosen = route::choose(app, caller, wanted, &asked, limits)?;
+    if let Some(model) = app.catalog.model(&chosen.model) {
+        caller.needs(match model.product {
+            Product::Image => Scope::Image,
+            Product::Video => Scope::Video,
+            Product::Music => Scope::Music,
+        })?;
+    }
+    let plan = app.catalog.resolve(&chosen.model, &asked).map_err(|r| normalize::refused(app, r))?;
     let provider = model::served_by(app, caller.live, &plan.model).map_err(|reason| {
         Error::ModelUnavailable { reason, alternatives: model::alternatives(app, caller.live, plan.product) }
     })?;
@@ -316,17 +314,19 @@ fn prepare(
     if caller.agent_paused {
         return Err(Error::AgentPaused);
     }
-    Ok(new_task(app, caller, request, fingerprint, &plan, provider, (price_version, unit_price)))
+    let priced = (price_version, unit_price);
+    Ok(new_task(app, caller, request, fingerprint, (&plan, chosen.routed), provider, priced))
 }
 
 /// The price version and unit price that hold for this request: the lower of quoted and current.
 fn priced(app: &App, caller: &Caller, request: &Request, plan: &Plan) -> Result<(String, Credits), Error> {
+    let preset = request.wanted.preset.as_deref();
     let pinned = request.wanted.price_version.as_deref();
     let price = app.catalog.price(plan, pinned).map_err(model::price_error)?;
     let (version, unit) = match &request.quote_id {
         None => (price.version, price.unit),
         Some(text) => {
-            let (quoted_version, quoted_unit) = quote::redeem(app, caller, plan, text)?;
+            let (quoted_version, quoted_unit) = quote::redeem(app, caller, plan, (text, preset))?;
             if quoted_unit <= price.unit {
                 (quoted_version, quoted_unit)
             } else {
@@ -346,7 +346,7 @@ fn new_task(
     caller: &Caller,
     request: &Request,
     fingerprint: &Fingerprint,
-    plan: &Plan,
+    (plan, routed): (&Plan, Option<Routed>),
     provider: &'static str,
     (price_version, unit_price): (String, Credits),
 ) -> Prepared {
@@ -364,6 +364,8 @@ fn new_task(
             .unwrap_or_else(|| u64::from(u32::from_be_bytes(entropy::bytes()))),
         resolution: plan.resolution.clone(),
         aspect_ratio: plan.aspect_ratio.clone(),
+        preset: request.wanted.preset.clone(),
+        routed,
         duration_seconds: plan.duration_seconds,
         width: plan.width,
         height: plan.height,

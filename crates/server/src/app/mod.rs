@@ -18,8 +18,10 @@ mod normalize;
 pub(crate) mod output;
 mod quote;
 pub(crate) mod request;
+pub(crate) mod route;
 mod signed;
 pub(crate) mod task;
+pub(crate) mod test_mode;
 pub(crate) mod token;
 
 pub use error::{Error, Field};

@@ -20,9 +20,11 @@ mod model;
 mod openapi;
 mod output;
 pub(crate) mod rate;
+mod route;
 pub(crate) mod router;
 mod socket;
 mod task;
+mod test_mode;
 pub(crate) mod tls;
 mod token;
 

@@ -35,6 +35,7 @@ pub fn document() -> OpenApi {
             ("credits", "Prices and balance"),
             ("generate", "Make something and fetch it"),
             ("outputs", "Finished files"),
+            ("test", "Forced outcomes and a movable clock, for test accounts"),
             ("health", "For operators"),
         ]
         .map(|(name, text)| TagBuilder::new().name(name).description(Some(text)).build())
@@ -83,7 +84,7 @@ fn statuses(path: &str, method: &HttpMethod) -> Vec<u16> {
     if *method == HttpMethod::Post {
         statuses.extend([413, 415]);
     }
-    if identity || path.contains("{request_id}") {
+    if identity || path.contains("{request_id}") || path.starts_with("/v1/test/") {
         statuses.push(404);
     }
     if path.ends_with("estimate") {
