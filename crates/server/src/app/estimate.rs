@@ -4,15 +4,7 @@
 //! here: acceptance.
 
 use crate::{
-    app::{
-        Error, account,
-        caller::Caller,
-        model,
-        normalize::{self, Wanted},
-        quote,
-        request::Fields,
-        route,
-    },
+    app::{Error, account, caller::Caller, model, normalize::Wanted, quote, request::Fields, route},
     state::App,
 };
 use rynjer_api::{Breakdown, EstimateAnswer, EstimateRequest, Multiplier};
@@ -43,7 +35,7 @@ pub(crate) async fn estimate(app: &App, caller: &Caller, fields: &Fields) -> Res
     }
     let asked = Asked { estimate: true, ..wanted.asked() };
     let chosen = route::choose(app, caller, &wanted, &asked, (max_credits, None))?;
-    let plan = app.catalog.resolve(&chosen.model, &asked).map_err(|r| normalize::refused(app, r))?;
+    let plan = chosen.plan(app, &asked)?;
     let price = app.catalog.price(&plan, wanted.price_version.as_deref()).map_err(model::price_error)?;
     let (quote_id, expires_at_ms) = quote::issue(app, caller, &plan, &price, &wanted)?;
     let spendable = account::spendable(app, caller).await?;

@@ -5,13 +5,7 @@
 
 use crate::{
     app::{
-        Error, Field,
-        body::TaskBody,
-        caller::Caller,
-        model,
-        normalize::{self, Wanted},
-        quote,
-        request::Fields,
+        Error, Field, body::TaskBody, caller::Caller, model, normalize::Wanted, quote, request::Fields,
         route, task,
     },
     entropy,
@@ -299,14 +293,14 @@ fn prepare(
     };
     let limits = (request.max_credits, request.quote_id.as_deref());
     let chosen = route::choose(app, caller, wanted, &asked, limits)?;
-    if let Some(model) = app.catalog.model(&chosen.model) {
-        caller.needs(match model.product {
+    if let Some(product) = chosen.product(app) {
+        caller.needs(match product {
             Product::Image => Scope::Image,
             Product::Video => Scope::Video,
             Product::Music => Scope::Music,
         })?;
     }
-    let plan = app.catalog.resolve(&chosen.model, &asked).map_err(|r| normalize::refused(app, r))?;
+    let plan = chosen.plan(app, &asked)?;
     let provider = model::served_by(app, caller.live, &plan.model).map_err(|reason| {
         Error::ModelUnavailable { reason, alternatives: model::alternatives(app, caller.live, plan.product) }
     })?;
@@ -322,18 +316,13 @@ fn prepare(
 fn priced(app: &App, caller: &Caller, request: &Request, plan: &Plan) -> Result<(String, Credits), Error> {
     let preset = request.wanted.preset.as_deref();
     let pinned = request.wanted.price_version.as_deref();
+    let quote = request.quote_id.as_deref();
+    let quoted = quote.map(|text| quote::redeem(app, caller, plan, (text, preset))).transpose()?;
+    // A quote keeps its price also while its version retires: whoever pins that version pins the quote.
+    let pinned = pinned.filter(|name| quoted.as_ref().is_none_or(|(version, _)| version != name));
     let price = app.catalog.price(plan, pinned).map_err(model::price_error)?;
-    let (version, unit) = match &request.quote_id {
-        None => (price.version, price.unit),
-        Some(text) => {
-            let (quoted_version, quoted_unit) = quote::redeem(app, caller, plan, (text, preset))?;
-            if quoted_unit <= price.unit {
-                (quoted_version, quoted_unit)
-            } else {
-                (price.version, price.unit)
-            }
-        }
-    };
+    let (version, unit) =
+        quoted.filter(|(_, unit)| *unit <= price.unit).unwrap_or((price.version, price.unit));
     let total = unit.checked_mul(plan.count).ok_or_else(|| Error::internal("price beyond 64 bits"))?;
     if request.max_credits.is_some_and(|max| total.0 > max) {
         return Err(Error::PriceAboveMax { price: total });

@@ -16,6 +16,7 @@ pub(crate) mod key;
 pub(crate) mod model;
 mod normalize;
 pub(crate) mod output;
+pub mod price;
 mod quote;
 pub(crate) mod request;
 pub(crate) mod route;

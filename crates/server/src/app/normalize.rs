@@ -37,8 +37,8 @@ impl Wanted {
         wanted
     }
 
-    /// Reads and moves all but `model`; `strict` refuses likely misspellings inside `units`, and `units` that is a bare
-    /// count.
+    /// Reads and moves all but `model`; `strict` refuses likely misspellings inside `units`, and `units` that
+    /// is a bare count.
     pub(crate) fn without_model(fields: &Fields, strict: bool, problems: &mut Vec<Field>) -> Self {
         let units = units_of(fields, strict, problems);
         if let Some(units) = &units

@@ -8,7 +8,7 @@ use crate::{
         Error, Field,
         caller::Caller,
         model,
-        normalize::{Taste, Wanted},
+        normalize::{self, Taste, Wanted},
         quote,
         request::Fields,
     },
@@ -16,7 +16,7 @@ use crate::{
 };
 use rynjer_api::{DurationSeconds, RankedModel, RouteAnswer, RouteRequest, Routed, Units, UnsuitableModel};
 use rynjer_core::{
-    catalog::{Asked, Cause, Ranked, Route, RouteAsk, UseCase},
+    catalog::{Asked, Cause, Plan, Product, Ranked, Route, RouteAsk, UseCase},
     nearest,
 };
 
@@ -131,8 +131,25 @@ fn use_case<'a>(app: &'a App, taste: &Taste) -> Result<Option<&'a UseCase>, Fiel
 
 /// The model of a request, with the choice behind it where that was left to the gateway.
 pub(crate) struct Chosen {
-    pub(crate) model: String,
+    model: String,
+    /// What the route would make of it.
+    plan: Option<Plan>,
     pub(crate) routed: Option<Routed>,
+}
+
+impl Chosen {
+    /// What its model makes.
+    pub(crate) fn product(&self, app: &App) -> Option<Product> {
+        app.catalog.model(&self.model).map(|model| model.product)
+    }
+
+    /// The request as its model makes it.
+    pub(crate) fn plan(&self, app: &App, asked: &Asked) -> Result<Plan, Error> {
+        match &self.plan {
+            Some(plan) => Ok(plan.clone()),
+            None => app.catalog.resolve(&self.model, asked).map_err(|r| normalize::refused(app, r)),
+        }
+    }
 }
 
 /// The model that a request names, or the first of its route, or the model of its quote.
@@ -144,7 +161,7 @@ pub(crate) fn choose(
     (max_credits, quote_id): (Option<i64>, Option<&str>),
 ) -> Result<Chosen, Error> {
     if wanted.model != AUTO {
-        return Ok(Chosen { model: wanted.model.clone(), routed: None });
+        return Ok(Chosen { model: wanted.model.clone(), plan: None, routed: None });
     }
     let use_case = use_case(app, &wanted.taste).map_err(|problem| Error::Invalid(vec![problem]))?;
     let quality_mode = wanted.taste.quality_mode.unwrap_or_default();
@@ -156,7 +173,7 @@ pub(crate) fn choose(
     if let Some(text) = quote_id {
         let model = quote::routed_model(app, caller, text, &wanted.taste)?;
         let reason = "The quote was made for it.".to_owned();
-        return Ok(Chosen { model, routed: Some(routed(reason)) });
+        return Ok(Chosen { model, plan: None, routed: Some(routed(reason)) });
     }
     let ask = RouteAsk { asked: asked.clone(), quality_mode, use_case, max_credits };
     let mut route = route(app, caller, &ask);
@@ -164,7 +181,8 @@ pub(crate) fn choose(
         return Err(nothing_fits(&route));
     }
     let first = route.ranked.remove(0);
-    Ok(Chosen { model: first.plan.model.name.clone(), routed: Some(routed(first.reason)) })
+    let model = first.plan.model.name.clone();
+    Ok(Chosen { model, plan: Some(first.plan), routed: Some(routed(first.reason)) })
 }
 
 /// Why `auto` found nothing: the price if that is all, else who serves it, else what nobody can do.

@@ -18,9 +18,17 @@ mod identity;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod preset;
+#[cfg(test)]
 mod price;
 #[cfg(test)]
+mod price_change;
+#[cfg(test)]
+mod route;
+#[cfg(test)]
 mod task;
+#[cfg(test)]
+mod test_clock;
 #[cfg(test)]
 mod token;
 #[cfg(test)]
