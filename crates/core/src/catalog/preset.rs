@@ -45,7 +45,8 @@ pub(super) struct Fit<'a> {
 }
 
 impl<'a> Fit<'a> {
-    /// The smallest of the model's resolutions that holds the size, or else the largest; `None` without a size.
+    /// The smallest of the model's resolutions that holds the size, or else the largest; `None` without a
+    /// size.
     pub(super) fn resolution(&self) -> Option<&'a String> {
         let (width, height) = self.size?;
         let side = width.min(height);

@@ -1,7 +1,7 @@
 //! Which model to take: the models that can do what is asked, the best one first.
 //!
-//! Invariant: depends on the catalog and its arguments alone; a ranked model has a plan and a price within the
-//! limit, each other one of the product has its reason. Not here: the rules' data (`routing.rs`), scopes.
+//! Invariant: depends on the catalog and its arguments alone; a ranked model has a plan and a price within
+//! the limit, each other one of the product has its reason. Not here: the rules' data (`routing.rs`), scopes.
 
 use std::sync::Arc;
 
@@ -387,7 +387,8 @@ mod tests {
                 "qwen/text-to-image Not available: no vendor key.",
                 "qwen/image-to-image qwen/image-to-image needs at least one input image for image-to-image.",
                 "xai/grok-imagine-image xai/grok-imagine-image takes no seed.",
-                "xai/grok-imagine-image/edit xai/grok-imagine-image/edit needs at least one input image for image-to-image. xai/grok-imagine-image/edit takes no seed.",
+                "xai/grok-imagine-image/edit xai/grok-imagine-image/edit needs at least one input image for \
+                 image-to-image. xai/grok-imagine-image/edit takes no seed.",
                 "z-image It costs 40 credits, which is more than max_credits.",
             ]
         );

@@ -1,6 +1,7 @@
 //! The data behind the ranking: words for use cases, and rules that say which models come first.
 //!
-//! Invariant: a rule names models of its own product and known words only. Not here: the ranking (`route.rs`).
+//! Invariant: a rule names models of its own product and known words only. Not here: the ranking
+//! (`route.rs`).
 
 use std::collections::BTreeSet;
 

@@ -10,7 +10,7 @@ const BUILTIN: &str = include_str!("../../../core/src/catalog.toml");
 
 /// The built-in catalog with one more version, made current, in which V4 costs 21.
 fn newer() -> String {
-    let start = BUILTIN.find("[[price_version]]").unwrap();
+    let start = BUILTIN.find("\n[[price_version]]").unwrap();
     let (models, old) = BUILTIN.split_at(start);
     let new = old.replace("2026-02-02-v1", "2026-05-01-v2");
     let price = "[price_version.prices.\"V4\"]\ncredits = ";
@@ -45,7 +45,11 @@ fn an_imported_catalog_counts_from_the_next_start() {
     );
     let again = rynjer(&import);
     assert!(again.stderr.starts_with("next: restart `rynjer serve`"), "{}", again.stderr);
-    assert!(again.stdout.contains("2026-02-02-v1 (unchanged), 2026-05-01-v2 (unchanged)"), "{}", again.stdout);
+    assert!(
+        again.stdout.contains("2026-02-02-v1 (unchanged), 2026-05-01-v2 (unchanged)"),
+        "{}",
+        again.stdout
+    );
     let shown = rynjer(&["admin", "prices", "show", "--json", place[0], place[1]]).object();
     let v4 = shown["models"].as_array().unwrap().iter().find(|model| model["model"] == "V4").unwrap();
     assert_eq!((&shown["price_version"], &v4["credits"]), (&json!("2026-05-01-v2"), &json!(21)));

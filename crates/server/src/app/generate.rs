@@ -118,7 +118,9 @@ async fn replay_or(
     let stored = Fingerprint::decode(&row.fingerprint);
     let mut differing = stored.map_or_else(Vec::new, |stored| stored.differing_fields(fingerprint));
     // A model that has left the catalog no longer tells its product.
-    differing.retain(|field| field != "product" || app.catalog.model(&request.wanted.model).is_some());
+    let model = &request.wanted.model;
+    let told = model == route::AUTO || app.catalog.model(model).is_some();
+    differing.retain(|field| field != "product" || told);
     if differing.is_empty() {
         let task = task::answer(app, caller.live, &row, request.warnings.clone())?;
         return Ok(Generated { task, replayed: true });

@@ -116,5 +116,10 @@ fn install(path: &Path, text: &str) -> io::Result<()> {
         return moved;
     }
     // The new name is on the disk once the folder is.
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    if cfg!(unix)
+        && let Some(folder) = path.parent()
+    {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
 }

@@ -72,11 +72,18 @@ async fn what_does_not_fit_is_refused() {
             json!({"preset": "instagram_post", "units": {"preset": "twitter_post"}}),
             "preset: differs from `units.preset`",
         ),
-        ("z-image", json!({"units": {"presett": "a"}}), "units.presett: is not a field; did you mean `units.preset`?"),
+        (
+            "z-image",
+            json!({"units": {"presett": "a"}}),
+            "units.presett: is not a field; did you mean `units.preset`?",
+        ),
         ("z-image", json!({"preset": 1}), "preset: must be a string"),
     ] {
         let answer = agent.post("/v1/generate", &body("refused", model, &more)).await;
-        assert_eq!((answer.refusal().as_str(), answer.problems()), ("400 invalid_request", vec![expected.to_owned()]));
+        assert_eq!(
+            (answer.refusal().as_str(), answer.problems()),
+            ("400 invalid_request", vec![expected.to_owned()])
+        );
     }
     let song = agent.post("/v1/generate", &body("refused", "V5", &json!({"preset": "instagram_post"}))).await;
     assert_eq!(song.refusal(), "400 invalid_request");
@@ -95,7 +102,8 @@ async fn a_preset_belongs_to_the_request_and_its_quote() {
     // The place of the field does not matter, its value does.
     let moved = body("p-1", "z-image", &json!({"units": {"preset": "instagram_post"}}));
     assert_eq!(agent.generate(&moved).await["task_id"], task["task_id"]);
-    let other = agent.post("/v1/generate", &body("p-1", "z-image", &json!({"preset": "facebook_post"}))).await;
+    let other =
+        agent.post("/v1/generate", &body("p-1", "z-image", &json!({"preset": "facebook_post"}))).await;
     assert_eq!(other.problems(), ["units.preset: differs from the first request with this request_id"]);
     let plain = body("p-2", "z-image", &json!({"quote_id": quote, "aspect_ratio": "1:1"}));
     let refused = agent.post("/v1/generate", &plain).await;
@@ -117,6 +125,9 @@ async fn presets_are_listed_with_who_makes_them() {
             "height": 628, "models": ["gpt4o_image"],
         })
     );
-    assert_eq!((&of("tiktok_video")["width"], &of("tiktok_video")["products"]), (&Value::Null, &json!(["video"])));
+    assert_eq!(
+        (&of("tiktok_video")["width"], &of("tiktok_video")["products"]),
+        (&Value::Null, &json!(["video"]))
+    );
     assert!(presets.iter().all(|one| !one["models"].as_array().expect("models").is_empty()));
 }

@@ -1,6 +1,7 @@
 //! Prices that change while quotes and pins are out.
 //!
-//! Invariant: a quote is a ceiling until it expires, never a floor. Not here: prices of one version (`price`).
+//! Invariant: a quote is a ceiling until it expires, never a floor. Not here: prices of one version
+//! (`price`).
 
 use crate::support::{TestApp, agent::text};
 use rynjer_core::catalog::Catalog;
@@ -14,7 +15,7 @@ const NEW: &str = "2026-05-01-v2";
 
 /// The built-in catalog with a further version, made current, in which google/nano-banana costs that much.
 fn dearer_or_cheaper(credits: i64) -> String {
-    let start = BUILTIN.find("[[price_version]]").expect("prices");
+    let start = BUILTIN.find("\n[[price_version]]").expect("prices");
     let (models, old) = BUILTIN.split_at(start);
     let price = format!("credits = {credits}\nresolutions = {{ \"1K\" = {credits} }}");
     let new = old.replace(OLD, NEW).replacen("credits = 8\nresolutions = { \"1K\" = 8 }", &price, 1);
@@ -68,7 +69,10 @@ async fn a_quote_holds_its_price_until_it_expires() {
 async fn a_lower_price_is_charged_though_more_was_quoted() {
     let mut app = TestApp::sqlite().await;
     let agent = app.account_key();
-    let quote = text(&agent.post("/v1/credits/estimate", &json!({"model": "google/nano-banana"})).await.ok(), "quote_id");
+    let quote = text(
+        &agent.post("/v1/credits/estimate", &json!({"model": "google/nano-banana"})).await.ok(),
+        "quote_id",
+    );
     import(&mut app, &dearer_or_cheaper(5)).await.expect("an import");
     let task = agent.generate(&body("quoted", &json!({"quote_id": quote, "max_credits": 5}))).await;
     assert_eq!(task["credits"]["held"], 5);
@@ -79,11 +83,14 @@ async fn a_lower_price_is_charged_though_more_was_quoted() {
 async fn a_version_that_is_gone_breaks_nothing() {
     let mut app = TestApp::sqlite().await;
     let agent = app.account_key();
-    let quote = text(&agent.post("/v1/credits/estimate", &json!({"model": "google/nano-banana"})).await.ok(), "quote_id");
+    let quote = text(
+        &agent.post("/v1/credits/estimate", &json!({"model": "google/nano-banana"})).await.ok(),
+        "quote_id",
+    );
     let old = agent.generate(&body("old", &json!({}))).await;
     agent.finish("old").await;
     let both = dearer_or_cheaper(12);
-    let start = both.find("[[price_version]]").expect("prices");
+    let start = both.find("\n[[price_version]]").expect("prices");
     let second = both.rfind("[[price_version]]").expect("prices");
     let alone = format!("{}{}", &both[..start], &both[second..]);
     assert_eq!(import(&mut app, &alone).await.expect("an import"), [(NEW.to_owned(), true)]);
@@ -91,7 +98,10 @@ async fn a_version_that_is_gone_breaks_nothing() {
     assert_eq!(agent.get("/v1/models/list").await.ok()["price_version"], NEW);
     assert_eq!(agent.poll("old").await["task_id"], old["task_id"]);
     let pin = agent.post("/v1/generate", &body("pin", &json!({"price_version": OLD}))).await;
-    assert_eq!((pin.refusal().as_str(), &pin.error()["current_price"]), ("409 price_version_unknown", &json!(12)));
+    assert_eq!(
+        (pin.refusal().as_str(), &pin.error()["current_price"]),
+        ("409 price_version_unknown", &json!(12))
+    );
     // A quote outlives its version, also where the request names that version.
     let quoted = body("quoted", &json!({"quote_id": quote, "price_version": OLD}));
     assert_eq!(agent.generate(&quoted).await["credits"]["held"], 8);
@@ -102,16 +112,23 @@ async fn a_version_that_is_gone_breaks_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn other_prices_under_a_stored_name_change_nothing() {
     let mut app = TestApp::sqlite().await;
-    let file = BUILTIN.replacen("credits = 8\nresolutions = { \"1K\" = 8 }", "credits = 9\nresolutions = { \"1K\" = 9 }", 1);
+    let file = BUILTIN.replacen(
+        "credits = 8\nresolutions = { \"1K\" = 8 }",
+        "credits = 9\nresolutions = { \"1K\" = 9 }",
+        1,
+    );
     // A new version before the wrong one is not stored either.
     let twice = {
-        let start = file.find("[[price_version]]").expect("prices");
+        let start = file.find("\n[[price_version]]").expect("prices");
         let new = file[start..].replace(OLD, NEW);
         format!("{}{new}\n{}", &file[..start], &file[start..])
     };
     let refused = import(&mut app, &twice).await.expect_err("a refusal").to_string();
     assert!(refused.starts_with("the prices of version 2026-02-02-v1 differ"), "{refused}");
-    assert!(refused.contains("stored but not in the file: google/nano-banana 1K text-to-image 8"), "{refused}");
+    assert!(
+        refused.contains("stored but not in the file: google/nano-banana 1K text-to-image 8"),
+        "{refused}"
+    );
     assert!(!app.data_dir().join("catalog.toml").exists());
     let versions = import(&mut app, &dearer_or_cheaper(12)).await.expect("an import");
     assert_eq!(versions, [(OLD.to_owned(), false), (NEW.to_owned(), true)]);

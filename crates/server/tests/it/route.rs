@@ -52,9 +52,8 @@ async fn the_answer_is_ranked_and_complete() {
     let gpt = told.clone().find(|one| one["model"] == "gpt4o_image").expect("gpt4o_image");
     assert_eq!(gpt["reason"], "gpt4o_image has no aspect ratio \"4:3\".");
 
-    let recommended = async |question: Value| {
-        agent.post("/v1/models/route", &question).await.ok()["recommended"].clone()
-    };
+    let recommended =
+        async |question: Value| agent.post("/v1/models/route", &question).await.ok()["recommended"].clone();
     for (question, expected) in [
         (json!({}), "nano-banana-pro"),
         (json!({"quality_mode": "fast"}), "google/nano-banana"),
@@ -107,13 +106,13 @@ async fn what_nobody_can_do_is_refused_with_what_they_can() {
     );
     let (field, problem, allowed) = refused(json!({"count": 3})).await;
     assert_eq!((field.as_str(), allowed), ("count", json!(["1", "2", "4", "8"])));
-    assert_eq!(
-        problem,
-        "No image model can: google/nano-banana can't make 3 images in one request."
-    );
+    assert_eq!(problem, "No image model can: google/nano-banana can't make 3 images in one request.");
     assert_eq!(refused(json!({"preset": "instagram_pots"})).await.0, "preset");
     assert_eq!(refused(json!({"max_credits": -1})).await.0, "max_credits");
-    assert_eq!(refused(json!({"input_images": 2, "image_urls": ["https://a.example/b.png"]})).await.0, "input_images");
+    assert_eq!(
+        refused(json!({"input_images": 2, "image_urls": ["https://a.example/b.png"]})).await.0,
+        "input_images"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -136,8 +135,12 @@ async fn auto_takes_the_first_and_says_so() {
     let agent = app.agent_token();
     let ask = json!({"model": "auto", "use_case": "shop"});
     let estimate = agent.post("/v1/credits/estimate", &ask).await.ok();
-    assert_eq!((&estimate["model"], &estimate["estimated_credits"]), (&json!("qwen/text-to-image"), &json!(15)));
-    let mut body = json!({"request_id": "auto-1", "model": "auto", "use_case": "shop", "prompt": "[[instant]]"});
+    assert_eq!(
+        (&estimate["model"], &estimate["estimated_credits"]),
+        (&json!("qwen/text-to-image"), &json!(15))
+    );
+    let mut body =
+        json!({"request_id": "auto-1", "model": "auto", "use_case": "shop", "prompt": "[[instant]]"});
     let task = agent.generate(&body).await;
     assert_eq!((&task["model"], &task["credits"]["held"]), (&json!("qwen/text-to-image"), &json!(15)));
     let routed = json!({
@@ -174,24 +177,38 @@ async fn a_limit_guides_the_choice_before_it_refuses() {
     assert_eq!(agent.generate(&body("l-3", json!({"max_credits": 8}))).await["model"], "google/nano-banana");
     let before = app.ledger().await;
     let above = agent.post("/v1/generate", &body("l-4", json!({"max_credits": 7}))).await;
-    assert_eq!((above.refusal().as_str(), &above.error()["current_price"]), ("409 price_above_max_credits", &json!(8)));
+    assert_eq!(
+        (above.refusal().as_str(), &above.error()["current_price"]),
+        ("409 price_above_max_credits", &json!(8))
+    );
     let estimate = json!({"model": "auto", "max_credits": 9});
     assert_eq!(agent.post("/v1/credits/estimate", &estimate).await.ok()["model"], "google/nano-banana");
     let pinned = agent.post("/v1/generate", &body("l-4", json!({"price_version": "1999"}))).await;
     assert_eq!(pinned.refusal(), "409 price_version_unknown");
     for (more, expected) in [
-        (json!({"count": 3}), "count: No image model can: google/nano-banana can't make 3 images in one request."),
-        (json!({"use_case": "nothing"}), "use_case: is not a known use case; take one of the allowed words, or leave it out"),
+        (
+            json!({"count": 3}),
+            "count: No image model can: google/nano-banana can't make 3 images in one request.",
+        ),
+        (
+            json!({"use_case": "nothing"}),
+            "use_case: is not a known use case; take one of the allowed words, or leave it out",
+        ),
         (json!({"quality_mod": "fast"}), "quality_mod: is not a field; did you mean `quality_mode`?"),
         (json!({"use_cases": "ad"}), "use_cases: is not a field; did you mean `use_case`?"),
         (
             json!({"aspect_ratio": "21:9", "negative_prompt": "a"}),
-            "model: auto found no image model that does all of this at once; POST /v1/models/route with the same body tells what each one lacks",
+            "model: auto found no image model that does all of this at once; POST \
+             /v1/models/route with the same body tells what each one lacks",
         ),
         (json!({"model": "z-image", "use_case": "ad"}), "use_case: goes with `model: \"auto\"` alone"),
     ] {
         let answer = agent.post("/v1/generate", &body("l-4", more.clone())).await;
-        assert_eq!((answer.refusal().as_str(), answer.problems()), ("400 invalid_request", vec![expected.to_owned()]), "{more}");
+        assert_eq!(
+            (answer.refusal().as_str(), answer.problems()),
+            ("400 invalid_request", vec![expected.to_owned()]),
+            "{more}"
+        );
     }
     assert_eq!(app.ledger().await, before);
 }
@@ -205,7 +222,12 @@ async fn the_product_follows_the_request_and_its_scope_counts() {
         body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
         body
     };
-    for more in [json!({"product": "music"}), json!({"duration": 8}), json!({"scene": "text-to-video"}), json!({"use_case": "song"})] {
+    for more in [
+        json!({"product": "music"}),
+        json!({"duration": 8}),
+        json!({"scene": "text-to-video"}),
+        json!({"use_case": "song"}),
+    ] {
         let answer = painter.post("/v1/generate", &body("p-1", more.clone())).await;
         assert_eq!(answer.refusal(), "403 scope_not_allowed", "{more}");
     }
@@ -221,7 +243,8 @@ async fn a_new_ranking_changes_no_task_and_no_quote() {
     let agent = app.account_key();
     let ask = json!({"model": "auto", "quality_mode": "high"});
     let quote = text(&agent.post("/v1/credits/estimate", &ask).await.ok(), "quote_id");
-    let first = json!({"request_id": "r-1", "model": "auto", "prompt": "[[instant]]", "quality_mode": "high"});
+    let first =
+        json!({"request_id": "r-1", "model": "auto", "prompt": "[[instant]]", "quality_mode": "high"});
     let task = agent.generate(&first).await;
     assert_eq!(task["model"], "nano-banana-pro");
     agent.finish("r-1").await;
@@ -245,7 +268,8 @@ async fn a_new_ranking_changes_no_task_and_no_quote() {
     let named = body("r-4", json!({"quote_id": quote, "model": "nano-banana-pro", "quality_mode": null}));
     assert_eq!(agent.generate(&named).await["credits"]["held"], 20);
 
-    let plain = text(&agent.post("/v1/credits/estimate", &json!({"model": "z-image"})).await.ok(), "quote_id");
+    let plain =
+        text(&agent.post("/v1/credits/estimate", &json!({"model": "z-image"})).await.ok(), "quote_id");
     let before = app.ledger().await;
     for (more, field) in [
         (json!({"quote_id": quote, "quality_mode": "fast"}), "quality_mode"),

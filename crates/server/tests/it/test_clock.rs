@@ -115,9 +115,14 @@ async fn quotes_and_tokens_expire() {
     let app = TestApp::with_moving_clock("").await;
     let owner = app.account_key();
     let token = app.agent_token();
-    let quote = text(&owner.post("/v1/credits/estimate", &json!({"model": "google/nano-banana"})).await.ok(), "quote_id");
+    let quote = text(
+        &owner.post("/v1/credits/estimate", &json!({"model": "google/nano-banana"})).await.ok(),
+        "quote_id",
+    );
     let body = |request_id: &str| {
-        json!({"request_id": request_id, "model": "google/nano-banana", "prompt": "[[instant]]", "quote_id": quote})
+        let mut body = picture(request_id, "[[instant]]");
+        body["quote_id"] = json!(quote);
+        body
     };
     advance(&app, Duration::from_secs(14 * 60)).await;
     assert_eq!(owner.generate(&body("q-1")).await["credits"]["held"], 8);
@@ -145,7 +150,10 @@ async fn a_days_budget_begins_again_at_midnight() {
     let left = u64::try_from(86_400 - now.rem_euclid(86_400)).expect("seconds");
     // A minute of the machine's time may pass meanwhile.
     advance(&app, Duration::from_secs(left - 60)).await;
-    assert_eq!(owner.post("/v1/generate", &picture("d-2", "[[instant]]")).await.refusal(), "402 budget_exceeded");
+    assert_eq!(
+        owner.post("/v1/generate", &picture("d-2", "[[instant]]")).await.refusal(),
+        "402 budget_exceeded"
+    );
     advance(&app, Duration::from_secs(60)).await;
     assert_eq!(owner.generate(&picture("d-2", "[[instant]]")).await["credits"]["held"], 8);
 }
