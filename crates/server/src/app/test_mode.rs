@@ -15,6 +15,9 @@ use std::time::Duration;
 /// The furthest that one call moves the clock: 400 days.
 const ADVANCE_SECONDS_MAX: i64 = 400 * 86_400;
 
+/// The furthest that all calls together move it, so that its years keep four digits.
+const MOVED_SECONDS_MAX: i64 = 36_500 * 86_400;
+
 fn test_account(caller: &Caller) -> Result<(), Error> {
     if caller.live { Err(Error::NotFound) } else { Ok(()) }
 }
@@ -51,11 +54,15 @@ pub(crate) fn clock(app: &App, caller: &Caller) -> Result<ClockAnswer, Error> {
 
 /// Moves the clock forward, and lets happen what is due then: tasks that wait, and retention.
 pub(crate) async fn advance(app: &App, caller: &Caller, fields: &Fields) -> Result<ClockAnswer, Error> {
-    clock(app, caller)?;
+    let moved_seconds = clock(app, caller)?.moved_seconds;
     let mut problems = Vec::new();
     let seconds = fields.required_i64("advance_seconds", &mut problems).unwrap_or_default();
     if problems.is_empty() && !(1..=ADVANCE_SECONDS_MAX).contains(&seconds) {
         problems.push(Field::new("advance_seconds", format!("must be 1 to {ADVANCE_SECONDS_MAX}")));
+    }
+    if problems.is_empty() && moved_seconds.saturating_add(seconds) > MOVED_SECONDS_MAX {
+        let problem = "would be a hundred years in all; restart the gateway to begin again";
+        problems.push(Field::new("advance_seconds", problem));
     }
     if !problems.is_empty() {
         return Err(Error::Invalid(problems));
