@@ -5,6 +5,7 @@
 //! profiles.
 
 mod file;
+mod route;
 
 use crate::{
     account::{BalanceAnswer, MeAnswer},

@@ -7,6 +7,7 @@ use crate::{
     account::Mode,
     generate::{DurationSeconds, Scene, Units},
     model::{Multiplier, Product},
+    route::{QualityMode, Routed},
     schema,
 };
 use serde::{Deserialize, Serialize};
@@ -50,9 +51,20 @@ pub struct EstimateRequest {
     /// What the model makes; inferred from the model where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub product: Option<Product>,
-    /// A name from `GET /v1/models/list`.
+    /// A name from `GET /v1/models/list`, or `auto` for the first of `POST /v1/models/route`.
     #[schema(min_length = 1, max_length = 100, pattern = "^[^\\u0000]*$", example = "nano-banana-pro")]
     pub model: String,
+    /// With `auto`: what counts most; `balanced` where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quality_mode: Option<QualityMode>,
+    /// With `auto`: what it is for, such as `product`, `ecommerce`, `social`, `portrait` or `song`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[^\\u0000]*$", example = "ecommerce")]
+    pub use_case: Option<String>,
+    /// With `auto`: leaves out models that cost more. An estimate for a named model is never refused for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, example = 40)]
+    pub max_credits: Option<i64>,
     /// What goes in and what comes out; inferred where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scene: Option<Scene>,
@@ -85,6 +97,10 @@ pub struct EstimateRequest {
         example = "1:1"
     )]
     pub aspect_ratio: Option<String>,
+    /// The same as `units.preset`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 32, pattern = "^[^\\u0000]*$", example = "instagram_post")]
+    pub preset: Option<String>,
     /// The images to start from.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = schema::image_urls)]
@@ -100,6 +116,9 @@ impl EstimateRequest {
     pub const FIELDS: &'static [&'static str] = &[
         "product",
         "model",
+        "quality_mode",
+        "use_case",
+        "max_credits",
         "scene",
         "units",
         "options",
@@ -108,6 +127,7 @@ impl EstimateRequest {
         "resolution",
         "duration",
         "aspect_ratio",
+        "preset",
         "input_image_urls",
         "image_urls",
     ];
@@ -144,6 +164,13 @@ pub struct EstimateAnswer {
     /// The price version of the estimate.
     #[schema(example = "2026-02-02-v1")]
     pub price_version: String,
+    /// The model that it is for: the one that was asked for, or that `auto` chose.
+    #[schema(example = "nano-banana-pro")]
+    pub model: String,
+    /// How `auto` came to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub routed: Option<Routed>,
     /// How the price came about.
     pub breakdown: Breakdown,
     /// Send it to `POST /v1/generate` with the same inputs to pay no more than this.
@@ -183,6 +210,8 @@ mod tests {
         let answer = EstimateAnswer {
             estimated_credits: 36,
             price_version: "2026-02-02-v1".to_owned(),
+            model: "wan-2.6".to_owned(),
+            routed: None,
             breakdown: Breakdown {
                 media_type: Product::Video,
                 options: BTreeMap::from([("resolution".to_owned(), json!("1080p"))]),
@@ -198,7 +227,7 @@ mod tests {
             warnings: vec!["unknown field `colour` was ignored".to_owned()],
         };
         let expected = json!({
-            "estimated_credits": 36, "price_version": "2026-02-02-v1",
+            "estimated_credits": 36, "price_version": "2026-02-02-v1", "model": "wan-2.6",
             "breakdown": {
                 "mediaType": "video", "options": {"resolution": "1080p"}, "price_rules": ["1080p: 1.8 times"],
                 "base": 20, "count": 1, "multipliers": [{"applies_to": "1080p", "factor": "1.8"}]

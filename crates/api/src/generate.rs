@@ -3,7 +3,7 @@
 //! Invariant: `null` equals absent, so every optional field is an `Option` that is left out when empty. Not
 //! here: normalization and limits (the server), the answer (`task`).
 
-use crate::{model::Product, schema};
+use crate::{model::Product, route::QualityMode, schema};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::{
@@ -87,11 +87,17 @@ pub struct Units {
         example = "1:1"
     )]
     pub aspect_ratio: Option<String>,
+    /// A size by the name of its platform, from `presets` of `GET /v1/models/list`; stands for
+    /// `aspect_ratio`, and for pictures without a `resolution` gives the exact pixels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 32, pattern = "^[^\\u0000]*$", example = "instagram_post")]
+    pub preset: Option<String>,
 }
 
 impl Units {
     /// The fields that it knows.
-    pub const FIELDS: &'static [&'static str] = &["count", "resolution", "duration", "aspect_ratio"];
+    pub const FIELDS: &'static [&'static str] =
+        &["count", "resolution", "duration", "aspect_ratio", "preset"];
 }
 
 /// `POST /v1/generate`. The same `request_id` with the same body is the same task and is never charged twice.
@@ -109,9 +115,16 @@ pub struct GenerateRequest {
         example = "demo-uuid-001"
     )]
     pub request_id: Option<String>,
-    /// A name from `GET /v1/models/list`.
+    /// A name from `GET /v1/models/list`, or `auto` for the first of `POST /v1/models/route`.
     #[schema(min_length = 1, max_length = 100, pattern = "^[^\\u0000]*$", example = "nano-banana-pro")]
     pub model: String,
+    /// With `auto`: what counts most; `balanced` where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quality_mode: Option<QualityMode>,
+    /// With `auto`: what it is for, such as `product`, `ecommerce`, `social`, `portrait` or `song`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[^\\u0000]*$", example = "ecommerce")]
+    pub use_case: Option<String>,
     /// What to make, in words; required for text-to-*. The longest is the model's `prompt_max_chars`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(
@@ -147,6 +160,10 @@ pub struct GenerateRequest {
         example = "1:1"
     )]
     pub aspect_ratio: Option<String>,
+    /// The same as `units.preset`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 32, pattern = "^[^\\u0000]*$", example = "instagram_post")]
+    pub preset: Option<String>,
     /// The images to start from: URLs, `data:` URIs, or ids of uploaded files.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = schema::image_urls)]
@@ -159,7 +176,7 @@ pub struct GenerateRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(min_length = 1, max_length = 64, pattern = "^[^\\u0000]*$", example = "2026-02-02-v1")]
     pub price_version: Option<String>,
-    /// Refuses the request if its price is higher.
+    /// Refuses the request if its price is higher. With `auto` it limits the choice first.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, example = 40)]
     pub max_credits: Option<i64>,
@@ -203,6 +220,8 @@ impl GenerateRequest {
     pub const FIELDS: &'static [&'static str] = &[
         "request_id",
         "model",
+        "quality_mode",
+        "use_case",
         "prompt",
         "product",
         "scene",
@@ -211,6 +230,7 @@ impl GenerateRequest {
         "resolution",
         "duration",
         "aspect_ratio",
+        "preset",
         "input_image_urls",
         "image_urls",
         "price_version",

@@ -15,8 +15,10 @@ pub mod file;
 pub mod generate;
 pub mod key;
 pub mod model;
+pub mod route;
 mod schema;
 pub mod task;
+pub mod test_mode;
 pub mod token;
 pub mod usage;
 
@@ -35,9 +37,11 @@ pub use key::{
     KeyCreateAnswer, KeyCreateRequest, KeyListAnswer, KeyListRequest, KeyRevokeAnswer, KeyRevokeRequest,
     KeyStatus, KeySummary, Scope,
 };
-pub use model::{Model, ModelsAnswer, Multiplier, Product};
+pub use model::{Model, ModelsAnswer, Multiplier, Preset, Product};
+pub use route::{QualityMode, RankedModel, RouteAnswer, RouteRequest, Routed, UnsuitableModel};
 pub use task::{
     MissingPart, Output, OutputType, TaskAnswer, TaskCredits, TaskError, TaskListAnswer, TaskStatus,
 };
+pub use test_mode::{ClockAnswer, ClockRequest, Trigger, TriggersAnswer};
 pub use token::{MoltbookExchangeRequest, RefreshRequest, TokenAnswer, TokenRequest};
 pub use usage::{ReceiptAnswer, ReceiptLine, ReceiptTotals, UsageAnswer, UsageEvent, UsageTotals};

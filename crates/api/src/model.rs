@@ -47,6 +47,30 @@ pub struct ModelsAnswer {
     pub mode: Mode,
     /// All models.
     pub models: Vec<Model>,
+    /// Sizes by name, to send as `units.preset`.
+    pub presets: Vec<Preset>,
+}
+
+/// A size by the name of the platform where it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Preset {
+    /// The name to send as `units.preset`.
+    #[schema(example = "instagram_post")]
+    pub preset: String,
+    /// What can be made in it.
+    pub products: Vec<Product>,
+    /// Its shape.
+    #[schema(example = "1:1")]
+    pub aspect_ratio: String,
+    /// The width of a picture in pixels; null where the shape is all that it says.
+    #[schema(required = true, example = 1080)]
+    pub width: Option<u32>,
+    /// The height of a picture in pixels; null where the shape is all that it says.
+    #[schema(required = true, example = 1080)]
+    pub height: Option<u32>,
+    /// The models that have this shape.
+    #[schema(example = json!(["nano-banana-pro", "z-image"]))]
+    pub models: Vec<String>,
 }
 
 /// One model. Lists that make no sense for its product are empty.
@@ -134,6 +158,14 @@ mod tests {
                 served_by: None,
                 typical_seconds: 60,
             }],
+            presets: vec![Preset {
+                preset: "youtube_short".to_owned(),
+                products: vec![Product::Video],
+                aspect_ratio: "9:16".to_owned(),
+                width: None,
+                height: None,
+                models: vec!["veo3".to_owned()],
+            }],
         };
         let expected = json!({
             "currency": "credits", "price_version": "2026-02-02-v1", "mode": "live",
@@ -143,6 +175,10 @@ mod tests {
                 "durations_seconds": [120],
                 "max_input_images": 0, "prompt_max_chars": 3000, "defaults": {"count": 1}, "multipliers": [],
                 "available": false, "reason_unavailable": "no key", "served_by": null, "typical_seconds": 60
+            }],
+            "presets": [{
+                "preset": "youtube_short", "products": ["video"], "aspect_ratio": "9:16", "width": null,
+                "height": null, "models": ["veo3"]
             }]
         });
         assert_eq!(serde_json::to_value(answer).unwrap(), expected);

@@ -3,7 +3,7 @@
 //! Invariant: a failed task is an answer, not an HTTP error; what is unknown so far is null, never left out,
 //! unless it only makes sense at times. Not here: the moves between states (`rynjer-core`).
 
-use crate::{account::Mode, error::TaskErrorCode, generate::Units, model::Product};
+use crate::{account::Mode, error::TaskErrorCode, generate::Units, model::Product, route::Routed};
 use serde::{Deserialize, Serialize};
 use std::{borrow::Cow, collections::BTreeMap};
 use utoipa::ToSchema;
@@ -161,9 +161,13 @@ pub struct TaskAnswer {
     /// Your name for the task.
     #[schema(example = "demo-uuid-001")]
     pub request_id: String,
-    /// The model that was asked for.
+    /// The model that was asked for, or that `auto` chose.
     #[schema(example = "nano-banana-pro")]
     pub model: String,
+    /// How `auto` came to its model, as long as the prompt is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub routed: Option<Routed>,
     /// Who makes the output.
     #[schema(required = true, example = "sandbox")]
     pub served_by: Option<String>,
@@ -241,6 +245,7 @@ mod tests {
             usage_event_id: "use_1".to_owned(),
             request_id: "demo-uuid-001".to_owned(),
             model: "nano-banana-pro".to_owned(),
+            routed: None,
             served_by: Some("sandbox".to_owned()),
             mode: Mode::Test,
             credits: TaskCredits { held: 20, ..TaskCredits::default() },

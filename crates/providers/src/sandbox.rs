@@ -9,7 +9,7 @@ mod prepared;
 mod render;
 mod trigger;
 
-pub use trigger::triggers;
+pub use trigger::{Trigger, triggers};
 
 use crate::{
     Ambiguity, CancelAnswer, Job, OnProgress, OutputSource, PollAnswer, Provider, ProviderError,

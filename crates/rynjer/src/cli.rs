@@ -130,7 +130,7 @@ pub(crate) struct Serve {
     /// Whether rates are limited [default: on]
     #[arg(long, value_enum, value_name = "STATE")]
     pub(crate) rate_limits: Option<Switch>,
-    /// Let tests move the clock; refuses a database that holds a live account
+    /// Let test accounts move the clock (POST /v1/test/clock); refuses a database that holds a live account
     #[arg(long)]
     pub(crate) test_clock: bool,
     /// Print the settings that apply, as a file for --config, and stop

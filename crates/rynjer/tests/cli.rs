@@ -17,6 +17,9 @@ mod demo;
 #[path = "cli/poison.rs"]
 mod poison;
 #[cfg(test)]
+#[path = "cli/prices.rs"]
+mod prices;
+#[cfg(test)]
 #[path = "cli/serve.rs"]
 mod serve;
 

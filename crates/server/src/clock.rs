@@ -40,6 +40,15 @@ impl Clock {
         }
     }
 
+    /// How far the clock is ahead of the machine's, if calls of the API may move it.
+    #[must_use]
+    pub fn moved_ms(&self) -> Option<i64> {
+        match self {
+            Self::Moved(offset) => Some(offset.load(Ordering::SeqCst)),
+            Self::System | Self::Manual(_) => None,
+        }
+    }
+
     /// Moves a movable clock; the machine's own stays.
     pub fn advance(&self, by: Duration) {
         let ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);

@@ -4,7 +4,7 @@
 //! loses no request. Not here: flags, signals, printing.
 
 use crate::{
-    app::{Error, admin::Admin, caller::Callers, queue::Queues, upload::Uploads},
+    app::{self, Error, admin::Admin, caller::Callers, price::PricesError, queue::Queues, upload::Uploads},
     clock::Clock,
     config::Config,
     data_dir::{self, DATABASE_FILE, DataDirError, Held},
@@ -27,8 +27,7 @@ use rynjer_providers::{
     Registry,
     sandbox::{Sandbox, SandboxSettings},
 };
-use rynjer_store::{Settings, Store, StoreError, price};
-use sha2::{Digest, Sha256};
+use rynjer_store::{Settings, Store, StoreError};
 use std::{
     io,
     net::SocketAddr,
@@ -77,12 +76,8 @@ pub enum StartError {
     DatabaseUrl(String),
     #[error("the catalog is not usable: {0}")]
     Catalog(String),
-    #[error(
-        "the prices of version {name} differ from those stored in the database: {differences}. Prices of \
-         a version \
-         never change: give the new prices a new version name."
-    )]
-    PricesChanged { name: String, differences: String },
+    #[error(transparent)]
+    Prices(PricesError),
     #[error("{0}")]
     Keys(String),
     #[error("{0}")]
@@ -270,8 +265,11 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
     let database = &config.database;
     let store =
         open_store(&path, database.reader_threads, database.queue_capacity, database.batch_max, now_ms)?;
-    let catalog = open_catalog(&config)?;
-    check_prices(&store, &catalog, &path, now_ms).await?;
+    let catalog = open_catalog(&config, &options.data_dir)?;
+    app::price::keep(&store, &catalog, now_ms).await.map_err(|error| match error {
+        PricesError::Store(error) => StartError::Database(path.clone(), error),
+        other => StartError::Prices(other),
+    })?;
     let master_key = match options.master_key {
         Some(key) => key,
         None => data_dir::master_key(&options.data_dir)?,
@@ -311,33 +309,16 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
     }))
 }
 
-fn open_catalog(config: &Config) -> Result<Catalog, StartError> {
-    let parsed = match &config.catalog.path {
-        None => Catalog::builtin(),
+/// The catalog that the settings name, else the installed one, else the compiled-in one.
+fn open_catalog(config: &Config, data_dir: &Path) -> Result<Catalog, StartError> {
+    match config.catalog.path.clone().or_else(|| app::price::installed_catalog(data_dir)) {
+        None => Catalog::builtin().map_err(|error| StartError::Catalog(error.to_string())),
         Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| StartError::Catalog(format!("{}: {error}", path.display())))?;
-            Catalog::parse(&text)
-        }
-    };
-    parsed.map_err(|error| StartError::Catalog(error.to_string()))
-}
-
-/// Prices of a version are immutable: what is stored under its name must be what the file says.
-async fn check_prices(store: &Store, catalog: &Catalog, path: &Path, now_ms: i64) -> Result<(), StartError> {
-    for version in catalog.price_versions() {
-        let (name, text) = (version.name.clone(), version.canonical_text());
-        let hash: [u8; 32] = Sha256::digest(text.as_bytes()).into();
-        let stored = store
-            .write(move |tx| price::compare_or_store(tx, &name, &hash, &text, now_ms))
-            .await
-            .map_err(|error| StartError::Database(path.to_owned(), error))?;
-        if let price::Comparison::Changed { stored_text } = stored {
-            let differences = version.differences(&stored_text).join("; ");
-            return Err(StartError::PricesChanged { name: version.name.clone(), differences });
+            let unusable = |error: String| StartError::Catalog(format!("{}: {error}", path.display()));
+            let text = std::fs::read_to_string(&path).map_err(|error| unusable(error.to_string()))?;
+            Catalog::parse(&text).map_err(|error| unusable(error.to_string()))
         }
     }
-    Ok(())
 }
 
 fn settings(config: &Config) -> ListenSettings {

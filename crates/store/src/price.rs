@@ -34,3 +34,9 @@ pub fn compare_or_store(
     )?;
     Ok(Comparison::New)
 }
+
+/// The names of all stored versions, oldest first.
+pub fn names(tx: &mut dyn Tx) -> Result<Vec<String>, StoreError> {
+    let rows = tx.all("SELECT name FROM price_versions ORDER BY stored_at, name", &[])?;
+    rows.iter().map(|row| row.text(0)).collect()
+}

@@ -21,6 +21,8 @@ pub struct Asked {
     pub duration_seconds: Option<i128>,
     /// `aspect_ratio`.
     pub aspect_ratio: Option<String>,
+    /// `preset`, the name of a size.
+    pub preset: Option<String>,
     /// How many input images there are.
     pub input_images: usize,
     /// Length of the prompt in Unicode scalar values, 0 if it is blank.

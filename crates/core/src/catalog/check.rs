@@ -135,6 +135,7 @@ fn limits(model: &Model, place: &mut Place<'_>) {
             );
         }
     }
+    place.require((1..=5).contains(&model.quality), "quality", "must be between 1 and 5");
     place.require(model.typical_seconds > 0, "typical_seconds", "must be above 0");
     let longest = model.typical_seconds..=TASK_MAX_SECONDS;
     let problem = format!("must be between typical_seconds and {TASK_MAX_SECONDS}");

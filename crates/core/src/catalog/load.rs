@@ -10,13 +10,18 @@ use toml::{Table, Value};
 
 use super::model::{Mode, Model, Product};
 use super::pixels::short_side;
+use super::preset::{self, Preset};
 use super::read::{CatalogError, Problem, Section};
+use super::routing::{self, Routing};
 use super::version::{ModelPrice, PriceVersion, ResolutionRule};
 use super::{Catalog, check, coverage};
 use crate::credits::{Credits, Ratio};
 
 /// Above any sensible price, and low enough that price × multipliers × count stays within 64 bits.
 const CREDITS_MAX: i64 = 1_000_000_000;
+
+/// The quality of a model whose table names none.
+const USUAL_QUALITY: u32 = 3;
 
 pub(super) fn catalog(text: &str) -> Result<Catalog, CatalogError> {
     let table =
@@ -25,18 +30,24 @@ pub(super) fn catalog(text: &str) -> Result<Catalog, CatalogError> {
     let current = file.text("current");
     let models = file.tables("model").unwrap_or_default();
     let versions = file.tables("price_version").unwrap_or_default();
+    let presets = file.optional_tables("preset").unwrap_or_default();
+    let routing = file.optional_table("routing").unwrap_or_default();
     let mut problems = file.finish();
+    let presets = preset::read(presets, &mut problems);
+    let routing = routing::read(routing, &mut problems);
     let (model_names, version_names) = (names(&models), names(&versions));
     let models: Vec<_> = models.into_iter().filter_map(|table| model(table, &mut problems)).collect();
     let versions: Vec<_> = versions.into_iter().filter_map(|table| version(table, &mut problems)).collect();
     check::models(&models, &mut problems);
+    preset::check(&presets, &mut problems);
+    routing::check(&routing, &models, &model_names, &mut problems);
     coverage::versions(&versions, &mut problems);
     let found = current.and_then(|name| coverage::current(&versions, &version_names, &name, &mut problems));
     if let Some(current) = found {
         coverage::coverage(&models, &model_names, current, &mut problems);
     }
     match (found.cloned(), problems.is_empty()) {
-        (Some(current), true) => Ok(assemble(models, versions, current)),
+        (Some(current), true) => Ok(assemble(models, versions, current, presets, routing)),
         _ => Err(CatalogError { problems }),
     }
 }
@@ -46,11 +57,17 @@ fn names(tables: &[Table]) -> BTreeSet<String> {
     tables.iter().filter_map(|table| Some(table.get("name")?.as_str()?.to_owned())).collect()
 }
 
-fn assemble(models: Vec<Model>, versions: Vec<PriceVersion>, current: PriceVersion) -> Catalog {
+fn assemble(
+    models: Vec<Model>,
+    versions: Vec<PriceVersion>,
+    current: PriceVersion,
+    presets: Vec<Preset>,
+    routing: Routing,
+) -> Catalog {
     let models: Vec<_> = models.into_iter().map(Arc::new).collect();
     let by_name = models.iter().map(|model| (model.name.clone(), Arc::clone(model))).collect();
     let versions = versions.into_iter().map(Arc::new).collect();
-    Catalog { models, by_name, versions, current: Arc::new(current) }
+    Catalog { models, by_name, versions, current: Arc::new(current), presets, routing }
 }
 
 fn syntax(text: &str, error: &toml::de::Error) -> Problem {
@@ -86,6 +103,9 @@ fn model_fields(section: &mut Section) -> Option<Model> {
     let prompt_default = section.optional_text("prompt_default");
     let negative_prompt = section.boolean("negative_prompt");
     let seed = section.boolean("seed");
+    let quality = section.optional_number("quality");
+    let use_cases = section.optional_texts("use_cases");
+    let strength = section.optional_text("strength");
     let typical_seconds = section.number("typical_seconds");
     let max_seconds = section.number("max_seconds");
     let defaults = section.table("defaults").unwrap_or_default();
@@ -112,12 +132,20 @@ fn model_fields(section: &mut Section) -> Option<Model> {
         prompt_default,
         negative_prompt: negative_prompt?,
         seed: seed?,
+        quality: quality.unwrap_or(USUAL_QUALITY),
+        use_cases: use_cases.unwrap_or_default(),
+        strength: strength.unwrap_or_default(),
         typical_seconds: typical_seconds?,
         max_seconds: max_seconds?,
     })
 }
 
-fn named<T>(section: &mut Section, key: &str, parse: fn(&str) -> Option<T>, known: &str) -> Option<T> {
+pub(super) fn named<T>(
+    section: &mut Section,
+    key: &str,
+    parse: fn(&str) -> Option<T>,
+    known: &str,
+) -> Option<T> {
     let text = section.text(key)?;
     let found = parse(&text);
     if found.is_none() {

@@ -9,9 +9,12 @@ mod coverage;
 mod load;
 mod model;
 mod pixels;
+mod preset;
 mod price;
 mod read;
 mod resolve;
+mod route;
+mod routing;
 mod version;
 
 use std::collections::BTreeMap;
@@ -20,8 +23,11 @@ use std::sync::Arc;
 pub use ask::{Asked, FieldProblem, Plan, Refusal};
 pub use model::{Combination, Mode, Model, Product};
 pub use pixels::{AspectRatio, parse_duration_text, short_side};
+pub use preset::Preset;
 pub use price::{Breakdown, Price, PriceError, PriceVersionUnknown, VersionProblem};
 pub use read::{CatalogError, Problem};
+pub use route::{Cause, Ranked, Route, RouteAsk, Unsuitable};
+pub use routing::{QualityMode, Routing, UseCase};
 pub use version::{ModelPrice, PriceVersion, ResolutionRule};
 
 use crate::credits::Credits;
@@ -37,6 +43,8 @@ pub struct Catalog {
     by_name: BTreeMap<String, Arc<Model>>,
     versions: Vec<Arc<PriceVersion>>,
     current: Arc<PriceVersion>,
+    presets: Vec<Preset>,
+    routing: Routing,
 }
 
 impl Catalog {
@@ -89,6 +97,18 @@ impl Catalog {
     #[must_use]
     pub fn current(&self) -> &PriceVersion {
         &self.current
+    }
+
+    /// Every preset, in the order of the file.
+    #[must_use]
+    pub fn presets(&self) -> &[Preset] {
+        &self.presets
+    }
+
+    /// The words for use cases and the rules of the ranking.
+    #[must_use]
+    pub fn routing(&self) -> &Routing {
+        &self.routing
     }
 
     /// The price of a plan with its explanation, in `version` or else in the current one.

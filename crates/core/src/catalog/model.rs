@@ -149,6 +149,12 @@ pub struct Model {
     pub negative_prompt: bool,
     /// Whether it takes `seed`.
     pub seed: bool,
+    /// From 1, a draft, to 5, the finest; only the ranking looks at it.
+    pub quality: u32,
+    /// What it is good at, in the words of the routing table.
+    pub use_cases: Vec<String>,
+    /// The same in a few words, for who chooses.
+    pub strength: String,
     /// How long a task usually takes.
     pub typical_seconds: u32,
     /// After this long a task has failed.

@@ -20,7 +20,7 @@ pub fn short_side(resolution: &str) -> Option<u32> {
     (side >= 16 && side.is_multiple_of(2) && side <= SHORT_SIDE_MAX).then_some(side)
 }
 
-/// A shape such as `16:9` or `1.91:1`, both sides in hundredths.
+/// A shape such as `16:9` or `1.91:1`: two sides in the same unit, hundredths where it was read from text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AspectRatio {
     width: u32,
@@ -35,6 +35,21 @@ impl AspectRatio {
         let (width, height) = (hundredths(width)?, hundredths(height)?);
         let fits = width <= height * STRETCH_MAX && height <= width * STRETCH_MAX;
         fits.then_some(Self { width, height })
+    }
+
+    /// The shape of a size in pixels, if neither side is more than 8 times the other.
+    #[must_use]
+    pub fn of_pixels(width: u32, height: u32) -> Option<Self> {
+        let fits = |one: u32, other: u32| one > 0 && one <= other.saturating_mul(STRETCH_MAX);
+        (fits(width, height) && fits(height, width)).then_some(Self { width, height })
+    }
+
+    /// How far this shape is from another, in hundredths of a percent of the other.
+    #[must_use]
+    pub fn apart(self, other: Self) -> u64 {
+        let ours = u64::from(self.width) * u64::from(other.height);
+        let theirs = u64::from(other.width) * u64::from(self.height);
+        ours.abs_diff(theirs) * 10_000 / theirs.max(1)
     }
 
     /// Width and height in pixels when the shorter side has `short_side`.
@@ -140,6 +155,21 @@ mod tests {
             assert_eq!(AspectRatio::parse(bad), None, "{bad}");
         }
         assert_eq!(AspectRatio::parse("8:1").map(|ratio| ratio.pixels(1024)), Some((8192, 1024)));
+    }
+
+    #[test]
+    fn shapes_are_near_or_far() {
+        let apart = |one, other| AspectRatio::parse(one).unwrap().apart(AspectRatio::parse(other).unwrap());
+        for (one, other, expected) in [
+            ("1:1", "1:1", 0),
+            ("4:2", "2:1", 0),
+            ("16:9", "1.91:1", 692),
+            ("1.91:1", "16:9", 743),
+            ("1.9:1", "1.91:1", 52),
+            ("9:16", "16:9", 6835),
+        ] {
+            assert_eq!(apart(one, other), expected, "{one} {other}");
+        }
     }
 
     #[test]

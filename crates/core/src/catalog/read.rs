@@ -101,6 +101,14 @@ impl Section {
         self.required(key, "a list of texts", |value| list(value, text))
     }
 
+    pub(super) fn optional_texts(&mut self, key: &str) -> Option<Vec<String>> {
+        self.optional(key, "a list of texts", |value| list(value, text))
+    }
+
+    pub(super) fn optional_boolean(&mut self, key: &str) -> Option<bool> {
+        self.optional(key, "true or false", |value| value.as_bool())
+    }
+
     pub(super) fn numbers(&mut self, key: &str) -> Option<Vec<u32>> {
         self.required(key, "a list of whole numbers from 0", |value| list(value, number))
     }
@@ -115,6 +123,10 @@ impl Section {
 
     pub(super) fn tables(&mut self, key: &str) -> Option<Vec<Table>> {
         self.required(key, "a list of tables", |value| list(value, table))
+    }
+
+    pub(super) fn optional_tables(&mut self, key: &str) -> Option<Vec<Table>> {
+        self.optional(key, "a list of tables", |value| list(value, table))
     }
 
     /// Reports every key that nobody read, and hands over the problems.

@@ -9,6 +9,7 @@ use super::Catalog;
 use super::ask::{Asked, FieldProblem, Plan, Refusal};
 use super::model::{Mode, Model, Product};
 use super::pixels::{AspectRatio, short_side};
+use super::preset::Fit;
 
 impl Catalog {
     /// Checks a request against its model and fills in the defaults.
@@ -25,16 +26,30 @@ impl Catalog {
         check.prompt(mode);
         check.extras();
         let count = check.count();
-        let default_resolution = self.default_resolution(model, mode, asked.price_version.as_deref());
+        let fit = match self.fit(model, asked) {
+            Ok(fit) => fit,
+            Err(problem) => {
+                check.problems.push(problem);
+                None
+            }
+        };
+        let sized = fit.as_ref().and_then(Fit::resolution);
+        let default_resolution =
+            sized.or_else(|| self.default_resolution(model, mode, asked.price_version.as_deref()));
         let resolution = check.resolution(default_resolution);
-        let aspect_ratio = check.aspect_ratio();
+        let aspect_ratio = match &fit {
+            Some(fit) => Some(fit.aspect_ratio.clone()),
+            None => check.aspect_ratio(),
+        };
         let duration_seconds = check.duration();
         if !check.problems.is_empty() {
             return Err(Refusal::Fields(check.problems));
         }
         let side = resolution.as_deref().and_then(short_side);
         let ratio = aspect_ratio.as_deref().and_then(AspectRatio::parse);
-        let (width, height) = side.zip(ratio).map_or((0, 0), |(side, ratio)| ratio.pixels(side));
+        let by_shape = side.zip(ratio).map_or((0, 0), |(side, ratio)| ratio.pixels(side));
+        let exact = fit.as_ref().and_then(|fit| fit.pixels(resolution.as_deref()));
+        let (width, height) = exact.unwrap_or(by_shape);
         let product = model.product;
         let model = Arc::clone(model);
         Ok(Plan { model, product, mode, count, resolution, aspect_ratio, duration_seconds, width, height })

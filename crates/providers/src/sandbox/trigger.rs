@@ -32,25 +32,77 @@ pub(super) struct Triggers {
     pub(super) format: Option<Format>,
 }
 
+/// A trigger as it is explained to people and agents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trigger {
+    /// How it is written; words in capitals stand for numbers.
+    pub text: &'static str,
+    /// A prompt that holds it.
+    pub example: &'static str,
+    /// What happens then.
+    pub effect: &'static str,
+    /// The code of the task's error, where the task fails.
+    pub task_error: Option<&'static str>,
+}
+
 /// Every trigger and its meaning, for the docs.
 #[must_use]
-pub fn triggers() -> &'static [(&'static str, &'static str)] {
+pub fn triggers() -> &'static [Trigger] {
     &[
-        ("[[reject]]", "the task fails with content_rejected"),
-        ("[[fail]]", "the task fails with provider_failed"),
-        ("[[timeout]]", "the job is accepted and never ends, so that the model's time limit is reached"),
-        ("[[slow=SECONDS]]", "the job ends after so many seconds, 0 to 600, with progress"),
-        ("[[ambiguous]]", "every submission ends with an unknown outcome, as if the connection were lost"),
-        (
-            "[[partial=N]]",
-            "only the first N units are delivered, the others are refused with content_rejected",
-        ),
-        ("[[instant]]", "a prepared plain file of the asked size and length, for load tests"),
-        ("[[crash]]", "the worker process dies, where the operator allows it; else as [[fail]]"),
-        (
-            "[[format=png|jpeg|webp|flac|wav]]",
-            "the file format: of pictures PNG, JPEG or WebP, of music FLAC or WAV",
-        ),
+        Trigger {
+            text: "[[reject]]",
+            example: "A red fox [[reject]]",
+            effect: "the task fails with content_rejected",
+            task_error: Some("content_rejected"),
+        },
+        Trigger {
+            text: "[[fail]]",
+            example: "A red fox [[fail]]",
+            effect: "the task fails with provider_failed",
+            task_error: Some("provider_failed"),
+        },
+        Trigger {
+            text: "[[timeout]]",
+            example: "A red fox [[timeout]]",
+            effect: "the job is accepted and never ends, so that the model's time limit is reached",
+            task_error: Some("timed_out"),
+        },
+        Trigger {
+            text: "[[slow=SECONDS]]",
+            example: "A red fox [[slow=5]]",
+            effect: "the job ends after so many seconds, 0 to 600, with progress",
+            task_error: None,
+        },
+        Trigger {
+            text: "[[ambiguous]]",
+            example: "A red fox [[ambiguous]]",
+            effect: "every submission ends with an unknown outcome, as if the connection were lost",
+            task_error: Some("outcome_unknown"),
+        },
+        Trigger {
+            text: "[[partial=N]]",
+            example: "A red fox [[partial=1]]",
+            effect: "only the first N units are delivered, the others are refused with content_rejected",
+            task_error: None,
+        },
+        Trigger {
+            text: "[[instant]]",
+            example: "A red fox [[instant]]",
+            effect: "a prepared plain file of the asked size and length, for load tests",
+            task_error: None,
+        },
+        Trigger {
+            text: "[[crash]]",
+            example: "A red fox [[crash]]",
+            effect: "the worker process dies, where the operator allows it; else as [[fail]]",
+            task_error: Some("provider_failed"),
+        },
+        Trigger {
+            text: "[[format=png|jpeg|webp|flac|wav]]",
+            example: "A red fox [[format=webp]]",
+            effect: "the file format: of pictures PNG, JPEG or WebP, of music FLAC or WAV",
+            task_error: None,
+        },
     ]
 }
 
@@ -197,10 +249,12 @@ mod tests {
 
     #[test]
     fn the_documented_triggers_exist() {
-        for (text, _) in triggers() {
-            let text = text.replace("SECONDS", "5").replace("=N", "=1");
+        for trigger in triggers() {
+            let text = trigger.text.replace("SECONDS", "5").replace("=N", "=1");
             let text = text.split_once('|').map_or(text.clone(), |(first, _)| format!("{first}]]"));
             assert_ne!(parse(&text).0, Triggers::default(), "{text}");
+            let (found, rest) = parse(trigger.example);
+            assert!(found != Triggers::default() && rest == "A red fox", "{}", trigger.example);
         }
     }
 }

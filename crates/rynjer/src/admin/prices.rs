@@ -1,26 +1,85 @@
-//! `admin prices`: show the current prices, check a catalog file.
+//! `admin prices`: show the current prices, check a catalog file, install one.
 //!
-//! Invariant: nothing is written. Not here: how prices are worked out (`core::catalog`).
+//! Invariant: only `import` writes, and only what has passed every check. Not here: how prices are worked out
+//! (`core::catalog`), what is stored (`server::app::price`).
 
+use super::open;
 use crate::{
-    cli::admin::Prices,
+    cli::{Place, admin::Prices},
     failure::Failure,
-    print,
+    folder, in_runtime, print,
     table::{page, table},
     terminal::Style,
     words::{count, grouped},
 };
 use rynjer_core::catalog::{Catalog, CatalogError, Model, ModelPrice, Problem};
+use rynjer_server::app::price;
 use serde_json::{Map, Value, json};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Runs `rynjer admin prices …`.
 pub(super) fn run(command: &Prices, json: bool) -> Result<(), Failure> {
     match command {
-        Prices::Show { catalog: Some(file) } => show(&read(file)?, json),
-        Prices::Show { catalog: None } => show(&parsed("the built-in catalog", Catalog::builtin())?, json),
+        Prices::Show { catalog: Some(file), .. } => show(&read(file)?, json),
+        Prices::Show { catalog: None, place } => match installed(place) {
+            Some(file) => show(&read(&file)?, json),
+            None => show(&parsed("the built-in catalog", Catalog::builtin())?, json),
+        },
         Prices::Check { file } => check(file, json),
+        Prices::Import { file, place } => in_runtime(import(file, place, json)),
     }
+}
+
+/// The catalog that was imported into a place, if any.
+fn installed(place: &Place) -> Option<PathBuf> {
+    let data_dir = folder::data_dir(place.data_dir.as_deref()).ok()?;
+    price::installed_catalog(&data_dir)
+}
+
+async fn import(file: &Path, place: &Place, json: bool) -> Result<(), Failure> {
+    let text = text_of(file)?;
+    let catalog = parsed(&file.display().to_string(), Catalog::parse(&text))?;
+    let data_dir = folder::data_dir(place.data_dir.as_deref())?;
+    let admin = open(place)?;
+    let imported = admin.prices_import(&catalog, &text, &data_dir).await;
+    let imported = imported.map_err(|error| Failure::failed(error.to_string()))?;
+    let (current, installed) = (&catalog.current().name, imported.installed.display().to_string());
+    let state = |new| if new { "stored" } else { "unchanged" };
+    let versions: Vec<Value> = imported
+        .versions
+        .iter()
+        .map(|version| json!({"price_version": version.name, "state": state(version.new)}))
+        .collect();
+    let value = json!({
+        "file": file.display().to_string(), "installed": installed, "current": current,
+        "models": catalog.models().len(), "price_versions": versions, "left_out": imported.left_out,
+        "restart_needed": true,
+    });
+    print::answer(json, &value, |style| {
+        let versions = imported.versions.iter();
+        let versions: Vec<String> =
+            versions.map(|version| format!("{} ({})", version.name, state(version.new))).collect();
+        let mut rows = vec![
+            ("installed", installed.clone()),
+            ("current", current.clone()),
+            ("models", catalog.models().len().to_string()),
+            ("versions", versions.join(", ")),
+        ];
+        if !imported.left_out.is_empty() {
+            rows.push(("left out", imported.left_out.join(", ")));
+        }
+        page(style, &rows)
+    })?;
+    if !imported.left_out.is_empty() {
+        let names = imported.left_out.join(", ");
+        print::hint(json, &format!("versions that are not in the file can't be pinned any more: {names}"));
+    }
+    print::hint(
+        json,
+        "next: restart `rynjer serve`, which goes on with the old prices until then; where its settings name \
+         catalog.path, that file counts",
+    );
+    Ok(())
 }
 
 fn read(file: &Path) -> Result<Catalog, Failure> {

@@ -285,9 +285,18 @@ pub(crate) enum Task {
 pub(crate) enum Prices {
     /// Show the current prices
     Show {
-        /// A catalog file [default: the built-in catalog]
+        /// A catalog file [default: the one that `serve` uses in the data folder]
         #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
         catalog: Option<PathBuf>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Store the price versions of a catalog file and install it for the next start of `serve`
+    Import {
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        #[command(flatten)]
+        place: Place,
     },
     /// Check a catalog file
     Check {

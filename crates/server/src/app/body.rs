@@ -22,6 +22,12 @@ pub(crate) struct TaskBody {
     pub(crate) aspect_ratio: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) duration_seconds: Option<u32>,
+    /// The name of a size, as sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) preset: Option<String>,
+    /// How `auto` came to the model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) routed: Option<rynjer_api::Routed>,
     pub(crate) width: u32,
     pub(crate) height: u32,
 }

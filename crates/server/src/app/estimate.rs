@@ -4,14 +4,7 @@
 //! here: acceptance.
 
 use crate::{
-    app::{
-        Error, account,
-        caller::Caller,
-        model,
-        normalize::{self, Wanted},
-        quote,
-        request::Fields,
-    },
+    app::{Error, account, caller::Caller, model, normalize::Wanted, quote, request::Fields, route},
     state::App,
 };
 use rynjer_api::{Breakdown, EstimateAnswer, EstimateRequest, Multiplier};
@@ -36,18 +29,22 @@ pub(crate) async fn estimate(app: &App, caller: &Caller, fields: &Fields) -> Res
     if fields.get("options").is_some_and(|options| !options.is_object()) {
         problems.push(crate::app::Field::new("options", "must be an object"));
     }
+    let max_credits = fields.opt_not_negative("max_credits", &mut problems);
     if !problems.is_empty() {
         return Err(Error::Invalid(problems));
     }
     let asked = Asked { estimate: true, ..wanted.asked() };
-    let plan = app.catalog.resolve(&wanted.model, &asked).map_err(|r| normalize::refused(app, r))?;
+    let chosen = route::choose(app, caller, &wanted, &asked, (max_credits, None))?;
+    let plan = chosen.plan(app, &asked)?;
     let price = app.catalog.price(&plan, wanted.price_version.as_deref()).map_err(model::price_error)?;
-    let (quote_id, expires_at_ms) = quote::issue(app, caller, &plan, &price)?;
+    let (quote_id, expires_at_ms) = quote::issue(app, caller, &plan, &price, &wanted)?;
     let spendable = account::spendable(app, caller).await?;
     Ok(EstimateAnswer {
         estimated_credits: price.total.0,
         price_version: price.version.clone(),
-        breakdown: breakdown(&plan, &price),
+        model: plan.model.name.clone(),
+        routed: chosen.routed,
+        breakdown: breakdown(&plan, &price, wanted.preset.as_deref()),
         quote_id,
         expires_at: rfc3339(expires_at_ms),
         affordable: price.total <= spendable,
@@ -64,13 +61,16 @@ fn with_options(fields: &Fields) -> Cow<'_, Fields> {
     }
 }
 
-fn breakdown(plan: &Plan, price: &Price) -> Breakdown {
+fn breakdown(plan: &Plan, price: &Price, preset: Option<&str>) -> Breakdown {
     let mut options: BTreeMap<String, Value> = BTreeMap::new();
     options.insert("scene".to_owned(), json!(plan.mode.as_str()));
     for (name, value) in [("resolution", &plan.resolution), ("aspect_ratio", &plan.aspect_ratio)] {
         if let Some(value) = value {
             options.insert(name.to_owned(), json!(value));
         }
+    }
+    if let Some(preset) = preset {
+        options.insert("preset".to_owned(), json!(preset));
     }
     if let Some(seconds) = plan.duration_seconds {
         options.insert("duration".to_owned(), json!(seconds));

@@ -5,19 +5,13 @@
 
 use crate::{
     app::{
-        Error, Field,
-        body::TaskBody,
-        caller::Caller,
-        input, model,
-        normalize::{self, Wanted},
-        quote,
-        request::Fields,
-        task,
+        Error, Field, body::TaskBody, caller::Caller, input, model, normalize::Wanted, quote,
+        request::Fields, route, task,
     },
     entropy,
     state::App,
 };
-use rynjer_api::{GenerateRequest, TaskAnswer};
+use rynjer_api::{GenerateRequest, Routed, TaskAnswer};
 use rynjer_core::{
     catalog::{Plan, Product},
     credits::Credits,
@@ -50,6 +44,8 @@ struct Request {
 /// What passed every check before that of the inputs.
 struct Checked {
     plan: Plan,
+    /// Why it is this model, if the gateway chose it.
+    routed: Option<Routed>,
     provider: &'static str,
     price_version: String,
     unit_price: Credits,
@@ -144,7 +140,9 @@ async fn replayed(
     let stored = Fingerprint::decode(&row.fingerprint);
     let mut differing = stored.map_or_else(Vec::new, |stored| stored.differing_fields(fingerprint));
     // A model that has left the catalog no longer tells its product.
-    differing.retain(|field| field != "product" || app.catalog.model(&request.wanted.model).is_some());
+    let model = &request.wanted.model;
+    let told = model == route::AUTO || app.catalog.model(model).is_some();
+    differing.retain(|field| field != "product" || told);
     if differing.is_empty() {
         let task = task::answer(app, caller.live, &row, request.warnings.clone())?;
         return Ok(Some(Generated { task, replayed: true }));
@@ -172,7 +170,7 @@ fn read(app: &App, fields: &Fields, idempotency_key: Option<&str>) -> Result<Req
         prompt: own("prompt", &mut problems),
         negative_prompt: own("negative_prompt", &mut problems),
         seed: fields.opt_i64("seed", &mut problems),
-        max_credits: not_negative(fields, "max_credits", &mut problems),
+        max_credits: fields.opt_not_negative("max_credits", &mut problems),
         quote_id: fields.opt_word("quote_id", 2048, &mut problems).map(str::to_owned),
         run: run(fields, &mut problems),
         metadata: metadata(fields, &mut problems),
@@ -196,16 +194,8 @@ fn is_request_id(text: &str) -> bool {
     (1..=255).contains(&text.len()) && text.bytes().all(legal) && text != "." && text != ".."
 }
 
-fn not_negative(fields: &Fields, name: &str, problems: &mut Vec<Field>) -> Option<i64> {
-    let number = fields.opt_i64(name, problems)?;
-    if number < 0 {
-        problems.push(Field::new(name, "must be 0 or more"));
-    }
-    Some(number)
-}
-
 fn run(fields: &Fields, problems: &mut Vec<Field>) -> Option<RunLimit> {
-    let max_credits = not_negative(fields, "run_max_credits", problems).map(Credits);
+    let max_credits = fields.opt_not_negative("run_max_credits", problems).map(Credits);
     let Some(run_id) = fields.opt_str("run_id", problems) else {
         if max_credits.is_some() {
             problems.push(Field::new("run_max_credits", "needs `run_id`"));
@@ -243,9 +233,12 @@ fn fingerprint(app: &App, request: &Request) -> Fingerprint {
     let known = app.catalog.model(&wanted.model).map(|model| model.product);
     let product = wanted.product.or(known).map(Product::as_str);
     let whole = |number: i128| i64::try_from(number).map_or_else(|_| json!(number.to_string()), Value::from);
-    let fields: [(&'static str, Value); 11] = [
+    let quality_mode = wanted.taste.quality_mode.map(rynjer_core::catalog::QualityMode::as_str);
+    let fields: [(&'static str, Value); 14] = [
         ("model", json!(wanted.model)),
         ("product", json!(product)),
+        ("quality_mode", json!(quality_mode)),
+        ("use_case", json!(wanted.taste.use_case)),
         ("scene", json!(wanted.scene.map(rynjer_core::catalog::Mode::as_str))),
         ("prompt", json!(request.prompt)),
         ("negative_prompt", json!(request.negative_prompt)),
@@ -254,6 +247,7 @@ fn fingerprint(app: &App, request: &Request) -> Fingerprint {
         ("units.resolution", json!(wanted.resolution)),
         ("units.duration", wanted.duration_seconds.map_or(Value::Null, whole)),
         ("units.aspect_ratio", json!(wanted.aspect_ratio)),
+        ("units.preset", json!(wanted.preset)),
         (
             "input_image_urls",
             if wanted.input_image_urls.is_empty() { Value::Null } else { json!(wanted.input_image_urls) },
@@ -266,13 +260,6 @@ fn fingerprint(app: &App, request: &Request) -> Fingerprint {
 /// Everything between the idempotency check and the inputs, in the contract's order.
 fn prepare(app: &App, caller: &Caller, request: &Request) -> Result<Checked, Error> {
     let wanted = &request.wanted;
-    if let Some(model) = app.catalog.model(&wanted.model) {
-        caller.needs(match model.product {
-            Product::Image => Scope::Image,
-            Product::Video => Scope::Video,
-            Product::Music => Scope::Music,
-        })?;
-    }
     let prompt_chars =
         request.prompt.as_deref().map(|p| if p.trim().is_empty() { 0 } else { p.chars().count() });
     let asked = rynjer_core::catalog::Asked {
@@ -281,7 +268,16 @@ fn prepare(app: &App, caller: &Caller, request: &Request) -> Result<Checked, Err
         seed: request.seed.is_some(),
         ..wanted.asked()
     };
-    let plan = app.catalog.resolve(&wanted.model, &asked).map_err(|r| normalize::refused(app, r))?;
+    let limits = (request.max_credits, request.quote_id.as_deref());
+    let chosen = route::choose(app, caller, wanted, &asked, limits)?;
+    if let Some(product) = chosen.product(app) {
+        caller.needs(match product {
+            Product::Image => Scope::Image,
+            Product::Video => Scope::Video,
+            Product::Music => Scope::Music,
+        })?;
+    }
+    let plan = chosen.plan(app, &asked)?;
     let provider = model::served_by(app, caller.live, &plan.model).map_err(|reason| {
         Error::ModelUnavailable { reason, alternatives: model::alternatives(app, caller.live, plan.product) }
     })?;
@@ -289,24 +285,20 @@ fn prepare(app: &App, caller: &Caller, request: &Request) -> Result<Checked, Err
     if caller.agent_paused {
         return Err(Error::AgentPaused);
     }
-    Ok(Checked { plan, provider, price_version, unit_price })
+    Ok(Checked { plan, routed: chosen.routed, provider, price_version, unit_price })
 }
 
 /// The price version and unit price that hold for this request: the lower of quoted and current.
 fn priced(app: &App, caller: &Caller, request: &Request, plan: &Plan) -> Result<(String, Credits), Error> {
+    let preset = request.wanted.preset.as_deref();
     let pinned = request.wanted.price_version.as_deref();
+    let quote = request.quote_id.as_deref();
+    let quoted = quote.map(|text| quote::redeem(app, caller, plan, (text, preset))).transpose()?;
+    // A quote keeps its price also while its version retires: whoever pins that version pins the quote.
+    let pinned = pinned.filter(|name| quoted.as_ref().is_none_or(|(version, _)| version != name));
     let price = app.catalog.price(plan, pinned).map_err(model::price_error)?;
-    let (version, unit) = match &request.quote_id {
-        None => (price.version, price.unit),
-        Some(text) => {
-            let (quoted_version, quoted_unit) = quote::redeem(app, caller, plan, text)?;
-            if quoted_unit <= price.unit {
-                (quoted_version, quoted_unit)
-            } else {
-                (price.version, price.unit)
-            }
-        }
-    };
+    let (version, unit) =
+        quoted.filter(|(_, unit)| *unit <= price.unit).unwrap_or((price.version, price.unit));
     let total = unit.checked_mul(plan.count).ok_or_else(|| Error::internal("price beyond 64 bits"))?;
     if request.max_credits.is_some_and(|max| total.0 > max) {
         return Err(Error::PriceAboveMax { price: total });
@@ -322,7 +314,7 @@ fn new_task(
     checked: Checked,
     input_image_urls: Vec<String>,
 ) -> Prepared {
-    let Checked { plan, provider, price_version, unit_price } = checked;
+    let Checked { plan, routed, provider, price_version, unit_price } = checked;
     let now_ms = app.now_ms();
     let fallback = plan.model.prompt_default.clone().unwrap_or_default();
     let prompt = request.prompt.clone().filter(|prompt| !prompt.trim().is_empty()).unwrap_or(fallback);
@@ -337,6 +329,8 @@ fn new_task(
             .unwrap_or_else(|| u64::from(u32::from_be_bytes(entropy::bytes()))),
         resolution: plan.resolution.clone(),
         aspect_ratio: plan.aspect_ratio.clone(),
+        preset: request.wanted.preset.clone(),
+        routed,
         duration_seconds: plan.duration_seconds,
         width: plan.width,
         height: plan.height,

@@ -4,10 +4,10 @@
 //! requests (`estimate`).
 
 use crate::{
-    app::{Error, caller::Caller},
+    app::{Error, Field, caller::Caller},
     state::App,
 };
-use rynjer_api::{Model, ModelsAnswer, Multiplier, Product, Scene, Units};
+use rynjer_api::{Model, ModelsAnswer, Multiplier, Preset, Product, QualityMode, Scene, Units};
 use rynjer_core::catalog;
 use std::collections::BTreeMap;
 
@@ -36,6 +36,19 @@ pub(crate) fn list(app: &App, caller: &Caller) -> ModelsAnswer {
         price_version: app.catalog.current().name.clone(),
         mode: caller.mode(),
         models: app.catalog.models().iter().map(|model| shown(app, caller.live, model)).collect(),
+        presets: app.catalog.presets().iter().map(|one| preset(app, one)).collect(),
+    }
+}
+
+fn preset(app: &App, preset: &catalog::Preset) -> Preset {
+    let models = app.catalog.models().iter().filter(|model| preset.suits(model));
+    Preset {
+        preset: preset.name.clone(),
+        products: preset.products.iter().copied().map(product).collect(),
+        aspect_ratio: preset.aspect_ratio.clone(),
+        width: preset.pixels.map(|(width, _)| width),
+        height: preset.pixels.map(|(_, height)| height),
+        models: models.map(|model| model.name.clone()).collect(),
     }
 }
 
@@ -68,6 +81,7 @@ fn shown(app: &App, live: bool, model: &catalog::Model) -> Model {
             resolution: default_resolution,
             duration: model.default_duration_seconds.map(rynjer_api::DurationSeconds::Number),
             aspect_ratio: model.default_aspect_ratio.clone(),
+            preset: None,
         },
         multipliers: price.map_or_else(Vec::new, |price| {
             let multipliers = price.multipliers().into_iter();
@@ -105,6 +119,24 @@ fn scene(mode: catalog::Mode) -> Scene {
         catalog::Mode::ImageToVideo => Scene::ImageToVideo,
         catalog::Mode::TextToMusic => Scene::TextToMusic,
     }
+}
+
+pub(crate) fn quality_mode(mode: catalog::QualityMode) -> QualityMode {
+    match mode {
+        catalog::QualityMode::Fast => QualityMode::Fast,
+        catalog::QualityMode::Balanced => QualityMode::Balanced,
+        catalog::QualityMode::High => QualityMode::High,
+    }
+}
+
+/// What the catalog says of fields, as the API says it.
+pub(crate) fn field_problems(problems: Vec<catalog::FieldProblem>) -> Vec<Field> {
+    let field = |p: catalog::FieldProblem| Field {
+        field: p.field.to_owned(),
+        problem: p.problem,
+        allowed: p.allowed,
+    };
+    problems.into_iter().map(field).collect()
 }
 
 /// A price that can't be given, as the API says it.

@@ -3,9 +3,9 @@
 //! Invariant: a value that stands in two places must be the same in both; types are checked here, values by
 //! the catalog. Not here: prices, money.
 
-use crate::app::{Error, Field, request::Fields};
+use crate::app::{Error, Field, model, request::Fields, route::AUTO};
 use rynjer_api::Units;
-use rynjer_core::catalog::{Asked, Mode, Product};
+use rynjer_core::catalog::{Asked, Mode, Product, QualityMode};
 use serde_json::Value;
 
 /// The fields that estimate and generate share.
@@ -18,14 +18,28 @@ pub(crate) struct Wanted {
     pub(crate) resolution: Option<String>,
     pub(crate) duration_seconds: Option<i128>,
     pub(crate) aspect_ratio: Option<String>,
+    pub(crate) preset: Option<String>,
     pub(crate) input_image_urls: Vec<String>,
+    pub(crate) taste: Taste,
     pub(crate) price_version: Option<String>,
 }
 
 impl Wanted {
-    /// Reads and moves; `strict` refuses likely misspellings inside `units`, and `units` that is a bare
-    /// count.
+    /// Reads everything; see [`Wanted::without_model`].
     pub(crate) fn read(fields: &Fields, strict: bool, problems: &mut Vec<Field>) -> Self {
+        let model = fields.required_word("model", 100, problems).unwrap_or_default().to_owned();
+        let wanted = Self { model, ..Self::without_model(fields, strict, problems) };
+        if !wanted.model.is_empty() && wanted.model != AUTO {
+            for field in Taste::FIELDS.iter().filter(|field| fields.get(field).is_some()) {
+                problems.push(Field::new(*field, "goes with `model: \"auto\"` alone"));
+            }
+        }
+        wanted
+    }
+
+    /// Reads and moves all but `model`; `strict` refuses likely misspellings inside `units`, and `units` that
+    /// is a bare count.
+    pub(crate) fn without_model(fields: &Fields, strict: bool, problems: &mut Vec<Field>) -> Self {
         let units = units_of(fields, strict, problems);
         if let Some(units) = &units
             && strict
@@ -33,19 +47,17 @@ impl Wanted {
             units.refuse_misspelt(Units::FIELDS, "units.", problems);
         }
         let units = units.as_ref();
-        if fields.get("model").is_none() {
-            problems.push(Field::new("model", "is required"));
-        }
-        let model = fields.opt_word("model", 100, problems).unwrap_or_default().to_owned();
         Self {
-            model,
+            model: String::new(),
             product: word(fields, "product", Product::parse, &Product::ALL.map(Product::as_str), problems),
             scene: word(fields, "scene", Mode::parse, &Mode::ALL.map(Mode::as_str), problems),
             count: both(fields, units, "count", whole, problems),
             resolution: both(fields, units, "resolution", text, problems),
             duration_seconds: both(fields, units, "duration", seconds, problems),
             aspect_ratio: both(fields, units, "aspect_ratio", text, problems),
+            preset: both(fields, units, "preset", text, problems),
             input_image_urls: images(fields, problems),
+            taste: Taste::read(fields, problems),
             price_version: fields.opt_word("price_version", 64, problems).map(str::to_owned),
         }
     }
@@ -59,9 +71,30 @@ impl Wanted {
             resolution: self.resolution.clone(),
             duration_seconds: self.duration_seconds,
             aspect_ratio: self.aspect_ratio.clone(),
+            preset: self.preset.clone(),
             input_images: self.input_image_urls.len(),
             price_version: self.price_version.clone(),
             ..Asked::default()
+        }
+    }
+}
+
+/// What guides the choice of a model.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Taste {
+    pub(crate) quality_mode: Option<QualityMode>,
+    /// As sent: any word for it.
+    pub(crate) use_case: Option<String>,
+}
+
+impl Taste {
+    const FIELDS: [&'static str; 2] = ["quality_mode", "use_case"];
+
+    fn read(fields: &Fields, problems: &mut Vec<Field>) -> Self {
+        let modes = QualityMode::ALL.map(QualityMode::as_str);
+        Self {
+            quality_mode: word(fields, "quality_mode", QualityMode::parse, &modes, problems),
+            use_case: fields.opt_word("use_case", 64, problems).map(str::to_owned),
         }
     }
 }
@@ -161,11 +194,6 @@ pub(crate) fn refused(app: &crate::state::App, refusal: rynjer_core::catalog::Re
             let near = nearest::nearest_all(&name, app.catalog.model_names(), 3);
             Error::UnknownModel { nearest: near.into_iter().map(str::to_owned).collect() }
         }
-        Refusal::Fields(fields) => Error::Invalid(
-            fields
-                .into_iter()
-                .map(|f| Field { field: f.field.to_owned(), problem: f.problem, allowed: f.allowed })
-                .collect(),
-        ),
+        Refusal::Fields(fields) => Error::Invalid(model::field_problems(fields)),
     }
 }

@@ -4,7 +4,12 @@
 //! Not here: what is charged (`generate`).
 
 use crate::{
-    app::{Error, caller::Caller},
+    app::{
+        Error,
+        caller::Caller,
+        normalize::{Taste, Wanted},
+        route::AUTO,
+    },
     keyring::Purpose,
     state::App,
 };
@@ -28,13 +33,24 @@ struct Token {
     resolution: Option<String>,
     duration_seconds: Option<u32>,
     aspect_ratio: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    preset: Option<String>,
+    /// The quality mode and the use case, as sent, if the model was left to the gateway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    routed: Option<(Option<String>, Option<String>)>,
     price_version: String,
     unit_price: i64,
     expires_at_ms: i64,
 }
 
 /// Makes the quote of a price.
-pub(crate) fn issue(app: &App, caller: &Caller, plan: &Plan, price: &Price) -> Result<(String, i64), Error> {
+pub(crate) fn issue(
+    app: &App,
+    caller: &Caller,
+    plan: &Plan,
+    price: &Price,
+    wanted: &Wanted,
+) -> Result<(String, i64), Error> {
     let expires_at_ms = app.now_ms() + QUOTE_LIVES_MS;
     let token = Token {
         account: caller.account.to_string(),
@@ -45,6 +61,8 @@ pub(crate) fn issue(app: &App, caller: &Caller, plan: &Plan, price: &Price) -> R
         resolution: plan.resolution.clone(),
         duration_seconds: plan.duration_seconds,
         aspect_ratio: plan.aspect_ratio.clone(),
+        preset: wanted.preset.clone(),
+        routed: (wanted.model == AUTO).then(|| shown(&wanted.taste)),
         price_version: price.version.clone(),
         unit_price: price.unit.0,
         expires_at_ms,
@@ -60,7 +78,7 @@ pub(crate) fn redeem(
     app: &App,
     caller: &Caller,
     plan: &Plan,
-    text: &str,
+    (text, preset): (&str, Option<&str>),
 ) -> Result<(String, Credits), Error> {
     let token = open(app, text).ok_or(Error::QuoteMismatch { field: "quote_id" })?;
     if token.expires_at_ms <= app.now_ms() {
@@ -74,11 +92,37 @@ pub(crate) fn redeem(
         ("units.resolution", token.resolution == plan.resolution),
         ("units.duration", token.duration_seconds == plan.duration_seconds),
         ("units.aspect_ratio", token.aspect_ratio == plan.aspect_ratio),
+        ("units.preset", token.preset.as_deref() == preset),
     ];
     if let Some((field, _)) = same.into_iter().find(|(_, equal)| !equal) {
         return Err(Error::QuoteMismatch { field });
     }
     Ok((token.price_version, Credits(token.unit_price)))
+}
+
+/// The taste of a request as a quote keeps it.
+fn shown(taste: &Taste) -> (Option<String>, Option<String>) {
+    (taste.quality_mode.map(|mode| mode.as_str().to_owned()), taste.use_case.clone())
+}
+
+/// The model that a quote for `auto` promises; the other inputs are compared by `redeem`.
+pub(crate) fn routed_model(app: &App, caller: &Caller, text: &str, taste: &Taste) -> Result<String, Error> {
+    let token = open(app, text).ok_or(Error::QuoteMismatch { field: "quote_id" })?;
+    if token.account != caller.account.as_str() || token.principal != caller.principal() {
+        return Err(Error::QuoteMismatch { field: "quote_id" });
+    }
+    let (quality_mode, use_case) = token.routed.ok_or(Error::QuoteMismatch { field: "model" })?;
+    let wanted = shown(taste);
+    if quality_mode != wanted.0 {
+        return Err(Error::QuoteMismatch { field: "quality_mode" });
+    }
+    if use_case != wanted.1 {
+        return Err(Error::QuoteMismatch { field: "use_case" });
+    }
+    if app.catalog.model(&token.model).is_none() {
+        return Err(Error::QuoteMismatch { field: "model" });
+    }
+    Ok(token.model)
 }
 
 fn open(app: &App, text: &str) -> Option<Token> {

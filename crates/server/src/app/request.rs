@@ -116,6 +116,19 @@ impl Fields {
         Some(text)
     }
 
+    /// The same, where the call needs it.
+    pub(crate) fn required_word<'a>(
+        &'a self,
+        name: &str,
+        max: usize,
+        problems: &mut Vec<Field>,
+    ) -> Option<&'a str> {
+        if self.get(name).is_none() {
+            problems.push(Field::new(name, "is required"));
+        }
+        self.opt_word(name, max, problems)
+    }
+
     pub(crate) fn opt_str<'a>(&'a self, name: &str, problems: &mut Vec<Field>) -> Option<&'a str> {
         let value = self.get(name)?;
         if value.is_string() {
@@ -146,6 +159,15 @@ impl Fields {
             problems.push(Field::new(name, "is required"));
         }
         self.opt_i64(name, problems)
+    }
+
+    /// A whole number from 0.
+    pub(crate) fn opt_not_negative(&self, name: &str, problems: &mut Vec<Field>) -> Option<i64> {
+        let number = self.opt_i64(name, problems)?;
+        if number < 0 {
+            problems.push(Field::new(name, "must be 0 or more"));
+        }
+        Some(number)
     }
 
     /// A list of strings; `None` if absent.

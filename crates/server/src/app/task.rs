@@ -166,6 +166,7 @@ pub(crate) fn answer_with(
         usage_event_id: row.usage_id.clone(),
         request_id: row.request_id.clone(),
         model: row.model.clone(),
+        routed: body.and_then(|body| body.routed.clone()),
         served_by: Some(row.provider.clone()),
         mode: if live { rynjer_api::Mode::Live } else { rynjer_api::Mode::Test },
         credits: TaskCredits {
@@ -209,6 +210,7 @@ fn units(count: u32, body: &TaskBody) -> Units {
         resolution: body.resolution.clone(),
         duration: body.duration_seconds.map(DurationSeconds::Number),
         aspect_ratio: body.aspect_ratio.clone(),
+        preset: body.preset.clone(),
     }
 }
 

@@ -23,7 +23,7 @@ pub struct Storage {
 /// Where models and prices come from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Catalog {
-    /// `None`: the compiled-in catalog.
+    /// `None`: the catalog installed in the data folder, else the compiled-in one.
     #[serde(serialize_with = "text_or_empty")]
     pub path: Option<PathBuf>,
 }

@@ -119,7 +119,9 @@ impl FromRequest<Shared> for Json {
         let limits = &shared.app.config.limits;
         let is_json = is_json(request.headers());
         let limit_bytes = match request.uri().path() {
-            "/v1/generate" | "/v1/credits/estimate" | "/api/credits/estimate" => limits.data_uri_body_bytes,
+            "/v1/generate" | "/v1/credits/estimate" | "/api/credits/estimate" | "/v1/models/route" => {
+                limits.data_uri_body_bytes
+            }
             _ => limits.body_bytes,
         };
         let patience = body_patience(limit_bytes);

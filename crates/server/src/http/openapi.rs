@@ -36,6 +36,7 @@ pub fn document() -> OpenApi {
             ("generate", "Make something and fetch it"),
             ("files", "Pictures to start from"),
             ("outputs", "Finished files"),
+            ("test", "Forced outcomes and a movable clock, for test accounts"),
             ("health", "For operators"),
         ]
         .map(|(name, text)| TagBuilder::new().name(name).description(Some(text)).build())
@@ -89,7 +90,7 @@ fn statuses(path: &str, method: &HttpMethod) -> Vec<u16> {
         statuses.extend([413, 415]);
     }
     let names_one = ["{request_id}", "{file_id}", "{usage_event_id}"].iter().any(|part| path.contains(part));
-    if identity || names_one {
+    if identity || names_one || path.starts_with("/v1/test/") {
         statuses.push(404);
     }
     if path.ends_with("estimate") || path.ends_with("/cancel") || *method == HttpMethod::Delete {

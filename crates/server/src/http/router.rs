@@ -4,7 +4,7 @@
 
 use crate::http::{
     account, agent, document, estimate, events, extract::Shared, file, generate, health, key, list,
-    middleware, model, output, task, token, usage,
+    middleware, model, output, route, task, test_mode, token, usage,
 };
 use axum::{Router, routing::get};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -19,6 +19,7 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(token::issue_token))
         .routes(routes!(token::refresh_token))
         .routes(routes!(model::list_models))
+        .routes(routes!(route::route_model))
         .routes(routes!(estimate::estimate))
         .routes(routes!(estimate::estimate_alias))
         .routes(routes!(account::get_balance))
@@ -35,6 +36,8 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(usage::get_usage))
         .routes(routes!(usage::get_receipt))
         .routes(routes!(output::get_output))
+        .routes(routes!(test_mode::list_triggers))
+        .routes(routes!(test_mode::get_clock, test_mode::advance_clock))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
         .routes(routes!(health::healthz))

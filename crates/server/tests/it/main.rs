@@ -30,9 +30,17 @@ mod limits;
 #[cfg(test)]
 mod list;
 #[cfg(test)]
+mod preset;
+#[cfg(test)]
 mod price;
 #[cfg(test)]
+mod price_change;
+#[cfg(test)]
+mod route;
+#[cfg(test)]
 mod task;
+#[cfg(test)]
+mod test_clock;
 #[cfg(test)]
 mod token;
 #[cfg(test)]

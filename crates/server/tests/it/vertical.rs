@@ -125,7 +125,7 @@ async fn models_estimate_and_balance() {
     assert_eq!(prices, seed.map(|(model, credits)| (model.to_owned(), credits)));
 
     let expected = json!({"code": 0, "message": "ok", "data": {
-        "estimated_credits": 20, "price_version": "2026-02-02-v1",
+        "estimated_credits": 20, "price_version": "2026-02-02-v1", "model": "nano-banana-pro",
         "breakdown": {
             "mediaType": "image",
             "options": {"aspect_ratio": "1:1", "resolution": "1K", "scene": "text-to-image"},

@@ -26,7 +26,7 @@ use rynjer_server::{
 };
 use std::{
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::{Arc, Mutex, atomic::AtomicI64},
     time::Duration,
 };
 use tempfile::TempDir;
@@ -86,9 +86,18 @@ impl TestApp {
 
     /// The same in another role. `{folder}` in the settings is the test's folder.
     pub(crate) async fn start(settings: &str, role: Role) -> Self {
+        Self::start_at(settings, role, Clock::manual(START_S * 1000)).await
+    }
+
+    /// A gateway as of `serve --test-clock`, whose clock goes on from the time that tests start at.
+    pub(crate) async fn with_moving_clock(settings: &str) -> Self {
+        let offset_ms = START_S * 1000 - Clock::System.now_ms();
+        Self::start_at(settings, Role::All, Clock::Moved(Arc::new(AtomicI64::new(offset_ms)))).await
+    }
+
+    async fn start_at(settings: &str, role: Role, clock: Clock) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let data_dir = folder.path().join("data");
-        let clock = Clock::manual(START_S * 1000);
         let settings = settings.replace("{folder}", &folder.path().display().to_string());
         let settings = merged(settings.parse().expect("settings of the test"));
         let gateway = open(&settings, &data_dir, role, &clock).await;
