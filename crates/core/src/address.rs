@@ -1,8 +1,8 @@
 //! Which IP addresses belong to the public internet.
 //!
 //! Invariant: the list follows the IANA special-purpose registries, and every IPv6 form that carries an IPv4
-//! address inside (mapped, compatible, NAT64, 6to4, Teredo, ISATAP) is refused, whatever it carries: no public
-//! server needs them. Not here: resolving names, which the fetching client does and checks again.
+//! address inside (mapped, compatible, NAT64, 6to4, Teredo, ISATAP) is refused, whatever it carries: no
+//! public server needs them. Not here: resolving names, which the fetching client does and checks again.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -78,8 +78,8 @@ mod tests {
     const REFUSED: &str = "0.0.0.0 0.1.2.3 0.255.255.255 10.0.0.0 10.255.255.255 100.64.0.0 100.100.100.200 \
         100.127.255.255 127.0.0.1 127.255.255.255 168.63.129.16 169.254.0.0 169.254.0.23 169.254.169.254 \
         169.254.170.2 172.16.0.0 172.31.255.255 192.0.0.1 192.0.0.192 192.0.2.1 192.88.99.1 192.168.0.0 \
-        192.168.255.255 198.18.0.1 198.19.255.255 198.51.100.1 203.0.113.1 224.0.0.1 239.255.255.255 240.0.0.1 \
-        255.255.255.255 \
+        192.168.255.255 198.18.0.1 198.19.255.255 198.51.100.1 203.0.113.1 224.0.0.1 239.255.255.255 \
+        240.0.0.1 255.255.255.255 \
         :: ::1 ::2 ::8.8.8.8 ::127.0.0.1 ::ffff:8.8.8.8 ::ffff:127.0.0.1 ::ffff:0:127.0.0.1 ::ffff:0:8.8.8.8 \
         64:ff9b::a00:1 64:ff9b::8.8.8.8 64:ff9b:1::1 64:ff9b:1:a9fe:a9:fe00:: 100::1 100:0:0:1::1 1::1 \
         2001::1 2001:0:4136:e378:8000:63bf:3fff:fdd2 2001:2::1 2001:3::1 2001:10::1 2001:20::1 2001:1ff::1 \

@@ -80,6 +80,52 @@ pub enum MediaError {
 ///
 /// Says what is wrong when the file is of no delivered type, cut off, inconsistent or over a limit.
 pub fn inspect(bytes: &[u8], limits: &Limits) -> Result<Media, MediaError> {
+    check_length(bytes, limits)?;
+    let media = sniff(bytes)?;
+    check_pixels(&media, limits)?;
+    Ok(media)
+}
+
+/// Finds out what a still picture is, and where it ends.
+///
+/// Beyond what `inspect` tells, this refuses what costs a decoder more than its pixels do: animations, PNG
+/// files with more than [`MAX_COMPRESSED_METADATA_BYTES`] of compressed profiles and texts, JPEG files with
+/// more than [`MAX_SCANS`] scans.
+///
+/// # Errors
+///
+/// Says what is wrong, as `inspect`.
+pub(crate) fn inspect_still(bytes: &[u8], limits: &Limits) -> Result<(Media, usize), MediaError> {
+    check_length(bytes, limits)?;
+    let whole = if bytes.starts_with(picture::PNG_SIGNATURE) {
+        picture::png(bytes)?
+    } else if bytes.starts_with(b"\xff\xd8\xff") {
+        picture::jpeg(bytes)?
+    } else if bytes.starts_with(b"RIFF") && bytes.get(8..).is_some_and(|rest| rest.starts_with(b"WEBP")) {
+        picture::webp(bytes)?
+    } else {
+        let other = |media: Media| MediaError::Unsupported { found: media.kind.name() };
+        return Err(sniff(bytes).map_or_else(|error| error, other));
+    };
+    check_pixels(&whole.media, limits)?;
+    if whole.is_animated {
+        return Err(MediaError::Unsupported { found: "animated picture" });
+    }
+    if whole.compressed_metadata_bytes > MAX_COMPRESSED_METADATA_BYTES {
+        return Err(MediaError::Broken { format: "PNG", problem: "too much compressed metadata" });
+    }
+    if whole.scans > MAX_SCANS {
+        return Err(MediaError::Broken { format: "JPEG", problem: "too many scans" });
+    }
+    Ok((whole.media, whole.end))
+}
+
+/// Real profiles and texts have a few KiB, the largest some hundred.
+const MAX_COMPRESSED_METADATA_BYTES: usize = 1 << 20;
+/// Encoders write about ten.
+const MAX_SCANS: u32 = 100;
+
+fn check_length(bytes: &[u8], limits: &Limits) -> Result<(), MediaError> {
     if bytes.is_empty() {
         return Err(MediaError::Empty);
     }
@@ -87,25 +133,33 @@ pub fn inspect(bytes: &[u8], limits: &Limits) -> Result<Media, MediaError> {
     if length > limits.max_bytes {
         return Err(MediaError::TooManyBytes { bytes: length, max_bytes: limits.max_bytes });
     }
-    let media = sniff(bytes)?;
+    Ok(())
+}
+
+fn check_pixels(media: &Media, limits: &Limits) -> Result<(), MediaError> {
     if let (Some(width), Some(height)) = (media.width, media.height)
         && u64::from(width) * u64::from(height) > limits.max_pixels
     {
         return Err(MediaError::TooManyPixels { width, height, max_pixels: limits.max_pixels });
     }
-    Ok(media)
+    Ok(())
 }
+
+/// Pictures in the container of videos, as telephones make them.
+const PICTURE_BRANDS: [&[u8]; 6] = [b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1"];
 
 fn sniff(bytes: &[u8]) -> Result<Media, MediaError> {
     let at = |offset: usize, tag: &[u8]| bytes.get(offset..).is_some_and(|rest| rest.starts_with(tag));
     if at(0, picture::PNG_SIGNATURE) {
-        picture::png(bytes)
+        picture::png(bytes).map(|whole| whole.media)
     } else if at(0, b"\xff\xd8\xff") {
-        picture::jpeg(bytes)
+        picture::jpeg(bytes).map(|whole| whole.media)
     } else if at(0, b"RIFF") && at(8, b"WEBP") {
-        picture::webp(bytes)
+        picture::webp(bytes).map(|whole| whole.media)
     } else if at(0, b"RIFF") && at(8, b"WAVE") {
         audio::wav(bytes)
+    } else if at(4, b"ftyp") && PICTURE_BRANDS.iter().any(|brand| at(8, brand)) {
+        Err(MediaError::Unsupported { found: "AVIF or HEIC" })
     } else if at(4, b"ftyp") {
         mp4::mp4(bytes)
     } else if at(0, b"fLaC") {

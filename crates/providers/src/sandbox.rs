@@ -319,6 +319,47 @@ mod tests {
         }
     }
 
+    /// An input picture of one colour, that may not decode.
+    fn input(colour: [u8; 3], keep_bytes: usize) -> crate::InputImage {
+        let mut file = std::io::Cursor::new(Vec::new());
+        let picture = image::RgbImage::from_pixel(64, 48, image::Rgb(colour));
+        picture.write_to(&mut file, image::ImageFormat::Png).unwrap();
+        let mut bytes = file.into_inner();
+        bytes.truncate(keep_bytes);
+        crate::InputImage { bytes: bytes.into(), mime: "image/png", width: 64, height: 48 }
+    }
+
+    #[tokio::test]
+    async fn outputs_come_from_input_pictures() {
+        let with = |colour| Job { input_images: vec![input(colour, usize::MAX)], ..job("a fox", 2) };
+        let red = finished(&sandbox(), with([230, 20, 20])).await;
+        let shown = image::load_from_memory(file(&red[0])).unwrap().into_rgb8();
+        assert_eq!(shown.dimensions(), (128, 96));
+        let image::Rgb([r, g, b]) = *shown.get_pixel(30, 30);
+        assert!(r > 150 && g < 120 && b < 120, "{r} {g} {b}");
+        assert_ne!(file(&red[0]), file(&red[1]));
+        assert_eq!(file(&finished(&sandbox(), with([230, 20, 20])).await[0]), file(&red[0]));
+        assert_ne!(file(&finished(&sandbox(), with([20, 20, 230])).await[0]), file(&red[0]));
+        assert_ne!(file(&finished(&sandbox(), job("a fox", 2)).await[0]), file(&red[0]));
+        let clip = Job { product: Product::Video, duration_ms: 200, count: 1, ..with([230, 20, 20]) };
+        let media = media(&finished(&sandbox(), clip).await[0]);
+        assert_eq!((media.mime, media.width, media.duration_ms), ("video/mp4", Some(128), Some(200)));
+    }
+
+    #[tokio::test]
+    async fn an_input_that_does_not_decode_is_rejected() {
+        for product in [Product::Image, Product::Video] {
+            let input_images = vec![input([9, 9, 9], usize::MAX), input([9, 9, 9], 60)];
+            let job = Job { product, duration_ms: 200, input_images, ..job("secret", 1) };
+            let error = sandbox().submit(job, go_on()).await.unwrap_err();
+            assert!(
+                matches!(&error, ProviderError::Refused { error: TaskError::InputRejected, .. }),
+                "{error}"
+            );
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+    }
+
     #[tokio::test]
     async fn forced_errors_never_show_the_prompt() {
         let table = [

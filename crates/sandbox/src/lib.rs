@@ -1,5 +1,5 @@
-//! Real media made offline from a prompt, a seed and input pictures: PNG, JPEG and WebP pictures, H.264 in MP4, FLAC and WAV
-//! music.
+//! Real media made offline from a prompt, a seed and input pictures: PNG, JPEG and WebP pictures, H.264 in
+//! MP4, FLAC and WAV music.
 //!
 //! Invariant: the same specification gives the same bytes, of exactly the asked size and length, with a
 //! visible (or, for music, tagged) mark that says sandbox. Not here: async, I/O, limits on how many renders

@@ -240,3 +240,136 @@ impl Panel {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Clip, Picture, PictureFormat, clip_from, picture_from};
+    use image::{ImageFormat, Rgb as Pixel, Rgba, RgbaImage};
+
+    fn file(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+        let mut file = Cursor::new(Vec::new());
+        image.write_to(&mut file, format).unwrap();
+        file.into_inner()
+    }
+
+    fn plain(colour: [u8; 3]) -> Vec<u8> {
+        let image = image::RgbImage::from_pixel(90, 60, Pixel(colour));
+        file(&DynamicImage::ImageRgb8(image), ImageFormat::Png)
+    }
+
+    /// Left half red, right half blue.
+    fn halves(format: ImageFormat) -> Vec<u8> {
+        let image = image::RgbImage::from_fn(120, 80, |x, _| {
+            if x < 60 { Pixel([220, 30, 30]) } else { Pixel([30, 30, 220]) }
+        });
+        file(&DynamicImage::ImageRgb8(image), format)
+    }
+
+    fn rendered(files: &[&[u8]], width: u32, height: u32, seed: u64) -> image::RgbImage {
+        let photo = Photo::of(files, width, height).unwrap();
+        let spec = Picture { prompt: "a fox", seed, width, height, format: PictureFormat::Png };
+        image::load_from_memory(&picture_from(&spec, &photo).unwrap()).unwrap().into_rgb8()
+    }
+
+    /// The channel that is strongest at a place.
+    fn strongest(image: &image::RgbImage, x: u32, y: u32) -> char {
+        let Pixel([r, g, b]) = *image.get_pixel(x, y);
+        if r > g && r > b {
+            'r'
+        } else if g > b {
+            'g'
+        } else {
+            'b'
+        }
+    }
+
+    #[test]
+    fn the_output_shows_the_input() {
+        for format in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::WebP] {
+            for (width, height) in [(96, 64), (300, 64), (64, 300), (512, 512)] {
+                let image = rendered(&[&halves(format)], width, height, 1);
+                assert_eq!(image.dimensions(), (width, height));
+                let found = [width / 4, width * 3 / 4].map(|x| strongest(&image, x, height / 3));
+                assert_eq!(found, ['r', 'b'], "{format:?} {width}x{height}");
+            }
+        }
+    }
+
+    #[test]
+    fn several_inputs_stand_side_by_side() {
+        let inputs = [plain([220, 30, 30]), plain([30, 220, 30]), plain([30, 30, 220])];
+        let inputs: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();
+        let wide = rendered(&inputs, 300, 100, 1);
+        assert_eq!([50, 150, 250].map(|x| strongest(&wide, x, 40)), ['r', 'g', 'b']);
+        let tall = rendered(&inputs, 100, 300, 1);
+        assert_eq!([50, 150, 250].map(|y| strongest(&tall, 40, y)), ['r', 'g', 'b']);
+        let sixteen = vec![inputs[0]; 16];
+        assert_eq!(rendered(&sixteen, 17, 16, 1).dimensions(), (17, 16));
+        assert!(Photo::of(&vec![inputs[0]; 17], 64, 64).is_err());
+        assert!(Photo::of(&[], 64, 64).is_err());
+    }
+
+    #[test]
+    fn a_turned_photo_stands_upright() {
+        // A JPEG whose EXIF block says that its right side is the top: red is above then.
+        let jpeg = halves(ImageFormat::Jpeg);
+        let exif = b"\xff\xe1\0\x22Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+        let turned = [&jpeg[..2], exif, &jpeg[2..]].concat();
+        let image = rendered(&[&turned], 80, 120, 1);
+        assert_eq!([30, 100].map(|y| strongest(&image, 40, y)), ['r', 'b']);
+    }
+
+    #[test]
+    fn transparent_pixels_are_white() {
+        let clear = RgbaImage::from_pixel(40, 40, Rgba([255, 0, 0, 0]));
+        let photo = Photo::of(&[&file(&DynamicImage::ImageRgba8(clear), ImageFormat::Png)], 64, 64).unwrap();
+        assert!(photo.panels[0].pixels.iter().all(|value| *value == 255));
+    }
+
+    #[test]
+    fn what_does_not_decode_is_an_input_error() {
+        let png = halves(ImageFormat::Png);
+        let mut broken = png.clone();
+        broken.truncate(png.len() / 2);
+        for input in [b"".as_slice(), b"GIF89a", b"<html>", &broken] {
+            assert!(matches!(Photo::of(&[input], 64, 64), Err(RenderError::Input(_))));
+        }
+        assert!(matches!(Photo::of(&[&png], 15, 64), Err(RenderError::Unsupported(_))));
+    }
+
+    #[test]
+    fn the_same_order_gives_the_same_bytes_and_another_seed_others() {
+        let input = halves(ImageFormat::Png);
+        let photo = Photo::of(&[&input], 128, 96).unwrap();
+        let spec =
+            |prompt, seed| Picture { prompt, seed, width: 128, height: 96, format: PictureFormat::Png };
+        let first = picture_from(&spec("a fox", 1), &photo).unwrap();
+        let again = Photo::of(&[&input], 128, 96).unwrap();
+        assert_eq!(picture_from(&spec("a fox", 1), &again).unwrap(), first);
+        assert_ne!(picture_from(&spec("a fox", 2), &photo).unwrap(), first);
+        assert_ne!(picture_from(&spec("neon city", 1), &photo).unwrap(), first);
+        let other = Picture { width: 64, ..spec("a fox", 1) };
+        assert!(matches!(picture_from(&other, &photo), Err(RenderError::Unsupported(_))));
+    }
+
+    #[test]
+    fn a_clip_moves_over_the_input() {
+        let input = halves(ImageFormat::Jpeg);
+        let photo = Photo::of(&[&input], 128, 96).unwrap();
+        let clip = Clip { prompt: "a fox", seed: 1, width: 128, height: 96, milliseconds: 500 };
+        let file = clip_from(&clip, &photo, &|_| true).unwrap();
+        assert_eq!(file, clip_from(&clip, &photo, &|_| true).unwrap());
+        assert_ne!(file, crate::clip(&clip, &|_| true).unwrap());
+        let mut scene = PhotoScene::of(&photo, "a fox", 1);
+        let mut row = Row::new(128);
+        let mut seen = |share| {
+            scene.advance(share);
+            scene.paint(48, &mut row);
+            row.r.clone()
+        };
+        assert_ne!(seen(0.0), seen(1.0));
+        let other = Clip { width: 64, ..clip };
+        assert!(matches!(clip_from(&other, &photo, &|_| true), Err(RenderError::Unsupported(_))));
+    }
+}

@@ -1,16 +1,24 @@
 //! Pictures that users send, looked into before anything else touches them.
 //!
-//! Invariant: nothing is decoded or inflated here, so the cost is one pass over the bytes. Not here: the
-//! formats (`media`), fetching.
+//! Invariant: nothing is decoded or inflated here, so the cost is one pass over the bytes and no memory. Not
+//! here: the formats (`media`), fetching.
 
 use super::{FetchError, FetchLimits};
 use crate::{
     InputImage,
-    media::{Kind, Limits, inspect},
+    media::{Limits, inspect_still},
 };
 use bytes::Bytes;
 
-/// Finds out what a picture is.
+/// Finds out what a picture is: a PNG, JPEG or WebP by its own bytes, of at most `limits.max_pixels`.
+///
+/// What a picture that passes guarantees: its type and size are those of its own header; its structure is
+/// whole, from the header to the end mark, with every checksum of a PNG right; it is one still picture; and
+/// the bytes end where the picture ends. Phones append gain maps and short films there, so a longer file is
+/// cut, not refused, and what was hidden behind a picture goes no further.
+///
+/// What it doesn't guarantee is that the pixels decode: that is left to whoever decodes them, with a limit on
+/// memory, because here it would cost 200 MB for an honest picture of 50 megapixels.
 ///
 /// # Errors
 ///
@@ -19,11 +27,11 @@ pub fn inspect_image(bytes: &Bytes, limits: &FetchLimits) -> Result<InputImage, 
     let limits = Limits { max_bytes: limits.max_bytes, max_pixels: limits.max_pixels };
     let rejected =
         |problem: String| FetchError::Rejected(format!("The input picture is refused: {problem}."));
-    let media = inspect(bytes, &limits).map_err(|error| rejected(error.to_string()))?;
-    match (media.kind, media.width, media.height) {
-        (Kind::Image, Some(width), Some(height)) => {
-            Ok(InputImage { bytes: bytes.clone(), mime: media.mime, width, height })
+    let (media, end) = inspect_still(bytes, &limits).map_err(|error| rejected(error.to_string()))?;
+    match (media.width, media.height) {
+        (Some(width), Some(height)) => {
+            Ok(InputImage { bytes: bytes.slice(..end.min(bytes.len())), mime: media.mime, width, height })
         }
-        _ => Err(rejected("it must be a PNG, JPEG or WebP picture".to_owned())),
+        _ => Err(rejected("it has no size".to_owned())),
     }
 }

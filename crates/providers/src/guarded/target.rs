@@ -79,3 +79,48 @@ impl Target {
         Ok(Self { url, host, port })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn none() -> AllowList {
+        AllowList::parse(Vec::new()).unwrap()
+    }
+
+    #[test]
+    fn redirects_never_lead_from_https_to_http() {
+        let target = |url| Target::parse(url, &none()).unwrap();
+        let table = [
+            ("https://a.example/b/c", "d", Some("https://a.example/b/d")),
+            ("https://a.example/b/c", "//other.example/d", Some("https://other.example/d")),
+            ("https://a.example/b/c", "https://other.example/", Some("https://other.example/")),
+            ("https://a.example/b/c", "http://a.example/d", None),
+            ("http://a.example/b/c", "https://a.example/d", Some("https://a.example/d")),
+            ("http://a.example/b/c", "/d#e", Some("http://a.example/d")),
+            ("http://a.example/b/c", "http://u:p@a.example/", None),
+            ("http://a.example/b/c", "http:\\\\a.example", None),
+            ("http://a.example/b/c", "file:///etc/passwd", None),
+            ("http://a.example/b/c", "data:,a", None),
+        ];
+        for (from, location, expected) in table {
+            let found = target(from).redirected(location, &none()).ok();
+            assert_eq!(found.as_ref().map(|next| next.url.as_str()), expected, "{from} to {location}");
+        }
+    }
+
+    #[test]
+    fn ports_of_other_protocols_are_refused_unless_named() {
+        for port in OTHER_PROTOCOLS {
+            let refused = Target::parse(&format!("https://a.example:{port}/"), &none()).unwrap_err();
+            assert_eq!(refused, not_reached(), "{port}");
+        }
+        for port in [80, 443, 8_000, 8_080, 8_443, 9_000, 65_535] {
+            assert!(Target::parse(&format!("http://a.example:{port}/"), &none()).is_ok(), "{port}");
+        }
+        let allow = |entry: &str| AllowList::parse(vec![entry.to_owned()]).unwrap();
+        let url = "http://a.example:22/";
+        assert!(Target::parse(url, &allow("a.example:22")).is_ok());
+        assert!(Target::parse(url, &allow("a.example")).is_err());
+    }
+}

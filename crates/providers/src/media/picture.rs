@@ -27,14 +27,30 @@ impl Walk<'_> {
     }
 }
 
-fn found(mime: &'static str, extension: &'static str, width: u32, height: u32) -> Media {
-    Media { kind: Kind::Image, mime, extension, width: Some(width), height: Some(height), duration_ms: None }
+/// A picture, and what a reader that goes on to decode it wants to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Whole {
+    pub(super) media: Media,
+    /// Where the end mark ends; what follows belongs to no picture.
+    pub(super) end: usize,
+    pub(super) is_animated: bool,
+    /// Bytes of chunks that are inflated when they are read: profiles and texts of a PNG.
+    pub(super) compressed_metadata_bytes: usize,
+    /// Passes over all pixels, each of which costs a decoder as much as the picture has pixels.
+    pub(super) scans: u32,
+}
+
+fn found(mime: &'static str, extension: &'static str, width: u32, height: u32, end: usize) -> Whole {
+    let (width, height) = (Some(width), Some(height));
+    let media = Media { kind: Kind::Image, mime, extension, width, height, duration_ms: None };
+    Whole { media, end, is_animated: false, compressed_metadata_bytes: 0, scans: 1 }
 }
 
 /// A PNG: every chunk's checksum, the header first, picture data, and the end mark.
-pub(super) fn png(bytes: &[u8]) -> Result<Media, MediaError> {
+pub(super) fn png(bytes: &[u8]) -> Result<Whole, MediaError> {
     let walk = Walk { bytes, format: "PNG" };
-    let (width, height) = png_header(&walk)?;
+    let header = png_header(&walk)?;
+    let mut whole = found("image/png", "png", header.width, header.height, 0);
     let mut at = PNG_SIGNATURE.len();
     let mut data_bytes = 0_usize;
     loop {
@@ -48,17 +64,46 @@ pub(super) fn png(bytes: &[u8]) -> Result<Media, MediaError> {
         if crc32fast::hash(body) != sum {
             return Err(walk.broken("the checksum of a chunk is wrong"));
         }
+        at = sum_at.saturating_add(4);
         match body.first_chunk::<4>() {
             Some(b"IEND") if data_bytes == 0 => return Err(walk.broken("no picture data (IDAT)")),
-            Some(b"IEND") => return Ok(found("image/png", "png", width, height)),
+            Some(b"IEND") if header.least_data_bytes() > data_bytes => {
+                return Err(walk.broken("too little picture data (IDAT)"));
+            }
+            Some(b"IEND") => return Ok(Whole { end: at, ..whole }),
             Some(b"IDAT") => data_bytes = data_bytes.saturating_add(size),
+            Some(b"acTL") => whole.is_animated = true,
+            Some(b"iCCP" | b"zTXt") => whole.compressed_metadata_bytes += size,
+            Some(b"iTXt") if is_compressed_text(body) => whole.compressed_metadata_bytes += size,
             _ => {}
         }
-        at = sum_at.saturating_add(4);
     }
 }
 
-fn png_header(walk: &Walk<'_>) -> Result<(u32, u32), MediaError> {
+/// Whether the flag behind the keyword of an international text is set.
+fn is_compressed_text(body: &[u8]) -> bool {
+    let end_of_keyword = body.iter().position(|byte| *byte == 0);
+    end_of_keyword.is_some_and(|at| byte(body, at + 1) != Some(0))
+}
+
+struct PngHeader {
+    width: u32,
+    height: u32,
+    bits_per_pixel: u8,
+}
+
+/// The most that deflate can gain.
+const MAX_DEFLATE_RATIO: u128 = 1_032;
+
+impl PngHeader {
+    /// Fewer bytes of picture data can't hold all pixels, however well they are compressed.
+    fn least_data_bytes(&self) -> usize {
+        let bits = u128::from(self.width) * u128::from(self.height) * u128::from(self.bits_per_pixel);
+        usize::try_from(bits / 8 / MAX_DEFLATE_RATIO).unwrap_or(usize::MAX)
+    }
+}
+
+fn png_header(walk: &Walk<'_>) -> Result<PngHeader, MediaError> {
     let name: Option<[u8; 8]> = array(walk.bytes, 8);
     if walk.need(name, "cut off in the header")? != *b"\0\0\0\x0dIHDR" {
         return Err(walk.broken("the header (IHDR) is not first"));
@@ -69,14 +114,18 @@ fn png_header(walk: &Walk<'_>) -> Result<(u32, u32), MediaError> {
         return Err(walk.broken("impossible width or height"));
     }
     let depth_and_colour: [u8; 2] = walk.need(array(walk.bytes, 24), "cut off in the header")?;
-    match depth_and_colour {
-        [1 | 2 | 4 | 8 | 16, 0] | [1 | 2 | 4 | 8, 3] | [8 | 16, 2 | 4 | 6] => Ok((width, height)),
-        _ => Err(walk.broken("impossible bit depth or colour type")),
-    }
+    let (depth, channels) = match depth_and_colour {
+        [depth @ (1 | 2 | 4 | 8 | 16), 0] | [depth @ (1 | 2 | 4 | 8), 3] => (depth, 1),
+        [depth @ (8 | 16), 4] => (depth, 2),
+        [depth @ (8 | 16), 2] => (depth, 3),
+        [depth @ (8 | 16), 6] => (depth, 4),
+        _ => return Err(walk.broken("impossible bit depth or colour type")),
+    };
+    Ok(PngHeader { width, height, bits_per_pixel: depth * channels })
 }
 
 /// A JPEG: segments up to the end mark (EOI), scans skipped byte by byte.
-pub(super) fn jpeg(bytes: &[u8]) -> Result<Media, MediaError> {
+pub(super) fn jpeg(bytes: &[u8]) -> Result<Whole, MediaError> {
     let walk = Walk { bytes, format: "JPEG" };
     let mut at = 2;
     let mut size = None;
@@ -116,7 +165,9 @@ pub(super) fn jpeg(bytes: &[u8]) -> Result<Media, MediaError> {
         }
     }
     match size {
-        Some((width, height)) if scans > 0 => Ok(found("image/jpeg", "jpg", width, height)),
+        Some((width, height)) if scans > 0 => {
+            Ok(Whole { scans, ..found("image/jpeg", "jpg", width, height, at) })
+        }
         _ => Err(walk.broken("no picture data")),
     }
 }
@@ -148,11 +199,12 @@ fn scan_end(bytes: &[u8], from: usize) -> usize {
 }
 
 /// A WebP: the declared size is there, and some picture chunk tells the dimensions.
-pub(super) fn webp(bytes: &[u8]) -> Result<Media, MediaError> {
+pub(super) fn webp(bytes: &[u8]) -> Result<Whole, MediaError> {
     let walk = Walk { bytes, format: "WebP" };
     let declared = walk.need(le_u32(bytes, 4).and_then(length), "cut off in the header")?;
     let inside = walk.need(part(bytes, 8, declared), "shorter than its header says")?;
-    let mut canvas = None;
+    let mut canvas: Option<(u32, u32)> = None;
+    let mut is_animated = false;
     let mut has_pixels = false;
     let mut at = 4;
     while at < inside.len() {
@@ -163,19 +215,27 @@ pub(super) fn webp(bytes: &[u8]) -> Result<Media, MediaError> {
             b"VP8 " => Some(lossy_size(body)),
             b"VP8L" => Some(lossless_size(body)),
             b"VP8X" => Some(canvas_size(body)),
+            b"ANMF" => Some(frame_size(body)),
             _ => None,
         };
         if let Some(read) = size_of_picture {
             let read = walk.need(read, "impossible picture header")?;
             // The canvas comes first where there is one, and is what a viewer shows.
-            canvas.get_or_insert(read);
+            let (width, height) = *canvas.get_or_insert(read);
+            if read.0 > width || read.1 > height {
+                return Err(walk.broken("a frame is larger than the canvas"));
+            }
         }
+        is_animated |= &name == b"ANMF";
         has_pixels |= matches!(&name, b"VP8 " | b"VP8L" | b"ANMF");
         // Chunks are padded to even sizes.
         at = at.saturating_add(8).saturating_add(size).saturating_add(size % 2);
     }
     match canvas {
-        Some((width, height)) if has_pixels => Ok(found("image/webp", "webp", width, height)),
+        Some((width, height)) if has_pixels => {
+            let end = declared.saturating_add(8);
+            Ok(Whole { is_animated, ..found("image/webp", "webp", width, height, end) })
+        }
         _ => Err(walk.broken("no picture data")),
     }
 }
@@ -196,6 +256,13 @@ fn lossless_size(body: &[u8]) -> Option<(u32, u32)> {
 fn canvas_size(body: &[u8]) -> Option<(u32, u32)> {
     let width = le_u32(body, 4)? & 0x00ff_ffff;
     let height = le_u32(body, 6)? >> 8;
+    Some((width + 1, height + 1))
+}
+
+/// The size of one frame of an animation, behind its place.
+fn frame_size(body: &[u8]) -> Option<(u32, u32)> {
+    let width = le_u32(body, 6)? & 0x00ff_ffff;
+    let height = le_u32(body, 8)? >> 8;
     Some((width + 1, height + 1))
 }
 
@@ -239,7 +306,7 @@ pub(super) mod tests {
         riff(&[(b"VP8 ", &LOSSY)])
     }
 
-    fn problem(result: Result<Media, MediaError>) -> &'static str {
+    fn problem(result: Result<Whole, MediaError>) -> &'static str {
         match result {
             Err(MediaError::Broken { problem, .. }) => problem,
             other => panic!("{other:?}"),
@@ -251,11 +318,13 @@ pub(super) mod tests {
         use image::ImageFormat::{Jpeg, Png, WebP};
         let expected = [("image/png", "png"), ("image/jpeg", "jpg"), ("image/webp", "webp")];
         let read = [png(&encoded(Png)), jpeg(&encoded(Jpeg)), webp(&encoded(WebP))];
-        for (read, (mime, extension)) in read.into_iter().zip(expected) {
-            assert_eq!(read, Ok(found(mime, extension, 40, 24)));
+        let ends = [Png, Jpeg, WebP].map(|format| encoded(format).len());
+        for ((read, (mime, extension)), end) in read.into_iter().zip(expected).zip(ends) {
+            assert_eq!(read, Ok(found(mime, extension, 40, 24, end)));
         }
-        assert_eq!(webp(&extended_webp()), Ok(found("image/webp", "webp", 100, 50)));
-        assert_eq!(webp(&lossy_webp()), Ok(found("image/webp", "webp", 40, 24)));
+        let (extended, lossy) = (extended_webp(), lossy_webp());
+        assert_eq!(webp(&extended), Ok(found("image/webp", "webp", 100, 50, extended.len())));
+        assert_eq!(webp(&lossy), Ok(found("image/webp", "webp", 40, 24, lossy.len())));
     }
 
     #[test]
@@ -303,7 +372,7 @@ pub(super) mod tests {
         let whole = encoded(image::ImageFormat::Jpeg);
         let mut file = b"\xff\xd8\xff\xe1\0\x0f\xff\xd8\xff\xc0\0\x0b\x08\0\x01\0\x01\xff\xd9".to_vec();
         file.extend_from_slice(&whole[2..]);
-        assert_eq!(jpeg(&file), Ok(found("image/jpeg", "jpg", 40, 24)));
+        assert_eq!(jpeg(&file), Ok(found("image/jpeg", "jpg", 40, 24, file.len())));
     }
 
     #[test]

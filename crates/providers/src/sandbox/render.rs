@@ -267,6 +267,9 @@ mod tests {
             (order(Product::Music, 0, 0, 60_000), 1),
             (order(Product::Music, 0, 0, 240_000), 3),
         ];
+        let input = InputImage { bytes: Bytes::new(), mime: "image/png", width: 5_000, height: 5_000 };
+        let from_input = Order { input_images: vec![input], ..order(Product::Image, 16, 16, 0) };
+        assert_eq!(from_input.weight(8), 6);
         for (order, weight) in table {
             assert_eq!(order.weight(8), weight, "{order:?}");
             assert_eq!(order.weight(1), 1, "{order:?}");
