@@ -130,9 +130,11 @@ impl Receiving<'_> {
         let (image, object_key) = if self.staged.is_some() {
             self.finish_parts().await?
         } else {
-            let image = look(app, Bytes::from(std::mem::take(&mut self.buffer))).await.map_err(unusable)?;
+            // As it was sent: what follows the picture's end is cut off when a task reads it.
+            let bytes = Bytes::from(std::mem::take(&mut self.buffer));
+            let image = look(app, bytes.clone()).await.map_err(unusable)?;
             let object_key = object_key(&caller.account, &self.id, extension_of(&image));
-            put(app, &object_key, &image.bytes).await?;
+            put(app, &object_key, &bytes).await?;
             (image, object_key)
         };
         let arrived = Arrived { id: self.id.clone(), object_key, sha256, bytes: self.bytes };

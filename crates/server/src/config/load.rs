@@ -432,8 +432,8 @@ mod tests {
             (
                 ("RYNJER_MODERATION__ON", "a"),
                 "the environment variable RYNJER_MODERATION__ON sets moderation.on, which is not a setting; \
-                 the sections are catalog, database, inputs, limits, log, retention, sandbox, server, storage, \
-                 worker",
+                 the sections are catalog, database, inputs, limits, log, retention, sandbox, server, \
+                 storage, worker",
             ),
             (
                 ("RYNJER_LIMITS__BURST", "many"),

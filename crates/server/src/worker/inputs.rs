@@ -142,7 +142,7 @@ async fn with_retries(app: &App, place: &Place<'_>, limits: &FetchLimits) -> Res
     let mut tries = 0;
     loop {
         let read = match place {
-            Place::Url(url) => app.inputs.client.fetch_image(url, limits).await,
+            Place::Url(url) => fetched(app, url, limits).await,
             Place::Data(text) => picture(text, limits),
             Place::Object(key) => object(app, key, limits).await,
         };
@@ -158,6 +158,19 @@ async fn with_retries(app: &App, place: &Place<'_>, limits: &FetchLimits) -> Res
     }
 }
 
+async fn fetched(app: &App, url: &str, limits: &FetchLimits) -> Result<InputImage, FetchError> {
+    looked_into(&app.inputs.client.fetch(url, limits).await?, limits)
+}
+
+/// What follows the picture's end is let go, so that what counts as memory is all that there is.
+fn looked_into(bytes: &Bytes, limits: &FetchLimits) -> Result<InputImage, FetchError> {
+    let image = inspect_image(bytes, limits)?;
+    if image.bytes.len() == bytes.len() {
+        return Ok(image);
+    }
+    Ok(InputImage { bytes: Bytes::copy_from_slice(&image.bytes), ..image })
+}
+
 async fn object(app: &App, key: &Path, limits: &FetchLimits) -> Result<InputImage, FetchError> {
     let gone = |error: object_store::Error| {
         tracing::warn!(%error, %key, "an input picture could not be read");
@@ -169,7 +182,7 @@ async fn object(app: &App, key: &Path, limits: &FetchLimits) -> Result<InputImag
         return Err(FetchError::Rejected(format!("The pictures have more than {most} bytes together.")));
     }
     let bytes = found.bytes().await.map_err(gone)?;
-    inspect_image(&bytes, limits)
+    looked_into(&bytes, limits)
 }
 
 fn picture(text: &str, limits: &FetchLimits) -> Result<InputImage, FetchError> {
@@ -177,5 +190,5 @@ fn picture(text: &str, limits: &FetchLimits) -> Result<InputImage, FetchError> {
     let bytes = BASE64
         .decode(data.as_bytes())
         .map_err(|_| FetchError::Rejected("The data: URI does not hold standard base64.".to_owned()))?;
-    inspect_image(&Bytes::from(bytes), limits)
+    looked_into(&Bytes::from(bytes), limits)
 }

@@ -16,9 +16,10 @@ pub(crate) fn png(width: u32, height: u32, shade: u8) -> Vec<u8> {
     file(width, height, &rows)
 }
 
-/// A picture of a few bytes that claims to have that many pixels.
+/// A picture of a thousandth of the bytes that its pixels would take.
 pub(crate) fn bomb(width: u32, height: u32) -> Vec<u8> {
-    file(width, height, &[0; 64])
+    let pixels = usize::try_from(width).expect("a width") * usize::try_from(height).expect("a height");
+    file(width, height, &vec![0; pixels / 1000])
 }
 
 /// A picture as text, the way requests carry it.
