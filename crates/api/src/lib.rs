@@ -17,6 +17,7 @@ pub mod model;
 mod schema;
 pub mod task;
 pub mod token;
+pub mod usage;
 
 pub use account::{
     BalanceAnswer, Budget, BudgetKind, BudgetPeriod, MeAccount, MeAgent, MeAnswer, MeKey, Mode,
@@ -33,5 +34,8 @@ pub use key::{
     KeyStatus, KeySummary, Scope,
 };
 pub use model::{Model, ModelsAnswer, Multiplier, Product};
-pub use task::{MissingPart, Output, OutputType, TaskAnswer, TaskCredits, TaskError, TaskStatus};
+pub use task::{
+    MissingPart, Output, OutputType, TaskAnswer, TaskCredits, TaskError, TaskListAnswer, TaskStatus,
+};
 pub use token::{MoltbookExchangeRequest, RefreshRequest, TokenAnswer, TokenRequest};
+pub use usage::{ReceiptAnswer, ReceiptLine, ReceiptTotals, UsageAnswer, UsageEvent, UsageTotals};

@@ -215,6 +215,19 @@ pub struct TaskAnswer {
     pub warnings: Vec<String>,
 }
 
+/// The answer of `GET /v1/generate`: tasks, newest first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TaskListAnswer {
+    /// The tasks. A page may be shorter than `limit`, even empty, before the last one.
+    pub tasks: Vec<TaskAnswer>,
+    /// What to send as `cursor` for the next page; null when there is none.
+    #[schema(required = true, example = json!(null))]
+    pub next_cursor: Option<String>,
+    /// What was ignored, such as unknown query parameters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -258,6 +271,14 @@ mod tests {
         });
         assert_eq!(serde_json::to_value(pending()).unwrap(), expected);
         assert_eq!(serde_json::from_value::<TaskAnswer>(expected).unwrap(), pending());
+    }
+
+    #[test]
+    fn the_last_page_of_a_list_says_so() {
+        let list = TaskListAnswer { tasks: vec![pending()], next_cursor: None, warnings: vec![] };
+        let expected = json!({"tasks": [serde_json::to_value(pending()).unwrap()], "next_cursor": null});
+        assert_eq!(serde_json::to_value(&list).unwrap(), expected);
+        assert_eq!(serde_json::from_value::<TaskListAnswer>(expected).unwrap(), list);
     }
 
     #[test]
