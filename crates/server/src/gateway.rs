@@ -227,7 +227,7 @@ pub fn open_admin(data_dir: &Path, database_url: Option<&str>) -> Result<Admin, 
     Ok(Admin { store, clock })
 }
 
-fn database_path(data_dir: &Path, url: &str) -> Result<PathBuf, StartError> {
+pub(crate) fn database_path(data_dir: &Path, url: &str) -> Result<PathBuf, StartError> {
     if url.is_empty() {
         return Ok(data_dir.join(DATABASE_FILE));
     }
@@ -294,7 +294,7 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
     }))
 }
 
-fn open_catalog(config: &Config) -> Result<Catalog, StartError> {
+pub(crate) fn open_catalog(config: &Config) -> Result<Catalog, StartError> {
     let parsed = match &config.catalog.path {
         None => Catalog::builtin(),
         Some(path) => {

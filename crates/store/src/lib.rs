@@ -11,6 +11,7 @@ mod batch;
 pub mod budget;
 mod dialect;
 mod error;
+pub mod inspect;
 pub mod key;
 pub mod lease;
 mod ledger;

@@ -16,9 +16,11 @@ mod task;
 #[cfg(test)]
 mod tests;
 mod token;
+mod usage;
 
 pub use error::ClientError;
 pub use probe::Probe;
+pub use usage::UsageTable;
 
 use crate::envelope::ErrorData;
 use reqwest::{Method, RequestBuilder, StatusCode, Url, redirect::Policy};
@@ -154,6 +156,24 @@ fn refusal(status: StatusCode, bytes: &[u8]) -> ClientError {
 
 fn decode_error(status: StatusCode, reason: impl fmt::Display) -> ClientError {
     ClientError::Decode { status: status.as_u16(), reason: reason.to_string() }
+}
+
+/// Parameters as the end of an address.
+fn query(parameters: &[(&str, &str)]) -> String {
+    let mut text = String::new();
+    for (name, value) in parameters {
+        text.push(if text.is_empty() { '?' } else { '&' });
+        text.push_str(name);
+        text.push('=');
+        for byte in value.bytes() {
+            if byte.is_ascii_alphanumeric() || b"._~:-".contains(&byte) {
+                text.push(char::from(byte));
+            } else {
+                text.push_str(&format!("%{byte:02X}"));
+            }
+        }
+    }
+    text
 }
 
 /// An id as one segment of a path: whatever is not allowed in ids is escaped, so that it can't change the

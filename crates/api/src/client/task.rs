@@ -3,8 +3,11 @@
 //! Invariant: as for every call, it is sent once; the caller, who knows the `request_id`, may send it again.
 //! Not here: downloads (`output`).
 
-use super::{ANSWER_TIMEOUT, Client, ClientError, call, path_segment};
-use crate::{generate::GenerateRequest, task::TaskAnswer};
+use super::{ANSWER_TIMEOUT, Client, ClientError, call, path_segment, query};
+use crate::{
+    generate::GenerateRequest,
+    task::{TaskAnswer, TaskListAnswer},
+};
 use reqwest::Method;
 use std::time::Duration;
 
@@ -31,6 +34,14 @@ impl Client {
         let path = format!("/v1/generate/{}{query}", path_segment(request_id)?);
         let request = self.request(Method::GET, &path);
         call(request.timeout(ANSWER_TIMEOUT + Duration::from_secs(wait_seconds))).await
+    }
+
+    /// Lists tasks, newest first; `parameters` are those of `GET /v1/generate`.
+    ///
+    /// # Errors
+    /// Any `ClientError`.
+    pub async fn tasks(&self, parameters: &[(&str, &str)]) -> Result<TaskListAnswer, ClientError> {
+        self.get(&format!("/v1/generate{}", query(parameters))).await
     }
 
     /// Cancels a task.
