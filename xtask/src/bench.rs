@@ -92,7 +92,8 @@ async fn parse(_: HeaderMap, body: Bytes) -> &'static str {
     }
 }
 
-async fn account(gateway: &Gateway) -> Result<String, Failure> {
+/// A key of an account with more credits than any load spends.
+pub(crate) async fn account(gateway: &Gateway) -> Result<String, Failure> {
     let admin = gateway.admin();
     let account = admin.account_create("bench@example.com", false, 1_000_000_000_000).await;
     let account = account.map_err(|error| format!("{error:?}"))?;

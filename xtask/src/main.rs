@@ -1,9 +1,10 @@
-//! Tasks of the workshop: `cargo xtask bench`, `cargo xtask openapi`.
+//! Tasks of the workshop: `cargo xtask bench`, `cargo xtask bench-waiters`, `cargo xtask openapi`.
 //!
 //! Invariant: nothing here is part of the product, and a figure with a time in it never fails a test. Not
 //! here: tidy rules (a test).
 
 mod bench;
+mod waiters;
 
 /// The allocator of the product, so that the figures are the product's.
 #[global_allocator]
@@ -14,7 +15,8 @@ use std::{
     process::ExitCode,
 };
 
-const USAGE: &str = "usage: cargo xtask bench [SECONDS] [ROUNDS] | cargo xtask openapi\n";
+const USAGE: &str = "usage: cargo xtask bench [SECONDS] [ROUNDS] | cargo xtask bench-waiters [WAITERS] [SECONDS] | \
+                     cargo xtask openapi\n";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -22,6 +24,7 @@ fn main() -> ExitCode {
         |index: usize, or: u64| arguments.get(index).and_then(|text| text.parse().ok()).unwrap_or(or);
     let done = match arguments.first().map(String::as_str) {
         Some("bench") => bench::run(number(1, 5), number(2, 3)),
+        Some("bench-waiters") => waiters::run(number(1, 1000), number(2, 30)),
         Some("openapi") => write_openapi().map_err(Into::into),
         _ => {
             drop(io::stderr().write_all(USAGE.as_bytes()));

@@ -59,9 +59,107 @@ pub fn rfc3339(ms: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
 }
 
+/// Milliseconds since 1970 of a time as people and programs write it: unix seconds, a date (its first moment in
+/// UTC) or RFC 3339. A space stands for the `+` of an offset, which a query string turns into one.
+#[must_use]
+pub fn parse_ms(text: &str) -> Option<i64> {
+    if (1..=11).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return text.parse::<i64>().ok()?.checked_mul(1000);
+    }
+    let day_ms = parse_date(text.get(..10)?)?;
+    let Some(time) = text.get(10..).filter(|rest| !rest.is_empty()) else { return Some(day_ms) };
+    let time = time.strip_prefix(['T', 't', ' '])?;
+    let (hour, minute) = (digits(time.get(..2)?)?, digits(after_colon(time.get(2..5)?)?)?);
+    let second = digits(after_colon(time.get(5..8)?)?)?;
+    if hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    let (fraction_ms, zone) = parse_fraction(time.get(8..)?)?;
+    let of_day_ms = (hour * 3600 + minute * 60 + second) * 1000 + fraction_ms;
+    Some(day_ms + of_day_ms - parse_offset(zone)? * 60_000)
+}
+
+fn after_colon(text: &str) -> Option<&str> {
+    text.strip_prefix(':')
+}
+
+fn digits(text: &str) -> Option<i64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+fn parse_date(text: &str) -> Option<i64> {
+    let mut parts = text.split('-');
+    let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
+    if parts.next().is_some() || (year.len(), month.len(), day.len()) != (4, 2, 2) {
+        return None;
+    }
+    let (year, month, day) = (digits(year)?, digits(month)?, digits(day)?);
+    if !(1..=12).contains(&month) || day < 1 {
+        return None;
+    }
+    let days = days_of_month_start(year, month) + day - 1;
+    (civil_from_days(days) == (year, month, day)).then_some(days * DAY_MS)
+}
+
+/// Milliseconds of `.123456`, and what comes after it.
+fn parse_fraction(text: &str) -> Option<(i64, &str)> {
+    let Some(rest) = text.strip_prefix('.') else { return Some((0, text)) };
+    let length = rest.bytes().take_while(u8::is_ascii_digit).count();
+    let first = rest.get(..length.min(3)).filter(|first| !first.is_empty())?;
+    Some((format!("{first:0<3}").parse().ok()?, rest.get(length..)?))
+}
+
+/// Minutes of `Z`, `+02:00`.
+fn parse_offset(text: &str) -> Option<i64> {
+    if text.eq_ignore_ascii_case("z") {
+        return Some(0);
+    }
+    let (sign, rest) = match text.strip_prefix('-') {
+        Some(rest) => (-1, rest),
+        None => (1, text.strip_prefix(['+', ' '])?),
+    };
+    let (hours, minutes) = rest.split_once(':')?;
+    let (hours, minutes) =
+        ((hours.len() == 2).then(|| digits(hours))??, (minutes.len() == 2).then(|| digits(minutes))??);
+    (hours <= 23 && minutes <= 59).then_some(sign * (hours * 60 + minutes))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_read_as_people_write_them() {
+        let rows = [
+            ("0", Some(0)),
+            ("1709210096", Some(1_709_210_096_000)),
+            ("2024-02-29", Some(1_709_164_800_000)),
+            ("2024-02-29T12:34:56Z", Some(1_709_210_096_000)),
+            ("2024-02-29t12:34:56.789z", Some(1_709_210_096_789)),
+            ("2024-02-29 12:34:56.7Z", Some(1_709_210_096_700)),
+            ("2024-02-29T12:34:56.789999Z", Some(1_709_210_096_789)),
+            ("2024-02-29T14:34:56+02:00", Some(1_709_210_096_000)),
+            ("2024-02-29T14:34:56 02:00", Some(1_709_210_096_000)),
+            ("2024-02-29T07:04:56-05:30", Some(1_709_210_096_000)),
+            ("", None),
+            ("-1", None),
+            ("170921009600000", None),
+            ("2023-02-29", None),
+            ("2024-13-01", None),
+            ("2024-2-29", None),
+            ("+024-02-29", None),
+            ("2024-02-29T12:34", None),
+            ("2024-02-29T12:34:56", None),
+            ("2024-02-29T24:00:00Z", None),
+            ("2024-02-29T12:34:56.Z", None),
+            ("2024-02-29T12:34:56+2:00", None),
+            ("2024-02-29T12:34:56+02:00x", None),
+            ("2024-02-2é", None),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(parse_ms(text), expected, "{text}");
+        }
+    }
 
     #[test]
     fn known_dates() {

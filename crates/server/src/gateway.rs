@@ -4,7 +4,7 @@
 //! loses no request. Not here: flags, signals, printing.
 
 use crate::{
-    app::{Error, admin::Admin, caller::Callers},
+    app::{Error, admin::Admin, caller::Callers, queue::Queues},
     clock::Clock,
     config::Config,
     data_dir::{self, DATABASE_FILE, DataDirError, Held},
@@ -124,6 +124,9 @@ impl Gateway {
         let owns = options.config.database.url.is_empty();
         let held = if owns { Some(data_dir::hold(&options.data_dir)?) } else { None };
         let app = open_app(&options).await?;
+        if held.is_some() {
+            app.hub.set_alone();
+        }
         let drain = Drain::new();
         let limits = &app.config.limits;
         let rates = RateLimits::new(
@@ -288,6 +291,7 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
         outputs: Arc::new(outputs.with_fsync(true)),
         callers: Callers::new(),
         hub: Hub::default(),
+        queues: Queues::new(),
         base_url: OnceLock::new(),
         openapi: OnceLock::new(),
         config,

@@ -1,32 +1,66 @@
 //! Wakes those who wait: for a task's next change, and workers for new work.
 //!
-//! Invariant: a waiter that subscribed before it read the task misses no change on this node; a missed
-//! wake-up costs time, never correctness. Not here: what changed.
+//! Invariant: a waiter that subscribed before it read the task misses no change on this node, and all who wait
+//! for one task read each of its states once between them; a missed wake-up costs time, never correctness. Not
+//! here: what changed, what is read (`app::watch`).
 
+use crate::clock;
 use rynjer_core::id::TaskId;
+use rynjer_store::task::TaskRow;
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, OnceCell, watch};
+
+/// Waiters hear of progress at most this often, and only of whole hundredths.
+const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 
 /// Who waits for what on this node.
 #[derive(Default)]
 pub(crate) struct Hub {
-    waiters: Mutex<HashMap<TaskId, watch::Sender<u64>>>,
-    progress: Mutex<HashMap<TaskId, u16>>,
+    waiters: Mutex<HashMap<TaskId, watch::Sender<Arc<Round>>>>,
+    progress: Mutex<HashMap<TaskId, Progress>>,
+    seats: Mutex<Seats>,
     work: Arc<Notify>,
+    /// No other process changes tasks of this database.
+    alone: AtomicBool,
+}
+
+/// What is between two changes of a task: one reading for all who wait.
+pub(crate) type Round = OnceCell<Arc<TaskRow>>;
+
+/// How far a task is, in thousandths, and when its waiters last heard of it.
+struct Progress {
+    permille: u16,
+    told: Option<(u16, Instant)>,
+}
+
+/// How many requests wait.
+#[derive(Default)]
+struct Seats {
+    of: HashMap<String, u32>,
+    all: u32,
 }
 
 /// A subscription to one task's changes.
 pub(crate) struct Waiter {
-    changes: watch::Receiver<u64>,
+    rounds: watch::Receiver<Arc<Round>>,
 }
 
 impl Waiter {
-    /// Returns at the next change after the subscription or the last return.
+    /// The round that goes on now.
+    pub(crate) fn round(&mut self) -> Arc<Round> {
+        Arc::clone(&self.rounds.borrow_and_update())
+    }
+
+    /// Returns at the next change or progress after the last call of [`Waiter::round`].
     pub(crate) async fn changed(&mut self) {
-        if self.changes.changed().await.is_err() {
+        if self.rounds.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
     }
@@ -40,8 +74,8 @@ impl Hub {
     /// Subscribes to a task.
     pub(crate) fn subscribe(&self, task: &TaskId) -> Waiter {
         let mut waiters = locked(&self.waiters);
-        let sender = waiters.entry(task.clone()).or_insert_with(|| watch::channel(0).0);
-        Waiter { changes: sender.subscribe() }
+        let sender = waiters.entry(task.clone()).or_insert_with(|| watch::channel(Arc::default()).0);
+        Waiter { rounds: sender.subscribe() }
     }
 
     /// Forgets a task that nobody waits for any more.
@@ -55,22 +89,82 @@ impl Hub {
     /// Tells everyone who waits for a task that it changed.
     pub(crate) fn task_changed(&self, task: &TaskId) {
         if let Some(sender) = locked(&self.waiters).get(task) {
-            sender.send_modify(|version| *version += 1);
+            sender.send_replace(Arc::default());
+        }
+    }
+
+    /// Ends a round that is too old to be believed; whoever asks first does it for all.
+    pub(crate) fn look_again(&self, task: &TaskId, old: &Arc<Round>) {
+        if let Some(sender) = locked(&self.waiters).get(task) {
+            sender.send_if_modified(|round| {
+                let is_old = Arc::ptr_eq(round, old);
+                if is_old {
+                    *round = Arc::default();
+                }
+                is_old
+            });
         }
     }
 
     /// Notes how far a task is, in thousandths, while this node works on it.
     pub(crate) fn set_progress(&self, task: &TaskId, permille: Option<u16>) {
-        let mut progress = locked(&self.progress);
-        match permille {
-            Some(permille) => progress.insert(task.clone(), permille),
-            None => progress.remove(task),
+        let mut all = locked(&self.progress);
+        let Some(permille) = permille else {
+            all.remove(task);
+            return;
         };
+        let progress = all.entry(task.clone()).or_insert(Progress { permille, told: None });
+        progress.permille = permille;
+        let now = clock::stopwatch();
+        let quiet = progress
+            .told
+            .is_some_and(|(told, at)| told / 10 == permille / 10 || now.duration_since(at) < PROGRESS_EVERY);
+        if quiet {
+            return;
+        }
+        progress.told = Some((permille, now));
+        drop(all);
+        // The same round: nothing that is stored has changed.
+        if let Some(sender) = locked(&self.waiters).get(task) {
+            sender.send_modify(|_| {});
+        }
     }
 
     /// How far a task is, if this node works on it.
     pub(crate) fn progress(&self, task: &TaskId) -> Option<u16> {
-        locked(&self.progress).get(task).copied()
+        locked(&self.progress).get(task).map(|progress| progress.permille)
+    }
+
+    /// Takes one of the places for requests that wait, unless there are too many; then the limit that is reached.
+    pub(crate) fn take_seat(&self, principal: &str, most_of_one: u32, most: u32) -> Result<(), u32> {
+        let mut seats = locked(&self.seats);
+        let of_one = seats.of.get(principal).copied().unwrap_or(0);
+        if of_one >= most_of_one || seats.all >= most {
+            return Err(if of_one >= most_of_one { most_of_one } else { most });
+        }
+        seats.all += 1;
+        seats.of.insert(principal.to_owned(), of_one + 1);
+        Ok(())
+    }
+
+    /// Gives a place back.
+    pub(crate) fn leave_seat(&self, principal: &str) {
+        let mut seats = locked(&self.seats);
+        seats.all = seats.all.saturating_sub(1);
+        match seats.of.get_mut(principal) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(seats.of.remove(principal)),
+        }
+    }
+
+    /// Notes that no other process changes tasks, so that nobody has to look for changes.
+    pub(crate) fn set_alone(&self) {
+        self.alone.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether every change of a task is told here.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.alone.load(Ordering::Relaxed)
     }
 
     /// Tells the worker that there is something to do.

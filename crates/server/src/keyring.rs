@@ -22,10 +22,12 @@ pub(crate) enum Purpose {
     Refresh,
     /// Quotes of prices.
     Quote,
+    /// Seed of the Ed25519 key that signs receipts.
+    Receipt,
 }
 
 impl Purpose {
-    const ALL: [Self; 4] = [Self::Token, Self::Url, Self::Refresh, Self::Quote];
+    const ALL: [Self; 5] = [Self::Token, Self::Url, Self::Refresh, Self::Quote, Self::Receipt];
 
     fn as_str(self) -> &'static str {
         match self {
@@ -33,6 +35,7 @@ impl Purpose {
             Self::Url => "url",
             Self::Refresh => "refresh",
             Self::Quote => "quote",
+            Self::Receipt => "receipt",
         }
     }
 }

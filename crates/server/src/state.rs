@@ -3,7 +3,9 @@
 //! Invariant: shared and immutable but for the caches, which hold nothing that the store does not. Not here:
 //! HTTP.
 
-use crate::{app::caller::Callers, clock::Clock, config::Config, hub::Hub, keyring::Keyring};
+use crate::{
+    app::caller::Callers, app::queue::Queues, clock::Clock, config::Config, hub::Hub, keyring::Keyring,
+};
 use object_store::ObjectStore;
 use rynjer_core::catalog::Catalog;
 use rynjer_providers::Registry;
@@ -24,6 +26,7 @@ pub(crate) struct Inner {
     pub(crate) outputs: Arc<dyn ObjectStore>,
     pub(crate) callers: Callers,
     pub(crate) hub: Hub,
+    pub(crate) queues: Queues,
     /// Set once the listening address is known; no slash at its end.
     pub(crate) base_url: OnceLock<String>,
     /// The OpenAPI text, made at its first reading.

@@ -16,6 +16,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread::{JoinHandle, current},
@@ -47,6 +48,7 @@ struct Inner {
     // Dropping the senders lets the threads finish what is queued and end.
     writes: Option<SyncSender<Work>>,
     reads: Option<SyncSender<Read>>,
+    reads_begun: AtomicU64,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -113,6 +115,7 @@ impl Store {
             path: settings.path.clone(),
             writes: Some(writes),
             reads: Some(reads),
+            reads_begun: AtomicU64::new(0),
             threads: Mutex::new(threads),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -159,9 +162,16 @@ impl Store {
             };
             drop(reply.send(result));
         });
+        self.inner.reads_begun.fetch_add(1, Ordering::Relaxed);
         let queue = self.inner.reads.as_ref().ok_or_else(|| E::from(stopped()))?;
         queue.try_send(read).map_err(|error| E::from(refused(&error)))?;
         answer.await.unwrap_or_else(|_| Err(E::from(stopped())))
+    }
+
+    /// How many units have asked to read since the store was opened.
+    #[must_use]
+    pub fn reads_begun(&self) -> u64 {
+        self.inner.reads_begun.load(Ordering::Relaxed)
     }
 
     /// Copies the whole database into a new file while it is in use.

@@ -51,7 +51,8 @@ pub struct TaskRow {
     pub outputs: Vec<OutputRow>,
 }
 
-const COLUMNS: &str = "id, account_id, agent_id, request_id, fingerprint, usage_id, model, product, mode, \
+/// The id comes first, the others as [`task_of`] takes them.
+pub(crate) const COLUMNS: &str = "id, account_id, agent_id, request_id, fingerprint, usage_id, model, product, mode, \
                        provider, \
                        vendor_model, price_version, unit_price, count, held, charged, released, refunded, \
                        run_id, \
@@ -96,13 +97,12 @@ fn task_of(row: &Row) -> Result<TaskRow, StoreError> {
     })
 }
 
-fn with_outputs(tx: &mut dyn Tx, row: Option<Row>) -> Result<Option<TaskRow>, StoreError> {
-    let Some(row) = row else { return Ok(None) };
+pub(crate) fn with_outputs(tx: &mut dyn Tx, row: Row) -> Result<TaskRow, StoreError> {
     let mut task = task_of(&row)?;
     if task.status == Status::Success {
         task.outputs = output::of_task(tx, &task.account, &task.id)?;
     }
-    Ok(Some(task))
+    Ok(task)
 }
 
 /// The task of a caller's request id. `agent_id` is empty for account keys.
@@ -115,7 +115,7 @@ pub fn by_request(
     let sql =
         format!("SELECT {COLUMNS} FROM tasks WHERE account_id = $1 AND agent_id = $2 AND request_id = $3");
     let row = tx.one(&sql, &[account.as_str().into(), agent_id.into(), request_id.into()])?;
-    with_outputs(tx, row)
+    row.map(|row| with_outputs(tx, row)).transpose()
 }
 
 /// A task of an account by its id; an agent (`Some`) sees its own only.
@@ -129,5 +129,5 @@ pub fn by_id(
         "SELECT {COLUMNS} FROM tasks WHERE account_id = $1 AND id = $2 AND ($3 IS NULL OR agent_id = $3)"
     );
     let row = tx.one(&sql, &[account.as_str().into(), id.as_str().into(), agent_id.into()])?;
-    with_outputs(tx, row)
+    row.map(|row| with_outputs(tx, row)).transpose()
 }

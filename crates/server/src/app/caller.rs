@@ -15,10 +15,14 @@ use rynjer_store::{
     key::{self, Credential},
 };
 use sha2::{Digest, Sha256};
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
+use tokio::sync::OnceCell;
 
 /// How long a credential's state is believed without asking the store.
 const BELIEVED_MS: i64 = 1000;
@@ -48,6 +52,11 @@ impl Caller {
         self.agent.as_ref().map_or("", AgentId::as_str)
     }
 
+    /// Who is counted against limits: an agent whatever its keys, or an account's key.
+    pub(crate) fn counted_as(&self) -> &str {
+        self.agent.as_ref().map_or(self.key.as_str(), AgentId::as_str)
+    }
+
     /// Refuses a call that needs a scope which the credential lacks.
     pub(crate) fn needs(&self, scope: Scope) -> Result<(), Error> {
         if self.scopes.contains(scope) {
@@ -66,11 +75,28 @@ impl Caller {
 pub(crate) struct Callers {
     cache: Cache<[u8; 32], Arc<Caller>>,
     generation: AtomicU64,
+    /// Look-ups under way, so that many requests of one credential ask the store once. A look-up that began
+    /// before a revocation is of an older generation, and nobody joins it after.
+    flights: Mutex<HashMap<([u8; 32], u64), Flight>>,
 }
+
+type Flight = Arc<OnceCell<Arc<Caller>>>;
 
 impl Callers {
     pub(crate) fn new() -> Self {
-        Self { cache: Cache::new(CACHED_MAX), generation: AtomicU64::new(0) }
+        Self { cache: Cache::new(CACHED_MAX), generation: AtomicU64::new(0), flights: Mutex::default() }
+    }
+
+    fn join(&self, key: ([u8; 32], u64)) -> Flight {
+        let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(flights.entry(key).or_default())
+    }
+
+    fn landed(&self, key: &([u8; 32], u64), flight: &Flight) {
+        let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        if flights.get(key).is_some_and(|known| Arc::ptr_eq(known, flight)) {
+            flights.remove(key);
+        }
     }
 
     /// Makes every cached credential ask the store again.
@@ -92,7 +118,11 @@ pub(crate) async fn authenticate(app: &App, bearer: &str) -> Result<Arc<Caller>,
             return Ok(caller);
         }
     }
-    let caller = Arc::new(look_up(app, bearer, now_ms, generation).await?);
+    let flight = app.callers.join((digest, generation));
+    let looked_up = async { Ok(Arc::new(look_up(app, bearer, now_ms, generation).await?)) };
+    let caller: Result<_, Error> = flight.get_or_try_init(|| looked_up).await.cloned();
+    app.callers.landed(&(digest, generation), &flight);
+    let caller = caller?;
     app.callers.cache.insert(digest, Arc::clone(&caller));
     Ok(caller)
 }

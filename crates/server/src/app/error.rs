@@ -75,6 +75,10 @@ pub enum Error {
     TooManyKeys {
         limit: u32,
     },
+    /// Too many requests of one caller, or of all, wait for tasks.
+    TooManyWaits {
+        limit: u32,
+    },
     RateLimited {
         retry_after_s: u64,
     },

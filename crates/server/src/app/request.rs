@@ -30,6 +30,21 @@ impl Fields {
         }
     }
 
+    /// Reads a query string, each value as text. An empty value is as good as none.
+    pub(crate) fn of_query(query: &str) -> Result<Self, Error> {
+        let mut object = Map::new();
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            if value.contains('\0') {
+                return Err(Error::field(shown(&name), "holds the character U+0000"));
+            }
+            let value = if value.is_empty() { Value::Null } else { Value::String(value.into_owned()) };
+            if object.insert(name.clone().into_owned(), value).is_some() {
+                return Err(Error::field(shown(&name), "is given twice"));
+            }
+        }
+        Ok(Self { object })
+    }
+
     /// An object that holds a count alone.
     pub(crate) fn of_count(count: &serde_json::Number) -> Option<Self> {
         let object = Map::from_iter([("count".to_owned(), Value::Number(count.clone()))]);

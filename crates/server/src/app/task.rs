@@ -4,7 +4,13 @@
 //! moving tasks.
 
 use crate::{
-    app::{Error, body::TaskBody, caller::Caller, output},
+    app::{
+        Error,
+        body::TaskBody,
+        caller::Caller,
+        output, queue,
+        watch::{Seat, Watch},
+    },
     state::App,
 };
 use rynjer_api::{
@@ -19,7 +25,7 @@ use rynjer_core::{
     time::rfc3339,
 };
 use rynjer_store::task::{self, TaskRow};
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 /// Bounds of the pace that callers are told to poll at.
 const POLL_AFTER_MS: (i64, i64) = (250, 5_000);
@@ -53,41 +59,39 @@ pub(crate) async fn poll(
     wait: Duration,
     draining: impl Future<Output = ()>,
 ) -> Result<TaskAnswer, Error> {
-    let mut row = find(app, caller, id).await?;
+    let mut row = Arc::new(find(app, caller, id).await?);
     if !row.status.is_final() && !wait.is_zero() {
-        row = wait_for_end(app, caller, row, wait, draining).await?;
+        let _seat = Seat::take(app, caller)?;
+        row = wait_for_end(app, row, wait, draining).await?;
     }
-    answer(app, caller.live, &row, Vec::new())
+    let mut answer = answer(app, caller.live, &row, Vec::new())?;
+    answer.queue_position = queue::position(app, &row).await?;
+    Ok(answer)
 }
 
 async fn wait_for_end(
     app: &App,
-    caller: &Caller,
-    row: TaskRow,
+    row: Arc<TaskRow>,
     wait: Duration,
     draining: impl Future<Output = ()>,
-) -> Result<TaskRow, Error> {
-    let id = row.id.clone();
-    let mut waiter = app.hub.subscribe(&id);
-    let mut row = find(app, caller, id.as_str()).await?;
+) -> Result<Arc<TaskRow>, Error> {
+    let mut watch = Watch::new(app, TaskRow::clone(&row));
     let ended = async {
-        while !row.status.is_final() {
-            waiter.changed().await;
-            row = find(app, caller, id.as_str()).await?;
+        while !watch.row().await?.status.is_final() {
+            watch.changed().await;
         }
-        Ok(row)
+        Ok::<(), Error>(())
     };
-    let result = tokio::select! {
-        ended = ended => Some(ended),
-        () = tokio::time::sleep(wait) => None,
-        () = draining => None,
-    };
-    drop(waiter);
-    app.hub.forget_idle(&id);
-    match result {
-        Some(row) => row,
-        None => find(app, caller, id.as_str()).await,
+    tokio::select! {
+        ended = ended => ended?,
+        () = tokio::time::sleep(wait) => {}
+        () = draining => {}
     }
+    if !app.hub.is_alone() {
+        // Others may have changed it since somebody here looked.
+        watch.look_again();
+    }
+    watch.row().await
 }
 
 /// The row of a task that was accepted a moment ago.
@@ -170,11 +174,7 @@ pub(crate) fn answer_with(
             refunded: row.refunded.0,
         },
         poll_after_ms: (!over).then(|| poll_after_ms(app, row)),
-        product: match row.product.as_str() {
-            "video" => Product::Video,
-            "music" => Product::Music,
-            _ => Product::Image,
-        },
+        product: product(&row.product),
         units: body.map(|body| units(row.count, body)),
         outputs: output::answers(app, row)?,
         missing,
@@ -193,6 +193,15 @@ pub(crate) fn answer_with(
     })
 }
 
+/// A stored product.
+pub(crate) fn product(stored: &str) -> Product {
+    match stored {
+        "video" => Product::Video,
+        "music" => Product::Music,
+        _ => Product::Image,
+    }
+}
+
 fn units(count: u32, body: &TaskBody) -> Units {
     Units {
         count: Some(count),
@@ -202,7 +211,7 @@ fn units(count: u32, body: &TaskBody) -> Units {
     }
 }
 
-fn status(status: Status) -> TaskStatus {
+pub(crate) fn status(status: Status) -> TaskStatus {
     match status {
         Status::Pending => TaskStatus::Pending,
         Status::Processing => TaskStatus::Processing,
@@ -224,10 +233,26 @@ fn error(code: &str, message: Option<&str>) -> TaskError {
     error
 }
 
-/// A tenth of the model's usual time; the sandbox is much faster than the vendors.
-fn poll_after_ms(app: &App, row: &TaskRow) -> i64 {
-    let typical_s = app.catalog.model(&row.model).map_or(10, |model| model.typical_seconds);
-    let usual = i64::from(typical_s) * 100;
-    let usual = if row.provider == super::model::SANDBOX { usual / 4 } else { usual };
-    usual.clamp(POLL_AFTER_MS.0, POLL_AFTER_MS.1)
+/// When to poll again: near the usual end, and then at a growing pace, so that a task of any length is polled a
+/// few times and its end is known within a tenth of its time.
+pub(crate) fn poll_after_ms(app: &App, row: &TaskRow) -> i64 {
+    let usual_ms = if row.provider == super::model::SANDBOX {
+        sandbox_usual_ms(&row.product)
+    } else {
+        let typical_s = app.catalog.model(&row.model).map_or(10, |model| model.typical_seconds);
+        i64::from(typical_s) * 1000
+    };
+    let elapsed_ms = app.now_ms().saturating_sub(row.created_at_ms).max(0);
+    let left_ms = usual_ms - elapsed_ms;
+    let next_ms = if left_ms > 0 { left_ms } else { elapsed_ms / 10 };
+    next_ms.clamp(POLL_AFTER_MS.0, POLL_AFTER_MS.1)
+}
+
+/// The sandbox is much faster than the vendors, and its pace hangs on what it makes.
+fn sandbox_usual_ms(product: &str) -> i64 {
+    match product {
+        "video" => 3000,
+        "music" => 2000,
+        _ => 250,
+    }
 }

@@ -253,6 +253,7 @@ mod tests {
         assert_eq!((config.server.tls_cert, config.storage.path, config.catalog.path), (None, None, None));
         assert_eq!((config.limits.body_bytes, config.limits.data_uri_body_bytes), (1 << 20, 32 << 20));
         assert_eq!((config.limits.header_bytes, config.limits.json_depth), (16 << 10, 16));
+        assert_eq!((config.limits.waits_per_principal, config.limits.waits), (1000, 8000));
         assert_eq!((config.limits.requests_per_second, config.limits.burst), (500, 1000));
         assert_eq!((config.worker.lease_seconds, config.worker.beat_seconds), (30, 10));
         assert_eq!((config.retention.output_days, config.retention.body_days), (30, 90));

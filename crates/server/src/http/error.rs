@@ -74,7 +74,7 @@ pub(crate) fn code(error: &Error) -> ErrorCode {
         Error::PayloadTooLarge { .. } => ErrorCode::PayloadTooLarge,
         Error::UnsupportedMediaType => ErrorCode::UnsupportedMediaType,
         Error::MethodNotAllowed => ErrorCode::MethodNotAllowed,
-        Error::RateLimited { .. } => ErrorCode::RateLimited,
+        Error::RateLimited { .. } | Error::TooManyWaits { .. } => ErrorCode::RateLimited,
         Error::Ledger(refusal) => ledger_code(refusal),
         Error::Overloaded => ErrorCode::Overloaded,
         Error::ShuttingDown => ErrorCode::ShuttingDown,
@@ -141,6 +141,12 @@ fn data(error: &Error, context: &Context<'_>) -> ErrorData {
         Error::TooManyKeys { limit } => {
             data.message = format!("The agent has {limit} live keys already");
             data.suggestion = "Revoke a key with POST /api/v1/agents/keys/revoke first.".to_owned();
+        }
+        Error::TooManyWaits { limit } => {
+            data.message = format!("{limit} requests wait for tasks already, which is the most allowed");
+            data.suggestion =
+                "Poll GET /v1/generate/{request_id} without `wait`, or end a wait first.".to_owned();
+            data.retry_after_seconds = Some(1);
         }
         Error::RateLimited { retry_after_s } => {
             data.retry_after_seconds = i64::try_from(*retry_after_s).ok();

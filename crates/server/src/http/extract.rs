@@ -42,7 +42,8 @@ pub(crate) struct Auth(pub(crate) Arc<Caller>);
 /// A caller, if the request names one.
 pub(crate) struct MaybeAuth(pub(crate) Option<Arc<Caller>>);
 
-fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Fail> {
+/// The bearer credential of a request.
+pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Fail> {
     let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
     let text = value.to_str().map_err(|_| Fail(Error::InvalidToken { hint: None }))?;
     let token = text.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
@@ -63,11 +64,6 @@ fn note(parts: &Parts, verdict: Verdict) -> Result<(), Fail> {
     }
 }
 
-/// Who is counted: an agent whatever its keys, or an account's key.
-fn principal(caller: &Caller) -> &str {
-    if caller.principal().is_empty() { caller.key.as_str() } else { caller.principal() }
-}
-
 /// Where the request came from, as far as proxies are trusted.
 fn client_address(parts: &Parts, shared: &Shared) -> std::net::IpAddr {
     let local = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
@@ -85,7 +81,7 @@ impl FromRequestParts<Shared> for MaybeAuth {
             return Ok(Self(None));
         };
         let caller = caller::authenticate(&shared.app, token).await?;
-        note(parts, shared.rates.check_principal(principal(&caller)))?;
+        note(parts, shared.rates.check_principal(caller.counted_as()))?;
         Ok(Self(Some(caller)))
     }
 }
@@ -96,7 +92,7 @@ impl FromRequestParts<Shared> for Auth {
     async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Fail> {
         let token = bearer(&parts.headers)?.ok_or(Fail(Error::MissingCredentials))?;
         let caller = caller::authenticate(&shared.app, token).await?;
-        note(parts, shared.rates.check_principal(principal(&caller)))?;
+        note(parts, shared.rates.check_principal(caller.counted_as()))?;
         Ok(Self(caller))
     }
 }

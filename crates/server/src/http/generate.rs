@@ -3,7 +3,7 @@
 //! Invariant: thin. Not here: the use case (`app::generate`).
 
 use crate::{
-    app::{self, task},
+    app::{self, Error, caller::Caller, task},
     http::{
         error::Fail,
         extract::{Auth, Json, Shared, Wait},
@@ -15,6 +15,7 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue};
 use rynjer_api::{Envelope, GenerateRequest, TaskAnswer};
+use std::time::Duration;
 
 /// Generate an image, a video or a song
 ///
@@ -40,16 +41,35 @@ pub(crate) async fn generate(
     let idempotency_key = unquoted.or(idempotency_key);
     let generated = app::generate::generate(&shared.app, &caller, &fields, idempotency_key).await?;
     let mut answer = generated.task;
-    if let Some(wait) = wait.filter(|_| !answer.status.is_final()) {
-        let warnings = std::mem::take(&mut answer.warnings);
-        let draining = shared.drain.begun();
-        answer = task::poll(&shared.app, &caller, &answer.task_id, wait, draining).await?;
-        answer.warnings = warnings;
-    }
+    let wait = match wait.filter(|_| !answer.status.is_final()) {
+        Some(asked) => waited(&shared, &caller, asked, &mut answer).await?,
+        None => wait,
+    };
     let mut response = super::task::answered(answer);
     if generated.replayed {
         response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
     }
     super::task::applied(&mut response, wait);
     Ok(response.into_response())
+}
+
+/// Waits for the end; the wait that was granted. What was accepted is answered even where no more may wait.
+async fn waited(
+    shared: &Shared,
+    caller: &Caller,
+    wait: Duration,
+    answer: &mut TaskAnswer,
+) -> Result<Option<Duration>, Fail> {
+    let warnings = std::mem::take(&mut answer.warnings);
+    let polled = task::poll(&shared.app, caller, &answer.task_id, wait, shared.drain.begun()).await;
+    let granted = match polled {
+        Ok(polled) => {
+            *answer = polled;
+            Some(wait)
+        }
+        Err(Error::TooManyWaits { .. }) => None,
+        Err(error) => return Err(Fail(error)),
+    };
+    answer.warnings = warnings;
+    Ok(granted)
 }

@@ -83,13 +83,13 @@ fn statuses(path: &str, method: &HttpMethod) -> Vec<u16> {
     if *method == HttpMethod::Post {
         statuses.extend([413, 415]);
     }
-    if identity || path.contains("{request_id}") {
+    if identity || path.contains("{request_id}") || path.contains("{usage_event_id}") {
         statuses.push(404);
     }
     if path.ends_with("estimate") {
         statuses.push(409);
     }
-    if path == "/v1/generate" {
+    if path == "/v1/generate" && *method == HttpMethod::Post {
         statuses.extend([402, 409, 422]);
     }
     statuses

@@ -3,8 +3,8 @@
 //! Invariant: every route of the API is registered together with its OpenAPI description. Not here: handlers.
 
 use crate::http::{
-    account, agent, document, estimate, extract::Shared, generate, health, key, middleware, model, output,
-    task, token,
+    account, agent, document, estimate, events, extract::Shared, generate, health, key, list, middleware,
+    model, output, task, token, usage,
 };
 use axum::{Router, routing::get};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -25,6 +25,11 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(account::get_me))
         .routes(routes!(generate::generate))
         .routes(routes!(task::get_generation))
+        .routes(routes!(list::list_generations))
+        .routes(routes!(events::watch_generation))
+        .routes(routes!(usage::list_usage))
+        .routes(routes!(usage::get_usage))
+        .routes(routes!(usage::get_receipt))
         .routes(routes!(output::get_output))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))

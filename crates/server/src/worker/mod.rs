@@ -193,6 +193,8 @@ impl Worker {
                 stop: stop.clone(),
             },
         );
+        // It is being made from now on.
+        self.0.app.hub.task_changed(&task.id);
         let worker = self.clone();
         self.0.tracker.spawn(async move {
             let _guard = guard;

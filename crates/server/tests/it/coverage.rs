@@ -29,6 +29,14 @@ const EXEMPT: &[(&str, &str, &str)] = &[
     ("get_me", "foreign-object", "names no object"),
     ("get_me", "missing-scope", "tells callers what they hold themselves, and no balance"),
     ("generate", "foreign-object", "names no object; quotes are bound to their principal, see `price`"),
+    (
+        "list_generations",
+        "foreign-object",
+        "names no object, see `list::agents_see_their_own_and_owners_all`",
+    ),
+    ("list_generations", "missing-scope", "the contract: one's own tasks need no scope"),
+    ("watch_generation", "missing-scope", "the contract: one's own tasks need no scope"),
+    ("list_usage", "foreign-object", "names no object, see `usage::the_report_adds_up_to_the_books`"),
     ("get_generation", "missing-scope", "the contract: one's own tasks need no scope"),
     ("get_output", "no-credentials", "the signature in the URL is the credential"),
     ("get_output", "missing-scope", "the signature in the URL is the credential"),
@@ -103,6 +111,7 @@ fn the_checked_in_description_is_current() {
 
 async fn call(client: &Client, operation: &Operation, body: &Value) -> crate::support::Answer {
     let path = operation.path.replace("{request_id}", "some-request");
+    let path = path.replace("{usage_event_id}", "use_06egn8yc0hs5fc4pkp2kezx3y4");
     let body = (operation.method == Method::POST).then_some(body);
     client.request(operation.method.clone(), &path, body).await
 }
@@ -153,6 +162,11 @@ async fn with_another_accounts_object() {
                 let by_id = mine.get(&format!("/v1/generate/{}", text(&task, "task_id"))).await;
                 (vec![call(&mine, &operation, &json!({})).await, by_id], "404 not_found")
             }
+            "watch_generation" => (vec![call(&mine, &operation, &json!({})).await], "404 not_found"),
+            "get_usage" | "get_receipt" => {
+                let id = text(&task, "usage_event_id");
+                (vec![mine.get(&operation.path.replace("{usage_event_id}", &id)).await], "404 not_found")
+            }
             "list_keys" => {
                 (vec![call(&mine, &operation, &json!({"agent_id": app.agent.id})).await], "404 not_found")
             }
@@ -190,7 +204,9 @@ async fn with_a_missing_scope() {
     narrow.make_key(&app.anonymous(), &["image"]).await;
     for operation in to_probe("missing-scope") {
         let answers = match operation.id.as_str() {
-            "get_balance" => vec![call(&painter, &operation, &json!({})).await],
+            "get_balance" | "list_usage" | "get_usage" | "get_receipt" => {
+                vec![call(&painter, &operation, &json!({})).await]
+            }
             "generate" => {
                 let song = json!({"request_id": "s", "model": "V5", "prompt": "a"});
                 let film = json!({"request_id": "f", "model": "sora-2", "prompt": "a"});

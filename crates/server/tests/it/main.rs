@@ -12,16 +12,22 @@ mod bad_input;
 #[cfg(test)]
 mod coverage;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod idempotency;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod list;
+#[cfg(test)]
 mod price;
 #[cfg(test)]
 mod task;
 #[cfg(test)]
 mod token;
+#[cfg(test)]
+mod usage;
 #[cfg(test)]
 mod vertical;

@@ -195,7 +195,7 @@ async fn generate_and_poll() {
         json!({"code": 0, "message": "ok", "data": {
             "task_id": "<task>", "provider_task_id": null, "status": "pending", "usage_event_id": "<usage>",
             "request_id": "demo-uuid-001", "model": "nano-banana-pro", "served_by": "sandbox", "mode": "test",
-            "credits": {"held": 20, "charged": 0, "released": 0, "refunded": 0}, "poll_after_ms": 625,
+            "credits": {"held": 20, "charged": 0, "released": 0, "refunded": 0}, "poll_after_ms": 250,
             "product": "image", "units": {"count": 1, "resolution": "1K", "aspect_ratio": "1:1"},
             "outputs": [], "missing": [], "created_at": "2025-03-18T09:50:00.000Z", "finished_at": null,
         }})

@@ -20,6 +20,8 @@ mod lease;
 #[cfg(test)]
 mod ledger;
 #[cfg(test)]
+mod list;
+#[cfg(test)]
 mod migrate;
 #[cfg(test)]
 mod retention;
