@@ -40,6 +40,9 @@ mod receipt;
 #[cfg(test)]
 #[path = "cli/serve.rs"]
 mod serve;
+#[cfg(test)]
+#[path = "cli/usage.rs"]
+mod usage;
 
 use run::{Ran, rynjer};
 

@@ -42,7 +42,7 @@ pub(super) async fn run(arguments: Generate, json: bool) -> Result<(), Failure> 
         print::hint(json, &format!("next: rynjer tasks wait {}", quoted(&id)));
         return Ok(());
     };
-    wait::finish(&mut session, task, &folder, arguments.waiting.timeout_seconds, json).await
+    wait::finish(&mut session, task, &folder, arguments.waiting.timeout_seconds, &mut signals, json).await
 }
 
 fn request(arguments: &Generate) -> Result<GenerateRequest, Failure> {

@@ -8,8 +8,8 @@ use super::{
     profile::{self, Identity, Profile},
 };
 use crate::{
-    agent::Agent, cli::client::Login, cli::value, failure::Failure, print, signal::Signals, table::page,
-    terminal,
+    agent::Agent, cli::client::Login, cli::value, failure::Failure, folder::quoted, print, signal::Signals,
+    table::page, terminal,
 };
 use rynjer_api::{Client, ClientError, ErrorCode, KeyCreateAnswer};
 use rynjer_core::scope::Scope;
@@ -47,11 +47,19 @@ pub(super) async fn run(
                 "expires_in_days": KEY_DAYS,
             }))
         };
-        let key = wait(client, request, arguments.timeout_seconds, &identity).await?;
+        let key = match wait(client, request, arguments.timeout_seconds, &identity).await {
+            Ok(key) => key,
+            Err(failure) => {
+                if failure.code() == ErrorCode::RegistrationCodeInvalid.as_str() {
+                    // The next run registers the same key again, which gives a fresh code.
+                    forget_code(&mut profile);
+                    profile::save(name, &profile)?;
+                }
+                return Err(failure);
+            }
+        };
         profile.api_key = Some(key.api_key);
-        if let Some(identity) = &mut profile.agent {
-            identity.registration_code.clear();
-        }
+        forget_code(&mut profile);
         profile::save(name, &profile)?;
     }
     let identity = profile.agent.ok_or_else(|| Failure::failed("the profile has no agent"))?;
@@ -71,6 +79,12 @@ pub(super) async fn run(
     })?;
     print::hint(json, "next: rynjer models");
     Ok(())
+}
+
+fn forget_code(profile: &mut Profile) {
+    if let Some(identity) = &mut profile.agent {
+        identity.registration_code.clear();
+    }
 }
 
 /// The saved profile of this agent, or a new one with a key pair of its own.
@@ -149,7 +163,8 @@ async fn wait(
     timeout_seconds: u64,
     identity: &Identity,
 ) -> Result<KeyCreateAnswer, Failure> {
-    let again = format!("run `rynjer login --register '{}'` again to go on", identity.agent_name);
+    let resume = format!("rynjer login --register {}", quoted(&identity.agent_name));
+    let again = format!("run `{resume}` again to go on");
     let mut signals = Signals::listen()?;
     let until = Instant::now() + Duration::from_secs(timeout_seconds);
     let mut told = false;
@@ -158,11 +173,21 @@ async fn wait(
             Ok(key) => return Ok(key),
             Err(error) => error,
         };
-        let unbound =
-            matches!(&error, ClientError::Api { data, .. } if data.code() == Some(ErrorCode::AgentNotBound));
-        if !unbound && !error.is_passing() {
-            let failure = Failure::from(error);
-            return Err(failure.suggest(format!("if the code is too old, `rynjer logout` and {again}")));
+        let code = match &error {
+            ClientError::Api { data, .. } => data.code(),
+            _ => None,
+        };
+        match code {
+            Some(ErrorCode::AgentNotBound) => {}
+            Some(ErrorCode::ScopeNotAllowed) => {
+                let hint = format!("ask for what the owner granted: `{resume} --scopes SCOPES`");
+                return Err(Failure::from(error).suggest(hint));
+            }
+            Some(ErrorCode::RegistrationCodeInvalid) => {
+                return Err(Failure::from(error).suggest(format!("`{resume}` gets a fresh code")));
+            }
+            _ if error.is_passing() => {}
+            _ => return Err(error.into()),
         }
         let asked =
             error.retry_after_seconds().map_or(PAUSE, |seconds| PAUSE.max(Duration::from_secs(seconds)));

@@ -12,6 +12,7 @@ use crate::{
     cli::client::{OneTask, Paging, Status, Tasks},
     failure::Failure,
     print, save,
+    signal::Signals,
     table::table,
     terminal,
     words::{count, grouped},
@@ -43,8 +44,10 @@ pub(super) async fn run(arguments: Tasks, json: bool) -> Result<(), Failure> {
         OneTask::Show { id } => found(session.call(|client| poll(client, &id)).await, &id)?,
         OneTask::Wait { id, waiting } => {
             let folder = save::folder(waiting.out)?;
+            let mut signals = Signals::listen()?;
             let task = found(session.call(|client| poll(client, &id)).await, &id)?;
-            return wait::finish(&mut session, task, &folder, waiting.timeout_seconds, json).await;
+            return wait::finish(&mut session, task, &folder, waiting.timeout_seconds, &mut signals, json)
+                .await;
         }
         OneTask::Cancel { id } => {
             let id = &id;

@@ -43,10 +43,10 @@ pub(super) async fn finish(
     task: TaskAnswer,
     folder: &Path,
     timeout_seconds: u64,
+    signals: &mut Signals,
     json: bool,
 ) -> Result<(), Failure> {
     let id = task.request_id.clone();
-    let mut signals = Signals::listen()?;
     let go_on = format!("`rynjer tasks wait {}` goes on", quoted(&id));
     let (task, saved) = tokio::select! {
         done = Box::pin(until_done(session, task, folder, timeout_seconds)) => done?,

@@ -84,7 +84,7 @@ async fn a_credential_that_expired_or_was_revoked() {
     };
     let store = Store::open(&settings, 0).unwrap();
     let expire = |tx: &mut dyn rynjer_store::Tx| {
-        tx.exec("UPDATE keys SET expires_at = 1 WHERE agent_id <> ''", &[]).map(drop)
+        tx.exec("UPDATE keys SET expires_at = 1 WHERE agent_id IS NOT NULL", &[]).map(drop)
     };
     store.write(expire).await.unwrap();
     drop(store);

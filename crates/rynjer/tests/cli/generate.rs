@@ -150,7 +150,7 @@ fn a_gateway_that_dies_is_waited_for_under_the_same_request_id() {
 #[test]
 fn an_interrupted_wait_leaves_the_id_to_go_on_with() {
     let house = House::new();
-    let line = ["generate", "[[slow=2]] a boat", MODEL[0], MODEL[1], "--request-id", "b", "--wait"];
+    let line = ["generate", "[[slow=5]] a boat", MODEL[0], MODEL[1], "--request-id", "b", "--wait"];
     let mut child = house.client(&line).spawn().unwrap();
     read_until(&mut child, "request_id b\n");
     while house.run(&["tasks", "show", "b"]).code != 0 {
