@@ -22,7 +22,7 @@ mod generate;
 #[cfg(test)]
 #[path = "cli/house.rs"]
 mod house;
-#[cfg(test)]
+#[cfg(all(test, unix))]
 #[path = "cli/installation.rs"]
 mod installation;
 #[cfg(test)]

@@ -296,13 +296,18 @@ pub(crate) struct Usage {
     pub(crate) reach: Reach,
 }
 
+const VERIFY_EXAMPLES: &str = "\
+Examples:
+  rynjer verify receipt receipt.json
+  rynjer verify receipt receipt.json --public-key \"$(cat gateway-key.hex)\"
+
+With --public-key nothing is asked, so it works offline; else the gateway must list the receipt's key.";
+
 /// `verify`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verify {
     /// Check a receipt: its signature, and that its lines add up
-    #[command(after_help = "Examples:\n  rynjer verify receipt receipt.json\n  rynjer verify receipt \
-                            receipt.json --public-key d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a\n\n\
-                            With --public-key nothing is asked; else the gateway must list the receipt's key.")]
+    #[command(after_help = VERIFY_EXAMPLES)]
     Receipt {
         /// The file
         #[arg(value_hint = ValueHint::FilePath)]

@@ -88,7 +88,7 @@ fn key(arguments: &Login) -> Result<String, Failure> {
         std::io::stdin().take(KEY_MAX).read_to_string(&mut text).map_err(unreadable)?;
     } else {
         return Err(Failure::usage("there is no key to save").suggest(
-            "name a file with --api-key-file, send it with --with-key-stdin, or make an agent with --register",
+            "name a file with --api-key-file, pipe it to --with-key-stdin, or make an agent with --register",
         ));
     }
     match text.trim() {

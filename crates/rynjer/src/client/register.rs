@@ -17,7 +17,7 @@ use rynjer_server::clock::Clock;
 use serde_json::json;
 use std::time::{Duration, Instant};
 
-/// Between two questions whether the owner has bound the agent: 15 a minute, half of what one address may ask.
+/// Between two questions whether the owner has bound the agent: half of what one address may ask.
 const PAUSE: Duration = Duration::from_secs(4);
 const KEY_DAYS: i64 = 365;
 
