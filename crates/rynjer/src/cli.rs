@@ -4,6 +4,7 @@
 //! range. Not here: what the commands do.
 
 pub(crate) mod admin;
+pub(crate) mod client;
 pub(crate) mod value;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint, builder::styling};
@@ -21,6 +22,8 @@ Examples:
   rynjer serve                                  run the gateway on http://127.0.0.1:8787
   rynjer admin account create --email me@example.com --credits 1000
   rynjer admin key create --account me@example.com
+  rynjer login --api-key-file key.txt           then: models, estimate, generate, tasks, usage
+  rynjer generate 'A paper boat' --model nano-banana-pro --wait
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 4 not authenticated, 5 not enough credits.";
 
@@ -29,7 +32,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 4 not authenticated, 5 not enough c
 #[command(name = "rynjer", version, styles = STYLES, after_help = EXAMPLES, max_term_width = 100)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
 pub(crate) struct Cli {
-    /// Print one JSON object on one line to stdout
+    /// Print one JSON object on one line to stdout; lists print one for each entry
     #[arg(long, global = true)]
     pub(crate) json: bool,
     #[command(subcommand)]
@@ -43,6 +46,32 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Run the gateway and its worker
     Serve(Serve),
+    /// Save how to reach a gateway, and as whom
+    Login(client::Login),
+    /// Forget a saved profile
+    Logout(client::Plain),
+    /// List saved profiles, or choose one
+    #[command(subcommand)]
+    Profiles(client::Profiles),
+    /// Show who the credential speaks for
+    Whoami(client::Plain),
+    /// List the models and their prices
+    Models(client::Models),
+    /// Tell what a generation would cost
+    Estimate(client::Estimate),
+    /// Make images, video or music
+    Generate(Box<client::Generate>),
+    /// List generations; show, wait for, cancel or delete one
+    Tasks(client::Tasks),
+    /// Show how many credits there are
+    Balance(client::Plain),
+    /// Report what was spent
+    Usage(client::Usage),
+    /// Check what a gateway signed
+    #[command(subcommand)]
+    Verify(client::Verify),
+    /// Find the first thing that is wrong, and what to do about it
+    Doctor(client::Doctor),
     /// Manage accounts, agents, keys, budgets and the database
     Admin(admin::Admin),
     /// Print the completion script of a shell

@@ -3,15 +3,13 @@
 //! Invariant: it needs no network and can't spend real money: the account is a test account, whose tasks go
 //! to the sandbox. Nothing is left behind but the files. Not here: the gateway.
 
-mod agent;
 mod choice;
 mod local;
 mod receipt;
-mod save;
 mod steps;
 mod walk;
 
-use crate::{cli::Demo, failure::Failure, picture, print, signal::Signals, terminal};
+use crate::{cli::Demo, failure::Failure, picture, print, save, signal::Signals, terminal};
 use local::Local;
 use steps::Steps;
 

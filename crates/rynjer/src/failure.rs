@@ -63,6 +63,36 @@ impl Failure {
         Self::new(Exit::Failed, "not_found", message)
     }
 
+    /// There is no credential, or it is not worth sending.
+    pub(crate) fn not_authenticated(message: impl Into<String>) -> Self {
+        Self::new(Exit::NotAuthenticated, "missing_credentials", message)
+    }
+
+    /// The same under another stable word.
+    pub(crate) fn coded(self, code: impl Into<String>) -> Self {
+        Self { code: code.into(), ..self }
+    }
+
+    /// The same, counted as nothing but failed.
+    pub(crate) fn into_failed(self) -> Self {
+        Self { exit: Exit::Failed, ..self }
+    }
+
+    /// A stable word for programs.
+    pub(crate) fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// The sentence.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What to do about it.
+    pub(crate) fn suggestion(&self) -> Option<&str> {
+        self.suggestion.as_deref()
+    }
+
     fn new(exit: Exit, code: impl Into<String>, message: impl Into<String>) -> Self {
         Self { exit, code: code.into(), message: message.into(), suggestion: None }
     }
@@ -183,7 +213,13 @@ impl From<Refusal> for Failure {
 
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
-        let ClientError::Api { status, data } = &error else { return Self::failed(error.to_string()) };
+        let ClientError::Api { status, data } = &error else {
+            let said = match &error {
+                ClientError::Transport(_) => format!("no answer from the gateway: {}", error.root_cause()),
+                other => other.to_string(),
+            };
+            return Self::failed(said).coded("no_answer").suggest("`rynjer doctor` finds out why");
+        };
         let exit = match (status, data.code()) {
             (401, _) | (_, Some(ErrorCode::AgentNotBound)) => Exit::NotAuthenticated,
             (402, _) => Exit::NotEnoughCredits,
@@ -191,7 +227,11 @@ impl From<ClientError> for Failure {
         };
         let fields = data.fields.iter().map(|field| format!("; {} {}", field.field, field.problem));
         let message = format!("{}{}", data.message, fields.collect::<String>());
-        Self::new(exit, data.error.as_ref(), message).suggest(data.suggestion.as_str())
+        let suggestion = match status {
+            401 => "`rynjer doctor` says what is wrong with the credential; `rynjer login` saves another",
+            _ => data.suggestion.as_str(),
+        };
+        Self::new(exit, data.error.as_ref(), message).suggest(suggestion)
     }
 }
 

@@ -1,10 +1,12 @@
-//! The program `rynjer`: a gateway, its demonstration and the operator's commands.
+//! The program `rynjer`: a gateway, its demonstration, the operator's commands and a client's.
 //!
 //! Invariant: exit codes are returned from `main` alone: 0 done, 1 failed, 2 wrong usage, 4 not
 //! authenticated, 5 not enough credits. Not here: rules, SQL and HTTP, which the other crates own.
 
 mod admin;
+mod agent;
 mod cli;
+mod client;
 mod completions;
 mod demo;
 mod failure;
@@ -12,6 +14,7 @@ mod folder;
 mod picture;
 mod print;
 mod progress;
+mod save;
 mod serve;
 mod signal;
 mod table;
@@ -55,6 +58,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Serve(arguments) => serve::run(&arguments, json),
         Command::Admin(arguments) => admin::run(arguments, json),
         Command::Completions { shell } => completions::print(shell),
+        other => in_runtime(client::run(other, json)),
     }
 }
 

@@ -43,9 +43,9 @@ impl Progress {
         Self { bar }
     }
 
-    /// How far it is, from 0 to 1000.
-    pub(crate) fn reach(&self, permille: u64) {
-        self.bar.set_position(permille.min(WHOLE));
+    /// How far it is, from 0 to 1.
+    pub(crate) fn reach_share(&self, share: f64) {
+        self.bar.set_position(permille(share));
     }
 
     /// How many bytes are there.
@@ -57,5 +57,20 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
+    }
+}
+
+fn permille(share: f64) -> u64 {
+    // Only a bar: a thousand comparisons are as good as a conversion, and need no cast.
+    (0..=1000u32).rev().find(|step| f64::from(*step) <= share * 1000.0).map_or(0, u64::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_of_a_bar() {
+        assert_eq!([0.0, 0.5, 1.0, 7.0, -1.0, f64::NAN].map(permille), [0, 500, 1000, 1000, 0, 0]);
     }
 }

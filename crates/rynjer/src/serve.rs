@@ -3,7 +3,7 @@
 //! Invariant: whatever stops it before it listens is one sentence on stderr; a signal lets requests finish,
 //! a second one does not. Not here: the gateway.
 
-mod settings;
+pub(crate) mod settings;
 
 use crate::{
     cli::{Role, Serve},

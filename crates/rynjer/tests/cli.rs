@@ -14,14 +14,38 @@ mod admin;
 #[path = "cli/demo.rs"]
 mod demo;
 #[cfg(test)]
+#[path = "cli/doctor.rs"]
+mod doctor;
+#[cfg(test)]
+#[path = "cli/generate.rs"]
+mod generate;
+#[cfg(test)]
+#[path = "cli/house.rs"]
+mod house;
+#[cfg(all(test, unix))]
+#[path = "cli/installation.rs"]
+mod installation;
+#[cfg(test)]
+#[path = "cli/login.rs"]
+mod login;
+#[cfg(test)]
+#[path = "cli/model.rs"]
+mod model;
+#[cfg(test)]
 #[path = "cli/poison.rs"]
 mod poison;
 #[cfg(test)]
 #[path = "cli/prices.rs"]
 mod prices;
 #[cfg(test)]
+#[path = "cli/receipt.rs"]
+mod receipt;
+#[cfg(test)]
 #[path = "cli/serve.rs"]
 mod serve;
+#[cfg(test)]
+#[path = "cli/usage.rs"]
+mod usage;
 
 use run::{Ran, rynjer};
 
@@ -29,7 +53,18 @@ use run::{Ran, rynjer};
 fn help_names_every_command_on_stdout() {
     let ran = rynjer(&["--help"]);
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
-    for word in ["demo", "serve", "admin", "completions", "--json", "Examples:", "Exit codes:"] {
+    for word in [
+        "demo",
+        "serve",
+        "login",
+        "generate",
+        "doctor",
+        "admin",
+        "completions",
+        "--json",
+        "Examples:",
+        "Exit codes:",
+    ] {
         assert!(ran.stdout.contains(word), "{word}\n{}", ran.stdout);
     }
     let ran = rynjer(&["admin", "--help"]);

@@ -56,6 +56,16 @@ pub(crate) fn hold(dir: &Path) -> Result<Held, DataDirError> {
     }
 }
 
+/// The file whose lock says that the folder is in use.
+pub(crate) fn lock_file(dir: &Path) -> PathBuf {
+    dir.join(LOCK_FILE)
+}
+
+/// Where the folder's master key is.
+pub(crate) fn master_key_file(dir: &Path) -> PathBuf {
+    dir.join(MASTER_KEY_FILE)
+}
+
 /// The folder's master key, made on first use with mode 600.
 pub(crate) fn master_key(dir: &Path) -> Result<[u8; 32], DataDirError> {
     let path = dir.join(MASTER_KEY_FILE);

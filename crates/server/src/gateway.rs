@@ -235,7 +235,7 @@ pub fn open_admin(data_dir: &Path, database_url: Option<&str>) -> Result<Admin, 
     Ok(Admin { store, clock })
 }
 
-fn database_path(data_dir: &Path, url: &str) -> Result<PathBuf, StartError> {
+pub(crate) fn database_path(data_dir: &Path, url: &str) -> Result<PathBuf, StartError> {
     if url.is_empty() {
         return Ok(data_dir.join(DATABASE_FILE));
     }
@@ -310,7 +310,7 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
 }
 
 /// The catalog that the settings name, else the installed one, else the compiled-in one.
-fn open_catalog(config: &Config, data_dir: &Path) -> Result<Catalog, StartError> {
+pub(crate) fn open_catalog(config: &Config, data_dir: &Path) -> Result<Catalog, StartError> {
     match config.catalog.path.clone().or_else(|| app::price::installed_catalog(data_dir)) {
         None => Catalog::builtin().map_err(|error| StartError::Catalog(error.to_string())),
         Some(path) => {

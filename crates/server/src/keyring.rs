@@ -99,6 +99,15 @@ impl Keyring {
     }
 }
 
+/// Whether a master key opens all of these; purposes of newer versions aside.
+pub(crate) fn opens(rows: &[secret::SecretRow], master_key: &[u8; 32]) -> bool {
+    let Ok(sealing) = sealing_key(master_key) else { return false };
+    rows.iter().all(|row| {
+        let purpose = Purpose::ALL.into_iter().find(|purpose| purpose.as_str() == row.purpose);
+        purpose.is_none_or(|purpose| unseal(&sealing, purpose, &row.id, row.sealed.clone()).is_ok())
+    })
+}
+
 fn mac(key: &[u8; 32], message: &[u8]) -> [u8; 32] {
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
         return [0; 32]; // HMAC takes keys of any length; this is never reached.

@@ -4,6 +4,7 @@
 //! any transaction. Not here: printing and exit codes (`rynjer`), SQL (`store`), vendors (`providers`).
 
 pub mod app;
+pub mod checkup;
 pub mod clock;
 pub mod config;
 mod data_dir;
@@ -16,5 +17,5 @@ mod metrics;
 mod state;
 mod worker;
 
-pub use data_dir::DATABASE_FILE;
+pub use data_dir::{DATABASE_FILE, DataDirError};
 pub use http::openapi_document;

@@ -13,6 +13,7 @@ pub mod budget;
 mod dialect;
 mod error;
 pub mod file;
+pub mod inspect;
 pub mod key;
 pub mod lease;
 mod ledger;

@@ -4,14 +4,18 @@
 //! starting the gateway (`local`), what is printed at the end (`receipt`).
 
 use super::{
-    agent::{self, Agent},
     choice::Choice,
     local::Local,
     receipt::{Receipt, Saved},
-    save::{self, NewFile},
     steps::Steps,
 };
-use crate::{failure::Failure, progress::Progress, words};
+use crate::{
+    agent::{self, Agent},
+    failure::Failure,
+    progress::Progress,
+    save::{self, NewFile},
+    words,
+};
 use rynjer_api::{
     BalanceAnswer, Client, CountOrUnits, EstimateAnswer, EstimateRequest, GenerateRequest, Model, TaskAnswer,
     TokenAnswer, Units,
@@ -175,7 +179,7 @@ async fn wait(
     let progress = Progress::parts("waiting");
     while !task.status.is_final() {
         task = client.poll(&task.request_id, WAIT_SECONDS).await?;
-        progress.reach(permille(task.progress.unwrap_or_default()));
+        progress.reach_share(task.progress.unwrap_or_default());
     }
     drop(progress);
     let by = task.served_by.as_deref().unwrap_or("nobody");
@@ -185,11 +189,6 @@ async fn wait(
     };
     steps.done("wait", &detail);
     Ok(task)
-}
-
-fn permille(progress: f64) -> u64 {
-    // Only a bar: a thousand comparisons are as good as a conversion, and need no cast.
-    (0..=1000u32).rev().find(|step| f64::from(*step) <= progress * 1000.0).map_or(0, u64::from)
 }
 
 async fn download(
@@ -202,18 +201,12 @@ async fn download(
     let mut saved = Vec::new();
     for output in &task.outputs {
         let url = output.url.as_deref().ok_or_else(|| Failure::failed("an output has no address"))?;
-        let mut file = NewFile::create(folder, choice.product.as_str(), save::extension(&output.mime))?;
+        let mut file = NewFile::create(folder)?;
         let progress = Progress::bytes("downloading", u64::try_from(output.bytes).unwrap_or_default());
-        let size = client.download_to(url, &mut file, |done, _| progress.reach_bytes(done)).await;
+        let size = client.download_to(url, &mut file, |done, _| progress.reach_bytes(done)).await?;
         drop(progress);
-        let size = match size {
-            Ok(size) => size,
-            Err(error) => {
-                file.discard();
-                return Err(error.into());
-            }
-        };
-        let path = file.keep(&output.sha256)?;
+        let stem = format!("rynjer-demo-{}", choice.product.as_str());
+        let path = file.keep(&output.sha256, folder, &stem, save::extension(&output.mime))?;
         steps.done("download", &format!("{}, SHA-256 is right", words::size(size)));
         saved.push(Saved { path, output: output.clone() });
     }
@@ -223,14 +216,4 @@ async fn download(
 fn settle(before: &BalanceAnswer, after: &BalanceAnswer, steps: &mut Steps) {
     let (before, after) = (words::grouped(before.available), words::grouped(after.available));
     steps.done("balance", &format!("{before} credits before, {after} after"));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shares_of_a_bar() {
-        assert_eq!([0.0, 0.5, 1.0, 7.0, -1.0, f64::NAN].map(permille), [0, 500, 1000, 1000, 0, 0]);
-    }
 }

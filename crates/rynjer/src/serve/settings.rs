@@ -16,7 +16,7 @@ const KEY: &str = "RYNJER_MASTER_KEY";
 const KEY_FILE: &str = "RYNJER_MASTER_KEY_FILE";
 
 /// Merges and checks all layers.
-pub(super) fn load(arguments: &Serve) -> Result<Loaded, Failure> {
+pub(crate) fn load(arguments: &Serve) -> Result<Loaded, Failure> {
     let text = match &arguments.config {
         Some(path) => Some(read(path, "the settings")?),
         None => None,
@@ -72,7 +72,7 @@ fn section<const N: usize>(keys: [(&str, Option<Value>); N]) -> Table {
 }
 
 /// The master key that the operator gives, if any.
-pub(super) fn master_key() -> Result<Option<[u8; 32]>, Failure> {
+pub(crate) fn master_key() -> Result<Option<[u8; 32]>, Failure> {
     let given = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     let (source, text) = match (given(KEY), given(KEY_FILE)) {
         (Some(_), Some(_)) => {

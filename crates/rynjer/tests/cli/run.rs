@@ -30,6 +30,8 @@ pub(crate) fn command() -> Command {
     for (name, _) in std::env::vars_os().filter(|(name, _)| ours(name)) {
         command.env_remove(name);
     }
+    // Profiles of the tester's own are as foreign as variables.
+    command.env("XDG_CONFIG_HOME", std::env::temp_dir().join("rynjer-tests-have-no-profiles"));
     command.env_remove("COLUMNS").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -56,8 +58,13 @@ pub(crate) struct Serving {
 impl Serving {
     /// Starts it and waits until it listens.
     pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self::start_on("127.0.0.1:0", arguments)
+    }
+
+    /// The same on an address of one's own, for a gateway that comes back.
+    pub(crate) fn start_on(address: &str, arguments: &[&str]) -> Self {
         let mut child =
-            command().args(["--json", "serve", "--listen", "127.0.0.1:0"]).args(arguments).spawn().unwrap();
+            command().args(["--json", "serve", "--listen", address]).args(arguments).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         let ready = serde_json::from_str(&line).unwrap_or_else(|_| {
@@ -66,6 +73,12 @@ impl Serving {
             panic!("no gateway: {talk}")
         });
         Self { child, ready }
+    }
+
+    /// Kills it as `kill -9` does.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     /// Sends SIGTERM and gives the exit code.

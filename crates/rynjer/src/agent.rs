@@ -1,10 +1,10 @@
-//! The demo's agent: an Ed25519 key and the requests that it signs.
+//! An agent's identity: an Ed25519 key and the requests that it signs.
 //!
-//! Invariant: the private key never leaves this value; each request has a fresh nonce. Not here: sending
-//! them.
+//! Invariant: the private key goes nowhere but into the owner's own profile; each request has a fresh nonce.
+//! Not here: sending them.
 
 use crate::failure::Failure;
-use data_encoding::HEXLOWER;
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use ed25519_dalek::{Signer, SigningKey};
 use rynjer_core::canonical::{SIGNATURE_MEMBER, signed_bytes};
 use rynjer_server::clock::Clock;
@@ -12,7 +12,7 @@ use rynjer_server::entropy;
 use serde_json::{Map, Value};
 
 /// An agent's identity.
-pub(super) struct Agent {
+pub(crate) struct Agent {
     key: SigningKey,
     audience: String,
     clock: Clock,
@@ -20,18 +20,30 @@ pub(super) struct Agent {
 
 impl Agent {
     /// A new one that talks to `audience`, the gateway's host and port.
-    pub(super) fn generate(audience: &str, clock: &Clock) -> Result<Self, Failure> {
+    pub(crate) fn generate(audience: &str, clock: &Clock) -> Result<Self, Failure> {
         let key = SigningKey::from_bytes(&entropy::bytes());
         Ok(Self { key, audience: audience.to_owned(), clock: clock.clone() })
     }
 
+    /// The one of a private key in hex.
+    pub(crate) fn from_private_key(hex: &str, audience: &str, clock: &Clock) -> Option<Self> {
+        let bytes: [u8; 32] = HEXLOWER_PERMISSIVE.decode(hex.as_bytes()).ok()?.try_into().ok()?;
+        let key = SigningKey::from_bytes(&bytes);
+        Some(Self { key, audience: audience.to_owned(), clock: clock.clone() })
+    }
+
+    /// The private half in hex, for the profile.
+    pub(crate) fn private_key(&self) -> String {
+        HEXLOWER.encode(&self.key.to_bytes())
+    }
+
     /// The public half, in hex.
-    pub(super) fn public_key(&self) -> String {
+    pub(crate) fn public_key(&self) -> String {
         HEXLOWER.encode(self.key.verifying_key().as_bytes())
     }
 
     /// The object with time, nonce, audience and signature.
-    pub(super) fn sign(&self, object: Value) -> Result<Value, Failure> {
+    pub(crate) fn sign(&self, object: Value) -> Result<Value, Failure> {
         let Value::Object(mut object) = object else {
             return Err(Failure::failed("only objects are signed"));
         };
@@ -50,7 +62,7 @@ impl Agent {
 }
 
 /// A text that never comes twice.
-pub(super) fn nonce() -> String {
+pub(crate) fn nonce() -> String {
     HEXLOWER.encode(&entropy::bytes::<16>())
 }
 

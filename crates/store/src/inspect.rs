@@ -1,0 +1,37 @@
+//! A database as it lies there, for diagnosis.
+//!
+//! Invariant: the file is opened for reading only, so nothing is made, migrated or repaired. Not here: the
+//! ledger's audit (`ledger::audit`).
+
+use crate::{
+    error::StoreError,
+    migrate,
+    secret::{self, SecretRow},
+    sqlite::Sqlite,
+    tx::Tx,
+};
+use std::path::Path;
+
+/// What a look at a database found.
+#[derive(Debug, Clone)]
+pub struct Inspection {
+    /// The newest migration in it.
+    pub schema: i64,
+    /// What is wrong with the file, if anything.
+    pub damage: Option<String>,
+    /// The sealed keys of the installation.
+    pub secrets: Vec<SecretRow>,
+    /// Name and canonical text of each price version.
+    pub prices: Vec<(String, String)>,
+}
+
+/// Looks at every page of a database.
+pub fn inspect(path: &Path) -> Result<Inspection, StoreError> {
+    let mut database = Sqlite::open_reader(path)?;
+    let schema = migrate::current(&mut database)?;
+    let damage = database.integrity_check()?;
+    let secrets = secret::all(&mut database)?;
+    let rows = database.all("SELECT name, text FROM price_versions ORDER BY name", &[])?;
+    let prices = rows.iter().map(|row| Ok((row.text(0)?, row.text(1)?)));
+    Ok(Inspection { schema, damage, secrets, prices: prices.collect::<Result<_, StoreError>>()? })
+}
