@@ -54,13 +54,11 @@ pub struct TaskRow {
 }
 
 /// The id comes first, the others as [`task_of`] takes them.
-pub(crate) const COLUMNS: &str = "id, account_id, agent_id, request_id, fingerprint, usage_id, model, product, mode, \
-                       provider, \
-                       vendor_model, price_version, unit_price, count, held, charged, released, refunded, \
-                       run_id, \
-                       status, step, provider_task_id, created_at, finished_at, progress_permille, \
-                       error_code, \
-                       error_message, missing, body, metadata, fence";
+pub(crate) const COLUMNS: &str = "id, account_id, agent_id, request_id, fingerprint, usage_id, model, \
+                                  product, mode, provider, vendor_model, price_version, unit_price, \
+                                  count, held, charged, released, refunded, run_id, status, step, \
+                                  provider_task_id, created_at, finished_at, progress_permille, \
+                                  error_code, error_message, missing, body, metadata, fence";
 
 fn task_of(row: &Row) -> Result<TaskRow, StoreError> {
     let status = Status::parse(row.str(19)?);
