@@ -12,6 +12,7 @@ pub(crate) mod error;
 mod estimate;
 pub(crate) mod extract;
 mod generate;
+mod guide;
 mod health;
 mod key;
 pub(crate) mod listen;

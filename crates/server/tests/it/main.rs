@@ -12,6 +12,8 @@ mod bad_input;
 #[cfg(test)]
 mod coverage;
 #[cfg(test)]
+mod guide;
+#[cfg(test)]
 mod idempotency;
 #[cfg(test)]
 mod identity;
