@@ -46,7 +46,7 @@ pub(super) fn page(frame: &Frame<'_>, text: &str) -> String {
          <header><div class=\"bar\"><a class=\"brand\" href=\"/\"><img src=\"/docs/icon.svg\" alt=\"\" \
          width=\"22\" height=\"22\" />rynjer</a>\n{navigation}</div></header>\n\
          <div class=\"frame {class}\">\n{contents}<main id=\"content\" tabindex=\"-1\">\n{html}{markdown}</main>\n\
-         </div>\n<footer><p>For machines: <a href=\"/llms.txt\">llms.txt</a> · \
+         </div>\n<footer><p><a href=\"/docs\">All guides</a> · For machines: <a href=\"/llms.txt\">llms.txt</a> · \
          <a href=\"/llms-full.txt\">llms-full.txt</a> · <a href=\"/skill.md\">skill.md</a> · \
          <a href=\"/agent/openapi.json\">OpenAPI</a></p></footer>\n</body>\n</html>\n"
     )

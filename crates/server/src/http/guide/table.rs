@@ -167,8 +167,8 @@ pub(super) fn setting(settings: &Value, section: &str, key: &str) -> Option<Stri
 
 fn bytes(number: u64) -> String {
     match number {
-        _ if number > 0 && number % (1 << 20) == 0 => format!("{} MiB", number >> 20),
-        _ if number > 0 && number % (1 << 10) == 0 => format!("{} KiB", number >> 10),
+        _ if number > 0 && number.is_multiple_of(1 << 20) => format!("{} MiB", number >> 20),
+        _ if number > 0 && number.is_multiple_of(1 << 10) => format!("{} KiB", number >> 10),
         _ => format!("{number} bytes"),
     }
 }
