@@ -155,7 +155,7 @@ async fn guides_are_markdown_too_and_have_no_holes() {
     }
     assert!(full.contains("| Requests of one credential at once | 777 |"));
     assert!(full.contains("| `nano-banana-pro` | 1K: 20; 2K: 20; 4K: 40 |"));
-    assert!(full.contains("| `not_cancelable` | 409 |"));
+    assert!(full.contains("| `not_cancelable` | 409 | no |"));
 }
 
 async fn text(client: &Client, path: &str, mime: &str) -> String {

@@ -64,28 +64,27 @@ fn list<T: ToString>(items: &[T]) -> String {
 pub(super) fn models(catalog: &Catalog, product: Product) -> String {
     let models = catalog.models().iter().filter(|model| model.product == product);
     let mut text = match product {
-        Product::Image => {
-            head(["Model", "Credits", "Modes", "Shapes", "Inputs", "Prompt", "Typical", "Notes"])
-        }
-        Product::Video => {
-            head(["Model", "Credits", "Modes", "Shapes", "Seconds", "Prompt", "Typical", "Notes"])
-        }
+        Product::Image => head(["Model", "Credits", "Modes", "Shapes", "Inputs", "Typical", "Notes"]),
+        Product::Video => head(["Model", "Credits", "Modes", "Shapes", "Seconds", "Typical", "Notes"]),
         Product::Music => head(["Model", "Credits", "Seconds", "Prompt", "Typical", "Notes"]),
     };
     for model in models {
         let (name, price) = (code(&model.name), price(catalog, model));
-        let modes = list(&model.modes);
-        let prompt = format!("{} letters", model.prompt_max_chars);
+        let modes: Vec<String> = model.modes.iter().map(|mode| code(mode.as_str())).collect();
+        let modes = modes.join(" ");
         let typical = format!("{} s", model.typical_seconds);
         let (shapes, seconds) = (list(&model.aspect_ratios), list(&model.durations_seconds));
         let notes = model.notes.clone();
         text += &match product {
             Product::Image => {
                 let inputs = model.max_input_images.to_string();
-                row([name, price, modes, shapes, inputs, prompt, typical, notes])
+                row([name, price, modes, shapes, inputs, typical, notes])
             }
-            Product::Video => row([name, price, modes, shapes, seconds, prompt, typical, notes]),
-            Product::Music => row([name, price, seconds, prompt, typical, notes]),
+            Product::Video => row([name, price, modes, shapes, seconds, typical, notes]),
+            Product::Music => {
+                let prompt = format!("{} letters", model.prompt_max_chars);
+                row([name, price, seconds, prompt, typical, notes])
+            }
         };
     }
     text
@@ -127,12 +126,12 @@ pub(super) fn errors() -> String {
         row([
             code(error.as_str()),
             error.status().to_string(),
+            retry.to_owned(),
             format!("{}.", error.summary()),
             error.suggestion().to_owned(),
-            retry.to_owned(),
         ])
     });
-    head(["Code", "Status", "Meaning", "What to do", "Same call later?"]) + &rows.collect::<String>()
+    head(["Code", "Status", "Retry", "Meaning", "What to do"]) + &rows.collect::<String>()
 }
 
 pub(super) fn task_errors() -> String {
