@@ -1,8 +1,8 @@
 //! Every block of code of every guide is run against a real gateway, as a reader would paste it.
 //!
-//! Invariant: a block is run, compared with what was run before it, or posted; one that is only shown says so,
-//! and one that waits for a call says for which and is refused once that call exists. Not here: the pages as
-//! HTML (`crates/server/tests/it/guide.rs`).
+//! Invariant: a block is run, compared with what was run before it, or posted; one that is only shown says
+//! so, and one that waits for a call says for which and is refused once that call exists. Not here: the pages
+//! as HTML (`crates/server/tests/it/guide.rs`).
 
 #[cfg(test)]
 #[path = "cli/run.rs"]

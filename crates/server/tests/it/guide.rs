@@ -1,7 +1,7 @@
 //! The guides as pages: well-formed HTML, links that lead somewhere, text without holes.
 //!
-//! Invariant: the pages are found by following links from `/`, as a crawler would. Not here: whether what they
-//! teach works (`crates/rynjer/tests/guides.rs`).
+//! Invariant: the pages are found by following links from `/`, as a crawler would. Not here: whether what
+//! they teach works (`crates/rynjer/tests/guides.rs`).
 
 use crate::support::{Client, TestApp};
 use rynjer_api::{ErrorCode, TaskErrorCode};

@@ -225,7 +225,8 @@ mod tests {
         }}});
         let schema = json!({"type": "object", "required": ["id"], "properties": {
             "id": {"type": "string", "minLength": 1, "maxLength": 9, "description": "A\nname."},
-            "units": {"oneOf": [{"$ref": "#/components/schemas/Units", "description": "Near."}, {"type": "null"}]},
+            "units": {"oneOf": [
+                {"$ref": "#/components/schemas/Units", "description": "Near."}, {"type": "null"}]},
             "urls": {"type": "array", "maxItems": 2, "items": {"type": "string", "format": "uri"}},
         }});
         let expected = [
@@ -241,8 +242,9 @@ mod tests {
 
     #[test]
     fn envelopes_are_named_and_left_out() {
-        let schema = json!({"properties": {"code": {"type": "integer"}, "data": {"type": "object", "properties": {
-            "at": {"type": ["string", "null"], "format": "date-time"}}}}});
+        let time = json!({"type": ["string", "null"], "format": "date-time"});
+        let data = json!({"type": "object", "properties": {"at": time}});
+        let schema = json!({"properties": {"code": {"type": "integer"}, "data": data}});
         let (envelope, fields) = answer(&Value::Null, &schema);
         assert_eq!(envelope, Some("{\"code\":0,\"message\":\"ok\",\"data\":{…}}"));
         assert_eq!(lines(&fields), ["at | time or null | "]);

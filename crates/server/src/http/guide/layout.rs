@@ -1,7 +1,7 @@
 //! The page around a guide: head, navigation, table of contents.
 //!
-//! Invariant: no script, no asset of others, nothing inline: the policy in `PAGE_POLICY` allows our stylesheet
-//! and icon alone. Not here: the guides (`pages`).
+//! Invariant: no script, no asset of others, nothing inline: the policy in `PAGE_POLICY` allows our
+//! stylesheet and icon alone. Not here: the guides (`pages`).
 
 use super::{
     GUIDES,
@@ -45,8 +45,9 @@ pub(super) fn page(frame: &Frame<'_>, text: &str) -> String {
          <a class=\"skip\" href=\"#content\">Skip to the text</a>\n\
          <header><div class=\"bar\"><a class=\"brand\" href=\"/\"><img src=\"/docs/icon.svg\" alt=\"\" \
          width=\"22\" height=\"22\" />rynjer</a>\n{navigation}</div></header>\n\
-         <div class=\"frame {class}\">\n{contents}<main id=\"content\" tabindex=\"-1\">\n{html}{markdown}</main>\n\
-         </div>\n<footer><p><a href=\"/docs\">All guides</a> · For machines: <a href=\"/llms.txt\">llms.txt</a> · \
+         <div class=\"frame {class}\">\n{contents}<main id=\"content\" tabindex=\"-1\">\n\
+         {html}{markdown}</main>\n</div>\n<footer><p><a href=\"/docs\">All guides</a> · For machines: \
+         <a href=\"/llms.txt\">llms.txt</a> · \
          <a href=\"/llms-full.txt\">llms-full.txt</a> · <a href=\"/skill.md\">skill.md</a> · \
          <a href=\"/agent/openapi.json\">OpenAPI</a></p></footer>\n</body>\n</html>\n"
     )

@@ -236,12 +236,11 @@ mod tests {
     #[test]
     fn rows_of_codes_can_be_linked_to() {
         let html = render("| Code | A |\n|---|---|\n| `not_found` | x\\|y |\n").html;
-        assert_eq!(
-            html,
-            "<div class=\"scroll\" tabindex=\"0\"><table>\n<thead><tr><th scope=\"col\">Code</th>\
-             <th scope=\"col\">A</th></tr></thead>\n<tbody>\n<tr id=\"not_found\"><td data-column=\"Code\"><span>\
-             <code>not_found</code></span></td><td data-column=\"A\"><span>x|y</span></td></tr>\n</tbody></table></div>\n"
-        );
+        let head = "<thead><tr><th scope=\"col\">Code</th><th scope=\"col\">A</th></tr></thead>\n<tbody>\n";
+        let code = "<td data-column=\"Code\"><span><code>not_found</code></span></td>";
+        let meaning = "<td data-column=\"A\"><span>x|y</span></td>";
+        let table = format!("<table>\n{head}<tr id=\"not_found\">{code}{meaning}</tr>\n</tbody></table>");
+        assert_eq!(html, format!("<div class=\"scroll\" tabindex=\"0\">{table}</div>\n"));
     }
 
     #[test]
@@ -257,8 +256,8 @@ mod tests {
         let html = render("```json request POST /v1/x\n{}\n```\n\n```sh\na\n```\n").html;
         assert_eq!(
             html,
-            "<figure><figcaption>POST /v1/x</figcaption><pre tabindex=\"0\"><code>{}\n</code></pre></figure>\n\
-             <pre tabindex=\"0\"><code>a\n</code></pre>\n"
+            "<figure><figcaption>POST /v1/x</figcaption><pre tabindex=\"0\"><code>{}\n</code></pre>\
+             </figure>\n<pre tabindex=\"0\"><code>a\n</code></pre>\n"
         );
     }
 }

@@ -48,7 +48,7 @@ const GUIDES: [Guide; 4] = [
         path: "/docs/agent-quickstart",
         short: "Quickstart",
         title: "Agent quickstart",
-        summary: "From nothing to a downloaded file, first with an account key, then with an identity of your own.",
+        summary: "From nothing to a downloaded file: with an account key, then with an identity of your own.",
         text: include_str!("pages/agent-quickstart.md"),
     },
     Guide {

@@ -1,7 +1,7 @@
 //! The calls of the API as Markdown, made of the OpenAPI description.
 //!
-//! Invariant: every operation of the description is here, with every field of it; nothing is known here of any
-//! single one. Not here: the description (`openapi`), fields (`field`).
+//! Invariant: every operation of the description is here, with every field of it; nothing is known here of
+//! any single one. Not here: the description (`openapi`), fields (`field`).
 
 use super::{
     field::{self, Field},
@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use std::fmt::Write as _;
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+const SIGNATURE: &str = "[a signature](/docs/agent-quickstart#an-identity-of-your-own)";
 /// Statuses that any request can meet, told once for all calls.
 const EVERYWHERE: [&str; 4] = ["429", "431", "500", "503"];
 
@@ -76,22 +77,18 @@ impl Operation<'_> {
         text + &self.errors()
     }
 
-    fn credential(&self, openapi: &Value) -> &'static str {
+    fn credential(&self, openapi: &Value) -> String {
         let kinds = self.value["security"].as_array();
         let without =
             kinds.is_none_or(|kinds| kinds.iter().any(|kind| kind.as_object().is_some_and(Map::is_empty)));
         let bearer = kinds.is_some_and(|kinds| kinds.iter().any(|kind| kind.get("bearer").is_some()));
         let signed = self.request().is_some_and(|(_, schema)| field::has(openapi, schema, "signature"));
         match (bearer, signed) {
-            (true, true) if without => {
-                "Credential: a bearer token, or [a signature](/docs/agent-quickstart#an-identity-of-your-own)."
-            }
-            (true, true) => {
-                "Credential: a bearer token and [a signature](/docs/agent-quickstart#an-identity-of-your-own)."
-            }
-            (true, false) => "Credential: a bearer token.",
-            (false, true) => "Credential: [a signature](/docs/agent-quickstart#an-identity-of-your-own).",
-            (false, false) => "Credential: none.",
+            (true, true) if without => format!("Credential: a bearer token, or {SIGNATURE}."),
+            (true, true) => format!("Credential: a bearer token and {SIGNATURE}."),
+            (true, false) => "Credential: a bearer token.".to_owned(),
+            (false, true) => format!("Credential: {SIGNATURE}."),
+            (false, false) => "Credential: none.".to_owned(),
         }
     }
 
