@@ -94,7 +94,7 @@ async fn announce(gateway: &Gateway, data_dir: &Path, arguments: &Serve, json: b
             "base_url": base_url,
             "address": gateway.address().map(|address| address.to_string()),
             "metrics_url": metrics,
-            "docs_url": format!("{base_url}/docs/api"),
+            "docs_url": format!("{base_url}/docs"),
             "data_dir": data_dir.to_string_lossy(),
         });
         return print::line(&value.to_string());
@@ -104,7 +104,7 @@ async fn announce(gateway: &Gateway, data_dir: &Path, arguments: &Serve, json: b
     match gateway.address() {
         Some(_) => {
             lines.push(format!("rynjer listens on {}", style.bold(base_url)));
-            lines.push(format!("  {}     {base_url}/docs/api", style.dim("docs")));
+            lines.push(format!("  {}     {base_url}/docs", style.dim("docs")));
             lines.push(format!("  {}   {base_url}/llms.txt", style.dim("agents")));
         }
         None => lines.push("rynjer works on what gateways of the same database accept".to_owned()),

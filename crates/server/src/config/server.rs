@@ -33,6 +33,8 @@ pub struct Server {
     pub drain_seconds: u32,
     pub header_timeout_ms: u32,
     pub max_connections: usize,
+    /// Where weaknesses are reported, a URI; empty where the guides say how.
+    pub security_contact: String,
 }
 
 impl Server {
@@ -66,8 +68,19 @@ impl Server {
             drain_seconds: section.whole("drain_seconds", 1..=300)?,
             header_timeout_ms: section.whole("header_timeout_ms", 100..=600_000)?,
             max_connections: section.whole("max_connections", 1..=1_000_000)?,
+            security_contact: security_contact(section)?,
         })
     }
+}
+
+fn security_contact(section: &Reader<'_>) -> Result<String, ConfigError> {
+    let text = section.text("security_contact")?;
+    let is_uri = ["mailto:", "https://", "tel:"].iter().any(|scheme| text.starts_with(scheme));
+    if text.is_empty() || (is_uri && !text.contains(char::is_whitespace)) {
+        return Ok(text.to_owned());
+    }
+    let form = format!("must begin with mailto:, https:// or tel: and have no blanks, but is {text:?}");
+    Err(section.invalid("security_contact", form))
 }
 
 fn public_url(section: &Reader<'_>) -> Result<String, ConfigError> {

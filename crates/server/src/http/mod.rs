@@ -15,6 +15,7 @@ mod events;
 pub(crate) mod extract;
 mod file;
 mod generate;
+mod guide;
 mod health;
 mod key;
 mod link;

@@ -3,7 +3,7 @@
 //! Invariant: every route of the API is registered together with its OpenAPI description. Not here: handlers.
 
 use crate::http::{
-    account, agent, document, estimate, events, extract::Shared, file, generate, health, key, list,
+    account, agent, document, estimate, events, extract::Shared, file, generate, guide, health, key, list,
     middleware, model, output, route, task, test_mode, token, usage,
 };
 use axum::{Router, routing::get};
@@ -48,12 +48,9 @@ pub(crate) fn build(shared: Shared, more: Router) -> Router {
     let (router, _) = api().split_for_parts();
     router
         .merge(more.with_state(()))
-        .route("/", get(document::welcome))
+        .merge(guide::routes())
         .route("/agent/openapi.json", get(document::openapi))
         .route("/openapi.json", get(document::openapi))
-        .route("/llms.txt", get(document::llms))
-        .route("/agent/llms.txt", get(document::llms))
-        .route("/docs/api", get(document::errors))
         .fallback(document::not_found)
         .method_not_allowed_fallback(document::method_not_allowed)
         .layer(axum::middleware::from_fn_with_state(shared.clone(), middleware::observe))

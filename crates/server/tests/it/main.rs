@@ -20,6 +20,8 @@ mod events;
 #[cfg(test)]
 mod file;
 #[cfg(test)]
+mod guide;
+#[cfg(test)]
 mod idempotency;
 #[cfg(test)]
 mod identity;
