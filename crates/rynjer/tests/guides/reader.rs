@@ -22,6 +22,14 @@ const PASTE: &str = "set -e -o pipefail\n[ ! -f \"$STATE\" ] || . \"$STATE\"\n. 
 /// No call hangs for longer than this, and refusals are failures.
 const CURL_SETTINGS: &str = "fail-with-body\nmax-time = 45\n";
 
+/// Calls whose example may be refused with this code: the reference calls them as they come.
+const EXCUSED: &[(&str, &str)] = &[
+    // The task that an earlier example made is over by then.
+    ("/cancel\"", "not_cancelable"),
+    // There only where the operator lets tests move the time.
+    ("/v1/test/clock\"", "not_found"),
+];
+
 /// A reader.
 pub(crate) struct Reader {
     serving: Serving,
@@ -144,10 +152,12 @@ impl Reader {
 
     fn shell(&self, block: &Block, refused: bool, place: &str) -> String {
         let done = self.paste(&block.text);
-        // The example of a call may come too late for the task that an earlier one made.
-        let too_late = !done.ok && done.stdout.contains("\"error\":\"not_cancelable\"");
+        let code = |(call, code): &(&str, &str)| {
+            block.text.contains(call) && done.stdout.contains(&format!("\"error\":\"{code}\""))
+        };
+        let excused = !done.ok && EXCUSED.iter().any(code);
         let Done { ok, stdout, stderr } = done;
-        assert!(ok != refused || too_late, "{place}\n{}\n{stdout}\n{stderr}", block.text);
+        assert!(ok != refused || excused, "{place}\n{}\n{stdout}\n{stderr}", block.text);
         stdout
     }
 
