@@ -173,9 +173,10 @@ fn reworded(error: &Error) -> Option<(String, &'static str)> {
             "The token starts with `$`: it is the name of a variable, not its value".to_owned(),
             "The shell did not expand the variable: write it in double quotes, and send the same call again.",
         ),
-        Error::UrlExpired => {
-            ("The link has expired".to_owned(), "Poll GET /v1/generate/{request_id} for a fresh link.")
-        }
+        Error::UrlExpired => (
+            "The link has expired".to_owned(),
+            "Ask GET /v1/generate/{request_id} or GET /v1/files/{file_id} for a fresh link.",
+        ),
         Error::FileQuota { limit_bytes } => (
             format!("The account's files would take more than {limit_bytes} bytes"),
             "Delete a file with DELETE /v1/files/{file_id}, or wait until one expires.",

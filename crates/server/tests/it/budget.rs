@@ -78,7 +78,7 @@ async fn what_fails_is_canceled_or_partly_made_frees_its_budget() {
     for subject in [Subject::Account, Subject::Agent, Subject::Key] {
         limit(&app, subject, Period::Day, 16).await;
     }
-    agent.picture("open", "[[slow=3600]]").await;
+    agent.picture("open", "[[slow=600]]").await;
     agent.picture("fails", "[[slow=5]] [[fail]]").await;
     assert_eq!(refused(&app, "more").await["spent"], 16);
     submitted(&app, "fails").await;
