@@ -54,14 +54,20 @@ struct Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.writes = None;
+        let Ok(threads) = self.threads.get_mut() else { return };
+        // A job may hold the last handle; its own thread ends by itself. One that panicked has nothing left
+        // to say.
+        let join = |thread: JoinHandle<()>| {
+            if thread.thread().id() != current().id() {
+                drop(thread.join());
+            }
+        };
+        // The writer, which is the first, closes last: only the last connection brings the whole database
+        // into its one file, and two that close at once both believe that they are not it.
         self.reads = None;
-        if let Ok(threads) = self.threads.get_mut() {
-            // A job may hold the last handle; its own thread ends by itself. One that panicked has nothing
-            // left to say.
-            let others = threads.drain(..).filter(|thread| thread.thread().id() != current().id());
-            others.for_each(|thread| drop(thread.join()));
-        }
+        threads.drain(1..).for_each(join);
+        self.writes = None;
+        threads.drain(..).for_each(join);
     }
 }
 
