@@ -15,8 +15,9 @@ use std::{
     process::ExitCode,
 };
 
-const USAGE: &str = "usage: cargo xtask bench [SECONDS] [ROUNDS] | cargo xtask bench-waiters [WAITERS] [SECONDS] | \
-                     cargo xtask openapi\n";
+const USAGE: &str = "usage: cargo xtask bench [SECONDS] [ROUNDS]\n\
+                     \x20      cargo xtask bench-waiters [WAITERS] [SECONDS]\n\
+                     \x20      cargo xtask openapi\n";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

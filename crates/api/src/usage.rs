@@ -195,7 +195,8 @@ mod tests {
 
     fn event_json() -> serde_json::Value {
         json!({
-            "usage_event_id": "use_1", "task_id": "task_1", "request_id": "demo-uuid-001", "status": "success",
+            "usage_event_id": "use_1", "task_id": "task_1", "request_id": "demo-uuid-001",
+            "status": "success",
             "model": "nano-banana-pro", "product": "image", "agent_id": null, "key_id": "key_1",
             "run_id": null, "price_version": "2026-02-02-v1", "unit_price": 20, "count": 1,
             "credits": {"held": 0, "charged": 20, "released": 0, "refunded": 0}, "mode": "test",

@@ -59,8 +59,8 @@ pub fn rfc3339(ms: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
 }
 
-/// Milliseconds since 1970 of a time as people and programs write it: unix seconds, a date (its first moment in
-/// UTC) or RFC 3339. A space stands for the `+` of an offset, which a query string turns into one.
+/// Milliseconds since 1970 of a time as people and programs write it: unix seconds, a date (its first moment
+/// in UTC) or RFC 3339. A space stands for the `+` of an offset, which a query string turns into one.
 #[must_use]
 pub fn parse_ms(text: &str) -> Option<i64> {
     if (1..=11).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit()) {

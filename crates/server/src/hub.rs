@@ -1,8 +1,8 @@
 //! Wakes those who wait: for a task's next change, and workers for new work.
 //!
-//! Invariant: a waiter that subscribed before it read the task misses no change on this node, and all who wait
-//! for one task read each of its states once between them; a missed wake-up costs time, never correctness. Not
-//! here: what changed, what is read (`app::watch`).
+//! Invariant: a waiter that subscribed before it read the task misses no change on this node, and all who
+//! wait for one task read each of its states once between them; a missed wake-up costs time, never
+//! correctness. Not here: what changed, what is read (`app::watch`).
 
 use crate::clock;
 use rynjer_core::id::TaskId;
@@ -135,7 +135,8 @@ impl Hub {
         locked(&self.progress).get(task).map(|progress| progress.permille)
     }
 
-    /// Takes one of the places for requests that wait, unless there are too many; then the limit that is reached.
+    /// Takes one of the places for requests that wait, unless there are too many; then the limit that is
+    /// reached.
     pub(crate) fn take_seat(&self, principal: &str, most_of_one: u32, most: u32) -> Result<(), u32> {
         let mut seats = locked(&self.seats);
         let of_one = seats.of.get(principal).copied().unwrap_or(0);

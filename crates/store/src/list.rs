@@ -60,7 +60,7 @@ pub fn tasks(
     limit: usize,
 ) -> Result<Page<TaskRow>, StoreError> {
     let Page { rows, next_before } = page(tx, account, filter, limit, task::COLUMNS)?;
-    let tasks: Result<_, _> = rows.into_iter().map(|row| task::with_outputs(tx, row)).collect();
+    let tasks: Result<_, _> = rows.iter().map(|row| task::with_outputs(tx, row)).collect();
     Ok(Page { rows: tasks?, next_before })
 }
 
@@ -123,7 +123,7 @@ fn bounds(filter: &Filter) -> (String, String) {
 fn floor(tx: &mut dyn Tx, account: &AccountId, low: &str, high: &str) -> Result<Option<String>, StoreError> {
     let sql = "SELECT id FROM tasks WHERE account_id = $1 AND id >= $2 AND id < $3 \
                ORDER BY id DESC LIMIT 1 OFFSET $4";
-    let row = tx.one(sql, &[account.as_str().into(), low.into(), high.into(), SCAN_MAX.into()])?;
+    let row = tx.one(sql, &[account.as_str().into(), low.into(), high.into(), (SCAN_MAX - 1).into()])?;
     Ok(row.map(|row| row.text(0)).transpose()?.map(|id| time_range(&id).0))
 }
 

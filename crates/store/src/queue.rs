@@ -1,7 +1,7 @@
 //! Queues: the tasks of one account that wait for one provider.
 //!
-//! Invariant: the order is that in which tasks are claimed, and no more than a bounded part is read. Not here:
-//! claiming (`lease`).
+//! Invariant: the order is that in which tasks are claimed, and no more than a bounded part is read. Not
+//! here: claiming (`lease`).
 
 use crate::{error::StoreError, tx::Tx};
 use rynjer_core::id::{AccountId, TaskId};

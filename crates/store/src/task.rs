@@ -52,13 +52,11 @@ pub struct TaskRow {
 }
 
 /// The id comes first, the others as [`task_of`] takes them.
-pub(crate) const COLUMNS: &str = "id, account_id, agent_id, request_id, fingerprint, usage_id, model, product, mode, \
-                       provider, \
-                       vendor_model, price_version, unit_price, count, held, charged, released, refunded, \
-                       run_id, \
-                       status, step, provider_task_id, created_at, finished_at, progress_permille, \
-                       error_code, \
-                       error_message, missing, body, metadata";
+pub(crate) const COLUMNS: &str = "id, account_id, agent_id, request_id, fingerprint, usage_id, model, \
+                                  product, mode, provider, vendor_model, price_version, unit_price, \
+                                  count, held, charged, released, refunded, run_id, status, step, \
+                                  provider_task_id, created_at, finished_at, progress_permille, \
+                                  error_code, error_message, missing, body, metadata";
 
 fn task_of(row: &Row) -> Result<TaskRow, StoreError> {
     let status = Status::parse(row.str(19)?);
@@ -97,8 +95,8 @@ fn task_of(row: &Row) -> Result<TaskRow, StoreError> {
     })
 }
 
-pub(crate) fn with_outputs(tx: &mut dyn Tx, row: Row) -> Result<TaskRow, StoreError> {
-    let mut task = task_of(&row)?;
+pub(crate) fn with_outputs(tx: &mut dyn Tx, row: &Row) -> Result<TaskRow, StoreError> {
+    let mut task = task_of(row)?;
     if task.status == Status::Success {
         task.outputs = output::of_task(tx, &task.account, &task.id)?;
     }
@@ -115,7 +113,7 @@ pub fn by_request(
     let sql =
         format!("SELECT {COLUMNS} FROM tasks WHERE account_id = $1 AND agent_id = $2 AND request_id = $3");
     let row = tx.one(&sql, &[account.as_str().into(), agent_id.into(), request_id.into()])?;
-    row.map(|row| with_outputs(tx, row)).transpose()
+    row.as_ref().map(|row| with_outputs(tx, row)).transpose()
 }
 
 /// A task of an account by its id; an agent (`Some`) sees its own only.
@@ -129,5 +127,5 @@ pub fn by_id(
         "SELECT {COLUMNS} FROM tasks WHERE account_id = $1 AND id = $2 AND ($3 IS NULL OR agent_id = $3)"
     );
     let row = tx.one(&sql, &[account.as_str().into(), id.as_str().into(), agent_id.into()])?;
-    row.map(|row| with_outputs(tx, row)).transpose()
+    row.as_ref().map(|row| with_outputs(tx, row)).transpose()
 }

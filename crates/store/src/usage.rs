@@ -16,7 +16,8 @@ use rynjer_core::{
 };
 use std::collections::BTreeMap;
 
-/// How far around its time a line is looked for, in entries; each is tried if the one before found too little.
+/// How far around its time a line is looked for, in entries; each is tried if the one before found too
+/// little.
 const WINDOWS: [i64; 3] = [64, 1024, 16_384];
 
 /// A task as a usage event.

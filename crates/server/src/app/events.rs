@@ -1,7 +1,8 @@
 //! A task's states as a stream of events, from now or from the last one that was seen to its end.
 //!
-//! Invariant: numbers of events only rise and follow from the task's state alone, so they mean the same after a
-//! reconnect, a restart and on another node; the end is always told. Not here: how events are written (`http`).
+//! Invariant: numbers of events only rise and follow from the task's state alone, so they mean the same after
+//! a reconnect, a restart and on another node; the end is always told. Not here: how events are written
+//! (`http`).
 
 use crate::{
     app::{

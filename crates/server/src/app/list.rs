@@ -30,8 +30,8 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// Reads and checks a query; `known` is what this list may be asked for. A misspelt filter would show more
-    /// than was meant, so it is refused.
+    /// Reads and checks a query; `known` is what this list may be asked for. A misspelt filter would show
+    /// more than was meant, so it is refused.
     pub(crate) fn read(caller: &Caller, fields: &Fields, known: &[&str]) -> Result<Self, Error> {
         let mut problems = Vec::new();
         fields.refuse_misspelt(known, "", &mut problems);

@@ -74,8 +74,8 @@ fn from_ledger(lines: &[LineRow]) -> Vec<ReceiptLine> {
     owners.map(shown).collect()
 }
 
-/// The same from the task's own sums, without places in the ledger: its lines lie where nobody looks for them,
-/// such as after a clock that was set back.
+/// The same from the task's own sums, without places in the ledger: its lines lie where nobody looks for
+/// them, such as after a clock that was set back.
 fn from_task(row: &UsageRow) -> Vec<ReceiptLine> {
     let finished_ms = row.finished_at_ms.unwrap_or(row.created_at_ms);
     let line = |kind: EntryKind, from: Book, to: Book, amount: Credits, at_ms: i64| ReceiptLine {

@@ -233,8 +233,8 @@ fn error(code: &str, message: Option<&str>) -> TaskError {
     error
 }
 
-/// When to poll again: near the usual end, and then at a growing pace, so that a task of any length is polled a
-/// few times and its end is known within a tenth of its time.
+/// When to poll again: near the usual end, and then at a growing pace, so that a task of any length is polled
+/// a few times and its end is known within a tenth of its time.
 pub(crate) fn poll_after_ms(app: &App, row: &TaskRow) -> i64 {
     let usual_ms = if row.provider == super::model::SANDBOX {
         sandbox_usual_ms(&row.product)

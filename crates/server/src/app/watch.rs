@@ -1,7 +1,7 @@
 //! Watching one task: its state now and after each change, for long polls and event streams.
 //!
-//! Invariant: however many watch a task, each of its states is read once; nobody looks without need. Not here:
-//! who may see it (`task::find`).
+//! Invariant: however many watch a task, each of its states is read once; nobody looks without need. Not
+//! here: who may see it (`task::find`).
 
 use crate::{
     app::{Error, caller::Caller, task::poll_after_ms},

@@ -99,3 +99,15 @@ fn cells(event: &UsageEvent) -> Result<[String; 19], Error> {
 fn defused(cell: String) -> String {
     if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{cell}") } else { cell }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formulas_become_text() {
+        let rows = ["=1", "+1", "-1", "@x", "\tx", "\rx", "a=1", "", "8"];
+        let defused = rows.map(|cell| defused(cell.to_owned()));
+        assert_eq!(defused, ["'=1", "'+1", "'-1", "'@x", "'\tx", "'\rx", "a=1", "", "8"]);
+    }
+}

@@ -1,7 +1,7 @@
 //! `GET /v1/generate/{request_id}/events`.
 //!
-//! Invariant: thin; the data of an event is the very JSON of a poll, without the envelope. Not here: which events
-//! there are (`app::events`).
+//! Invariant: thin; the data of an event is the very JSON of a poll, without the envelope. Not here: which
+//! events there are (`app::events`).
 
 use crate::{
     app::{
@@ -31,9 +31,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Watch a generation
 ///
-/// Server-sent events, each named `task` with the JSON of a poll (without the envelope) as its data: one for the
-/// state now, one for each change of status or progress, and one for the end, after which the stream ends. With
-/// `Last-Event-ID` nothing that was seen is sent again; 204 says that the end was seen, so stop.
+/// Server-sent events, each named `task` with the JSON of a poll (without the envelope) as its data: one for
+/// the state now, one for each change of status or progress, and one for the end, after which the stream
+/// ends. With `Last-Event-ID` nothing that was seen is sent again; 204 says that the end was seen, so stop.
 #[utoipa::path(get, path = "/v1/generate/{request_id}/events", tag = "generate",
     params(
         ("request_id" = String, Path, description = "Your request_id, or the task_id."),

@@ -17,11 +17,12 @@ use rynjer_api::{Envelope, TaskListAnswer};
 
 /// List generations
 ///
-/// Newest first. An agent sees its own, an account's key all of the account. A page may be shorter than `limit`,
-/// even empty: go on with `next_cursor` until it is null.
+/// Newest first. An agent sees its own, an account's key all of the account. A page may be shorter than
+/// `limit`, even empty: go on with `next_cursor` until it is null.
 #[utoipa::path(get, path = "/v1/generate", tag = "generate",
     params(
-        ("limit" = Option<u32>, Query, description = "How many, 1 to 100; 20 if absent.", minimum = 1, maximum = 100),
+        ("limit" = Option<u32>, Query, description = "How many, 1 to 100; 20 if absent.",
+            minimum = 1, maximum = 100),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before."),
         ("status" = Option<rynjer_api::TaskStatus>, Query, description = "Only tasks in that state."),
         ("model" = Option<String>, Query, description = "Only tasks of that model, as it was asked for."),

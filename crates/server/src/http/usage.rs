@@ -20,11 +20,12 @@ use rynjer_api::{Envelope, ReceiptAnswer, UsageAnswer, UsageEvent};
 
 /// Report usage
 ///
-/// One event per task, newest first, with totals of the page. `Accept: text/csv` gives a table; its next page is
-/// in `Link`. A page may be shorter than `limit`, even empty: go on until there is no next one.
+/// One event per task, newest first, with totals of the page. `Accept: text/csv` gives a table; its next page
+/// is in `Link`. A page may be shorter than `limit`, even empty: go on until there is no next one.
 #[utoipa::path(get, path = "/v1/usage", tag = "credits",
     params(
-        ("limit" = Option<u32>, Query, description = "How many, 1 to 100; 20 if absent.", minimum = 1, maximum = 100),
+        ("limit" = Option<u32>, Query, description = "How many, 1 to 100; 20 if absent.",
+            minimum = 1, maximum = 100),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before."),
         ("from" = Option<String>, Query,
             description = "Accepted at or after: RFC 3339, a UTC date or unix seconds."),
@@ -75,8 +76,9 @@ pub(crate) async fn get_usage(
 
 /// Get a receipt
 ///
-/// A usage event with its ledger lines, signed with the gateway's Ed25519 key over the canonical JSON (RFC 8785)
-/// of `data` without `signature`. It tells the state at `issued_at`; the one of a finished task is final.
+/// A usage event with its ledger lines, signed with the gateway's Ed25519 key over the canonical JSON (RFC
+/// 8785) of `data` without `signature`. It tells the state at `issued_at`; the one of a finished task is
+/// final.
 #[utoipa::path(get, path = "/v1/usage/{usage_event_id}/receipt", tag = "credits",
     params(("usage_event_id" = String, Path, description = "The `usage_event_id` of a task.")),
     security(("bearer" = [])), responses((status = 200, body = Envelope<ReceiptAnswer>)))]

@@ -11,7 +11,10 @@ mod settle;
 mod sweep;
 
 use crate::{app::Error, entropy, state::App};
-use rynjer_core::id::{AttemptId, TaskId};
+use rynjer_core::{
+    id::{AttemptId, TaskId},
+    task::Step,
+};
 use rynjer_store::{
     StoreError,
     lease::{self, Claim, Claimed, Holder, Leased},
@@ -193,8 +196,10 @@ impl Worker {
                 stop: stop.clone(),
             },
         );
-        // It is being made from now on.
-        self.0.app.hub.task_changed(&task.id);
+        if task.step == Step::Queued {
+            // It is being made from now on.
+            self.0.app.hub.task_changed(&task.id);
+        }
         let worker = self.clone();
         self.0.tracker.spawn(async move {
             let _guard = guard;

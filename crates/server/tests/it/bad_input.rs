@@ -300,7 +300,7 @@ async fn content_types_paths_and_methods() {
         (refused.refusal().as_str(), refused.header("allow")),
         ("405 method_not_allowed", Some("GET,HEAD"))
     );
-    let refused = agent.get("/v1/generate").await;
+    let refused = agent.get("/v1/credits/estimate").await;
     assert_eq!(
         (refused.refusal().as_str(), refused.header("allow")),
         ("405 method_not_allowed", Some("POST"))

@@ -187,15 +187,14 @@ async fn a_change_is_read_once_for_all_who_wait() {
         until("all wait", async || (reads() > before + WAITERS).then_some(())).await;
         let before = reads();
         app.advance(Duration::from_secs(10));
-        until("it has ended", async || (app.books().await.1 == 0).then_some(())).await;
         before
     };
     let (answers, before) = tokio::join!(futures::future::join_all(waits), driven);
     for answer in answers {
         assert_eq!(answer.ok()["status"], "success");
     }
-    // The rest are reads of the worker and of this test.
-    assert!(reads() - before < WAITERS, "{} reads", reads() - before);
+    // One for each change of the task; the others are the worker's.
+    assert!(reads() - before < WAITERS / 4, "{} reads", reads() - before);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,7 +1,7 @@
 //! Lists of tasks: pages, filters, and who sees what.
 //!
-//! Invariant: all pages together hold each task once, newest first; nobody sees more than their own. Not here:
-//! credits (`usage`).
+//! Invariant: all pages together hold each task once, newest first; nobody sees more than their own. Not
+//! here: credits (`usage`).
 
 use crate::support::{Client, TestApp, agent::text, client::picture};
 use rynjer_core::id::TaskId;

@@ -1,7 +1,7 @@
 //! Pages of tasks and usage events.
 //!
-//! Invariant: all pages together hold each task once, newest first, whatever comes meanwhile. Not here: single
-//! tasks (`task`).
+//! Invariant: all pages together hold each task once, newest first, whatever comes meanwhile. Not here:
+//! single tasks (`task`).
 
 use crate::stage::{NOON_MS, Stage, accept, account_id, agent_id, new_accept, release, settled, task_id};
 use rynjer_core::{
