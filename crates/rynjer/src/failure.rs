@@ -227,9 +227,13 @@ impl From<ClientError> for Failure {
         };
         let fields = data.fields.iter().map(|field| format!("; {} {}", field.field, field.problem));
         let message = format!("{}{}", data.message, fields.collect::<String>());
+        let offered = if data.nearest.is_empty() { &data.alternatives } else { &data.nearest };
         let suggestion = match status {
-            401 => "`rynjer doctor` says what is wrong with the credential; `rynjer login` saves another",
-            _ => data.suggestion.as_str(),
+            401 => "`rynjer doctor` says what is wrong with the credential; `rynjer login` saves another"
+                .to_owned(),
+            _ if !data.nearest.is_empty() => format!("did you mean {}?", offered.join(" or ")),
+            _ if !offered.is_empty() => format!("{} would do instead", offered.join(" or ")),
+            _ => data.suggestion.clone(),
         };
         Self::new(exit, data.error.as_ref(), message).suggest(suggestion)
     }

@@ -22,7 +22,8 @@ mod generate;
 #[cfg(test)]
 #[path = "cli/house.rs"]
 mod house;
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 #[path = "cli/installation.rs"]
 mod installation;
 #[cfg(test)]

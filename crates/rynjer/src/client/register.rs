@@ -47,7 +47,8 @@ pub(super) async fn run(
                 "expires_in_days": KEY_DAYS,
             }))
         };
-        let key = match wait(client, request, arguments.timeout_seconds, &identity).await {
+        let resume = resume(name, agent_name);
+        let key = match wait(client, request, arguments.timeout_seconds, (&identity, &resume)).await {
             Ok(key) => key,
             Err(failure) => {
                 if failure.code() == ErrorCode::RegistrationCodeInvalid.as_str() {
@@ -79,6 +80,12 @@ pub(super) async fn run(
     })?;
     print::hint(json, "next: rynjer models");
     Ok(())
+}
+
+/// The command that goes on.
+fn resume(name: &str, agent_name: &str) -> String {
+    let profile = if name == profile::USUAL { String::new() } else { format!(" --profile {name}") };
+    format!("rynjer login --register {}{profile}", quoted(agent_name))
 }
 
 fn forget_code(profile: &mut Profile) {
@@ -161,9 +168,8 @@ async fn wait(
     client: &Client,
     request: impl Fn() -> Result<serde_json::Value, Failure>,
     timeout_seconds: u64,
-    identity: &Identity,
+    (identity, resume): (&Identity, &str),
 ) -> Result<KeyCreateAnswer, Failure> {
-    let resume = format!("rynjer login --register {}", quoted(&identity.agent_name));
     let again = format!("run `{resume}` again to go on");
     let mut signals = Signals::listen()?;
     let until = Instant::now() + Duration::from_secs(timeout_seconds);

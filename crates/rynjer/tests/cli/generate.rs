@@ -83,6 +83,8 @@ fn failures_have_their_words_and_exit_codes() {
     assert_eq!((poor.code, poor.stdout.as_str()), (5, ""), "{}", poor.stderr);
     let dear = house.run(&["generate", "a", MODEL[0], MODEL[1], "--max-credits", "7"]);
     assert_eq!(dear.code, 1, "{}", dear.stderr);
+    let near = house.run(&["generate", "a", "--model", "nano-bananna"]);
+    assert!(near.stderr.contains("hint: did you mean "), "{}", near.stderr);
     let stranger = finish(&mut house.stranger(&["generate", "a", MODEL[0], MODEL[1]]));
     assert_eq!((stranger.code, stranger.stdout.as_str()), (4, ""), "{}", stranger.stderr);
     assert!(!stranger.stderr.contains("request_id"), "{}", stranger.stderr);

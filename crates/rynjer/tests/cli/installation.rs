@@ -30,7 +30,6 @@ impl Installation {
     /// The same after a first start.
     fn started() -> Self {
         let new = Self::new();
-        // Stopped well, so that the whole database is in its one file.
         assert_eq!(new.serve().terminate(), Some(0));
         new
     }
@@ -98,6 +97,9 @@ fn a_folder_that_is_no_folder_or_held_by_another() {
     let house = Installation::new();
     let elsewhere = Serving::start(&["--data-dir", house.data().to_str().unwrap()]);
     house.fault("folder_held", "another process holds the data folder");
+    let mut named = command();
+    named.args(["doctor", "--base-url", elsewhere.ready["base_url"].as_str().unwrap(), "--config"]);
+    assert_eq!(finish(named.arg(&house.config).arg("--data-dir").arg(house.data())).code, 0);
     drop(elsewhere);
     let taken = TcpListener::bind(&house.address).unwrap();
     house.fault("port_taken", &house.address);
@@ -108,6 +110,15 @@ fn a_folder_that_is_no_folder_or_held_by_another() {
 fn a_database_that_is_damaged() {
     let house = Installation::started();
     let file = house.data().join("rynjer.db");
+    // A backup is one file, without a log beside it that has newer pages.
+    let copy = house.folder.path().join("copy.db");
+    let mut backup = command();
+    backup.args(["admin", "backup"]).arg(&copy).arg("--data-dir").arg(house.data());
+    assert_eq!(finish(&mut backup).code, 0);
+    for ending in ["-wal", "-shm"] {
+        drop(fs::remove_file(house.data().join(format!("rynjer.db{ending}"))));
+    }
+    fs::copy(&copy, &file).unwrap();
     let mut bytes = fs::read(&file).unwrap();
     let kept = bytes.clone();
     let length = bytes.len();

@@ -33,7 +33,7 @@ fn free_questions_are_answered_in_both_forms() {
     assert!(one.contains("1K 20, 2K 20, 4K 40"), "{one}");
     let near = house.run(&["models", "nano-bananna-pro"]);
     assert_eq!(near.code, 1);
-    assert!(near.stderr.contains("did you mean nano-banana-pro"), "{}", near.stderr);
+    assert!(near.stderr.contains("did you mean nano-banana-pro or "), "{}", near.stderr);
 
     let estimate = house.json(&["estimate", "nano-banana-pro", "--resolution", "4K", "--count", "2"]);
     assert_eq!((&estimate["estimated_credits"], &estimate["affordable"]), (&80.into(), &true.into()));

@@ -71,6 +71,14 @@ pub(super) async fn check(arguments: &Doctor, checks: &mut Checks) -> Result<(),
         count(inspection.prices.len(), "stored version is", "stored versions are") + " as in the catalog",
     );
     disk(&data_dir, checks)?;
+    let named = arguments.reach.base_url.as_deref();
+    if held
+        && let Some(base_url) = named
+        && is_rynjer(base_url).await
+    {
+        checks.pass("port", format!("a gateway runs at {base_url}"));
+        return Ok(());
+    }
     port(&config, held, &data_dir, checks).await
 }
 
@@ -214,7 +222,7 @@ async fn port(config: &Config, held: bool, data_dir: &Path, checks: &mut Checks)
             );
             Err(Failure::failed(message)
                 .coded("folder_held")
-                .suggest("stop that gateway first, or name its settings with --config"))
+                .suggest("if that is the gateway, name its address with --base-url; else stop it first"))
         }
         (Err(_), true) => {
             let scheme = if config.server.tls_cert.is_some() { "https" } else { "http" };
