@@ -49,7 +49,7 @@ struct Bench {
 /// `waiters` of each kind on one task; then as many tasks with one waiter of each kind.
 pub(crate) fn run(waiters: u64, slow_seconds: u64) -> Result<(), Failure> {
     let folder = tempfile::tempdir()?;
-    let bench = start(folder.path())?;
+    let bench = start(&folder.path().join("all"), Role::All)?;
     let mut out = io::stdout();
     writeln!(out, "waiters              p50 ms  p99 ms  max ms   n")?;
     bench.measure("one task", 1, waiters, slow_seconds)?;
@@ -58,10 +58,13 @@ pub(crate) fn run(waiters: u64, slow_seconds: u64) -> Result<(), Failure> {
     let report = bench.server.block_on(admin.audit()).map_err(|error| format!("{error:?}"))?;
     writeln!(out, "audit: {} findings", report.findings.len())?;
     bench.server.block_on(bench.gateway.shutdown());
+    let bench = start(&folder.path().join("api"), Role::Api)?;
+    bench.rest(waiters)?;
+    bench.server.block_on(bench.gateway.shutdown());
     Ok(())
 }
 
-fn start(folder: &std::path::Path) -> Result<Bench, Failure> {
+fn start(folder: &std::path::Path, role: Role) -> Result<Bench, Failure> {
     let server = Builder::new_multi_thread().enable_all().build()?;
     let client = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let flags = "[server]\nlisten = \"127.0.0.1:0\"\nmetrics_listen = \"\"\n\
@@ -70,7 +73,7 @@ fn start(folder: &std::path::Path) -> Result<Bench, Failure> {
     let options = Options {
         config: Config::load(None, std::iter::empty(), flags)?.config,
         data_dir: folder.to_owned(),
-        role: Role::All,
+        role,
         clock: Clock::System,
         master_key: None,
     };
@@ -96,14 +99,7 @@ impl Bench {
                 }
             }
         }
-        while ready.load(Ordering::Relaxed) < wanted {
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        let store = &self.gateway.admin().store;
-        std::thread::sleep(Duration::from_secs(1));
-        let before = store.reads_begun();
-        std::thread::sleep(IDLE);
-        let idle_reads = store.reads_begun() - before;
+        let idle_reads = self.idle_reads(&ready, wanted);
         let (mut streams, mut polls) = (Vec::new(), Vec::new());
         while let Some(done) = self.client.block_on(waiters.join_next()) {
             match done?? {
@@ -119,6 +115,37 @@ impl Bench {
             let [p50, p99, max] = [50, 99, 100].map(|share| at(share).unwrap_or_default());
             writeln!(out, "  {kind:<18} {p50:>6} {p99:>7} {max:>7} {:>5}", delays.len())?;
         }
+        Ok(())
+    }
+
+    /// Reads of the database in a time in which all wait.
+    fn idle_reads(&self, ready: &AtomicUsize, wanted: usize) -> u64 {
+        while ready.load(Ordering::Relaxed) < wanted {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let store = &self.gateway.admin().store;
+        std::thread::sleep(Duration::from_secs(1));
+        let before = store.reads_begun();
+        std::thread::sleep(IDLE);
+        store.reads_begun() - before
+    }
+
+    /// What waiting alone costs: as many tasks as waiters, and no worker that moves them.
+    fn rest(&self, waiters: u64) -> Result<(), Failure> {
+        let ready = Arc::new(AtomicUsize::new(0));
+        let mut waiting = JoinSet::new();
+        for task in 0..waiters {
+            let id = format!("rest-{task}");
+            self.client.block_on(accept(self.address, self.key.clone(), id.clone(), 0))?;
+            for kind in [Kind::Stream, Kind::LongPoll] {
+                let waiter = wait(self.address, self.key.clone(), id.clone(), kind, Arc::clone(&ready));
+                waiting.spawn_on(waiter, self.client.handle());
+            }
+        }
+        let (wanted, seconds) = (waiting.len(), IDLE.as_secs());
+        let reads = self.idle_reads(&ready, wanted);
+        waiting.abort_all();
+        writeln!(io::stdout(), "no worker: {reads} reads in {seconds} s while {wanted} wait")?;
         Ok(())
     }
 }

@@ -87,6 +87,11 @@ impl Keyring {
         self.keys.get(&purpose)?.iter().find(|(known, _)| known == id).map(|(_, key)| key)
     }
 
+    /// All keys of a purpose with their ids, oldest first.
+    pub(crate) fn all(&self, purpose: Purpose) -> impl Iterator<Item = (&str, &[u8; 32])> {
+        self.keys.get(&purpose).into_iter().flatten().map(|(id, key)| (id.as_str(), key))
+    }
+
     /// HMAC-SHA256 under the current key of a purpose, with the key's id.
     pub(crate) fn sign(&self, purpose: Purpose, message: &[u8]) -> Result<(String, [u8; 32]), Error> {
         let (id, key) = self.current(purpose)?;

@@ -62,4 +62,6 @@ fn lists_page_through_all_and_totals_are_sums() {
     let key = serde_json::from_str::<Value>(&receipt.stdout).unwrap()["public_key"].clone();
     let verify = ["verify", "receipt", file.to_str().unwrap(), "--public-key", key.as_str().unwrap()];
     assert_eq!(house.json(&verify)["net"], 8);
+    // Without a key the gateway vouches for it.
+    assert_eq!(house.json(&verify[..3])["key_vouched_by"], house.json(&["whoami"])["base_url"]);
 }

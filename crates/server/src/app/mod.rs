@@ -16,6 +16,7 @@ pub(crate) mod events;
 pub(crate) mod file;
 pub(crate) mod generate;
 pub(crate) mod input;
+pub(crate) mod jwks;
 pub(crate) mod key;
 pub(crate) mod link;
 pub(crate) mod list;

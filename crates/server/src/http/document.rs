@@ -1,9 +1,9 @@
-//! The OpenAPI description, and what is not there.
+//! The OpenAPI description, the published keys, and what is not there.
 //!
 //! Invariant: addresses in the description are the gateway's own. Not here: the API, the guides (`guide`).
 
 use crate::{
-    app::Error,
+    app::{Error, jwks},
     http::{error::Fail, extract::Shared, openapi},
 };
 use axum::{
@@ -19,6 +19,11 @@ pub(crate) async fn openapi(State(shared): State<Shared>) -> Response {
         document.to_json().unwrap_or_default()
     });
     ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], text.clone()).into_response()
+}
+
+/// The keys that tokens and receipts are checked with.
+pub(crate) async fn jwks(State(shared): State<Shared>) -> Response {
+    axum::Json(jwks::published(&shared.app)).into_response()
 }
 
 pub(crate) async fn not_found() -> Fail {

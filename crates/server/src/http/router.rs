@@ -51,6 +51,7 @@ pub(crate) fn build(shared: Shared, more: Router) -> Router {
         .merge(guide::routes())
         .route("/agent/openapi.json", get(document::openapi))
         .route("/openapi.json", get(document::openapi))
+        .route("/.well-known/jwks.json", get(document::jwks))
         .fallback(document::not_found)
         .method_not_allowed_fallback(document::method_not_allowed)
         .layer(axum::middleware::from_fn_with_state(shared.clone(), middleware::observe))

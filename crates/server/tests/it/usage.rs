@@ -182,6 +182,14 @@ async fn a_receipt_verifies_and_adds_up() {
     agent.finish("four").await;
     let receipt = agent.get(&path).await.ok();
     assert!(verify(&receipt), "{receipt:#}");
+    // The gateway vouches for the key, and publishes nothing but public halves.
+    let keys = app.anonymous().get("/.well-known/jwks.json").await.json()["keys"].take();
+    let known = keys.as_array().expect("keys").iter().find(|key| key["kid"] == receipt["key_id"]);
+    let public = data_encoding::HEXLOWER.decode(text(&receipt, "public_key").as_bytes()).expect("hex");
+    let x = data_encoding::BASE64URL_NOPAD.encode(&public);
+    let expected = json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig",
+        "kid": receipt["key_id"], "x": x});
+    assert_eq!((known, keys.as_array().map(Vec::len)), (Some(&expected), Some(2)));
     let lines: Vec<String> = receipt["lines"].as_array().expect("lines").iter().map(shown).collect();
     // The account's first line is its grant.
     assert_eq!(
