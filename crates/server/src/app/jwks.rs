@@ -1,7 +1,8 @@
-//! The public halves of the keys that sign access tokens and receipts, as a JSON Web Key Set (RFC 7517, 8037).
+//! The public halves of the keys that sign access tokens and receipts, as a JSON Web Key Set (RFC 7517 and
+//! 8037).
 //!
-//! Invariant: public halves only; a retired key stays listed as long as it is kept, so that what it signed can
-//! still be checked. Not here: signing (`token`, `receipt`).
+//! Invariant: public halves only; a retired key stays listed as long as it is kept, so that what it signed
+//! can still be checked. Not here: signing (`token`, `receipt`).
 
 use crate::{keyring::Purpose, state::App};
 use data_encoding::BASE64URL_NOPAD;
