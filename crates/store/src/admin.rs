@@ -17,6 +17,11 @@ pub fn accounts(tx: &mut dyn Tx) -> Result<Vec<AccountRow>, StoreError> {
     tx.all(&sql, &[])?.iter().map(account::account_of).collect()
 }
 
+/// Whether anybody's credits here were paid for.
+pub fn has_live_account(tx: &mut dyn Tx) -> Result<bool, StoreError> {
+    Ok(tx.one("SELECT 1 FROM accounts WHERE mode = 'live' LIMIT 1", &[])?.is_some())
+}
+
 /// The account of an e-mail address and mode.
 pub fn account_by_email(tx: &mut dyn Tx, email: &str, mode: &str) -> Result<Option<AccountRow>, StoreError> {
     let sql = format!("SELECT {} FROM accounts WHERE email = $1 AND mode = $2", account::COLUMNS);

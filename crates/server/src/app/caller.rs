@@ -105,6 +105,26 @@ impl Callers {
     }
 }
 
+/// A place in a look-up under way. The look-up is forgotten with the first that leaves, also where its request
+/// was dropped: later ones look up anew.
+struct Boarded<'a> {
+    callers: &'a Callers,
+    key: ([u8; 32], u64),
+    flight: Flight,
+}
+
+impl<'a> Boarded<'a> {
+    fn new(callers: &'a Callers, key: ([u8; 32], u64)) -> Self {
+        Self { callers, key, flight: callers.join(key) }
+    }
+}
+
+impl Drop for Boarded<'_> {
+    fn drop(&mut self) {
+        self.callers.landed(&self.key, &self.flight);
+    }
+}
+
 /// The caller of a bearer credential: an access token, an agent's key or an account's key.
 pub(crate) async fn authenticate(app: &App, bearer: &str) -> Result<Arc<Caller>, Error> {
     let digest: [u8; 32] = Sha256::digest(bearer.as_bytes()).into();
@@ -118,10 +138,10 @@ pub(crate) async fn authenticate(app: &App, bearer: &str) -> Result<Arc<Caller>,
             return Ok(caller);
         }
     }
-    let flight = app.callers.join((digest, generation));
+    let boarded = Boarded::new(&app.callers, (digest, generation));
     let looked_up = async { Ok(Arc::new(look_up(app, bearer, now_ms, generation).await?)) };
-    let caller: Result<_, Error> = flight.get_or_try_init(|| looked_up).await.cloned();
-    app.callers.landed(&(digest, generation), &flight);
+    let caller: Result<_, Error> = boarded.flight.get_or_try_init(|| looked_up).await.cloned();
+    drop(boarded);
     let caller = caller?;
     app.callers.cache.insert(digest, Arc::clone(&caller));
     Ok(caller)

@@ -78,6 +78,6 @@ pub(crate) async fn delete(app: &App, caller: &Caller, id: &str) -> Result<TaskA
         // A file that resists is an orphan from here on, and the sweep takes it.
         drop(app.outputs.delete(&Path::from(key)).await);
     }
-    let row = task::find(app, caller, row.id.as_str()).await?;
+    let row = task::by_id(app, caller, &row.id).await?;
     task::answer(app, caller.live, &row, Vec::new())
 }

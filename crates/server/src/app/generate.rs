@@ -71,7 +71,7 @@ pub(crate) async fn generate(
     fields: &Fields,
     idempotency_key: Option<&str>,
 ) -> Result<Generated, Error> {
-    let request = read(app, fields, idempotency_key)?;
+    let request = read(fields, idempotency_key)?;
     let fingerprint = fingerprint(app, &request);
     let checked = match prepare(app, caller, &request) {
         Ok(checked) => checked,
@@ -88,7 +88,14 @@ pub(crate) async fn generate(
         if let Some(known) = replayed(app, caller, &request, &fingerprint).await? {
             return Ok(known);
         }
-        input::resolve(app, caller, urls, checked.plan.model.max_seconds).await?
+        match input::resolve(app, caller, urls, checked.plan.model.max_seconds).await {
+            Ok(inputs) => inputs,
+            Err(refused) => {
+                // Its twin may have been accepted while this one looked for its files.
+                let known = replayed(app, caller, &request, &fingerprint).await?;
+                return known.ok_or(refused);
+            }
+        }
     };
     let Prepared { accept, row, body } = new_task(app, caller, &request, &fingerprint, checked, inputs);
     let warnings = request.warnings.clone();
@@ -150,7 +157,7 @@ async fn replayed(
     Err(Error::Ledger(Refusal::RequestIdReused { fields: differing }))
 }
 
-fn read(app: &App, fields: &Fields, idempotency_key: Option<&str>) -> Result<Request, Error> {
+fn read(fields: &Fields, idempotency_key: Option<&str>) -> Result<Request, Error> {
     let mut problems = Vec::new();
     fields.refuse_misspelt(GenerateRequest::FIELDS, "", &mut problems);
     let request_id = fields.opt_str("request_id", &mut problems).or(idempotency_key);
@@ -163,7 +170,7 @@ fn read(app: &App, fields: &Fields, idempotency_key: Option<&str>) -> Result<Req
         _ => {}
     }
     let wanted = Wanted::read(fields, true, &mut problems);
-    input::check(app, &wanted.input_image_urls, &mut problems);
+    input::check(&wanted.input_image_urls, &mut problems);
     let own = |name: &str, problems: &mut Vec<Field>| fields.opt_str(name, problems).map(str::to_owned);
     let request = Request {
         request_id: request_id.unwrap_or_default().to_owned(),
@@ -257,6 +264,14 @@ fn fingerprint(app: &App, request: &Request) -> Fingerprint {
     Fingerprint::of(&borrowed)
 }
 
+fn scope_of(product: Product) -> Scope {
+    match product {
+        Product::Image => Scope::Image,
+        Product::Video => Scope::Video,
+        Product::Music => Scope::Music,
+    }
+}
+
 /// Everything between the idempotency check and the inputs, in the contract's order.
 fn prepare(app: &App, caller: &Caller, request: &Request) -> Result<Checked, Error> {
     let wanted = &request.wanted;
@@ -269,13 +284,13 @@ fn prepare(app: &App, caller: &Caller, request: &Request) -> Result<Checked, Err
         ..wanted.asked()
     };
     let limits = (request.max_credits, request.quote_id.as_deref());
+    if let Some(product) = route::product(app, wanted, &asked) {
+        caller.needs(scope_of(product))?;
+    }
+    input::check_places(app, &wanted.input_image_urls)?;
     let chosen = route::choose(app, caller, wanted, &asked, limits)?;
     if let Some(product) = chosen.product(app) {
-        caller.needs(match product {
-            Product::Image => Scope::Image,
-            Product::Video => Scope::Video,
-            Product::Music => Scope::Music,
-        })?;
+        caller.needs(scope_of(product))?;
     }
     let plan = chosen.plan(app, &asked)?;
     let provider = model::served_by(app, caller.live, &plan.model).map_err(|reason| {

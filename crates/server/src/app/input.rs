@@ -29,25 +29,23 @@ const FIELD: &str = "input_image_urls";
 const UNKNOWN: &str = "names no file of yours that is still there";
 const EXPIRED: &str = "is a link that has expired; poll GET /v1/generate/{request_id} for a fresh one";
 const KINDS: &str = "must be an http or https URL, a data:image/… URI, or the id of an uploaded file";
+/// Entries whose problems are told.
+const LISTED_MAX: usize = 100;
 /// Longest URL that is not a `data:` URI.
 const URL_BYTES_MAX: usize = 4096;
 /// A worker asks for a task once more after its time: its inputs live that much longer.
 const GRACE_MS: i64 = HOUR_MS;
 
-/// Syntax and literal addresses; names are resolved and checked by who fetches.
-pub(crate) fn check(app: &App, urls: &[String], problems: &mut Vec<Field>) {
-    let most = app.config.limits.input_images;
-    if urls.len() > most {
-        problems.push(Field::new(FIELD, format!("must be at most {most} images")));
-    }
-    for (index, text) in urls.iter().enumerate().take(most) {
-        if let Err(problem) = check_one(app, text) {
+/// Syntax alone: what depends on a setting comes after the look for a repetition, which needs none of it.
+pub(crate) fn check(urls: &[String], problems: &mut Vec<Field>) {
+    for (index, text) in urls.iter().enumerate().take(LISTED_MAX) {
+        if let Err(problem) = check_syntax(text) {
             problems.push(Field::new(format!("{FIELD}.{index}"), problem));
         }
     }
 }
 
-fn check_one(app: &App, text: &str) -> Result<(), &'static str> {
+fn check_syntax(text: &str) -> Result<(), &'static str> {
     if text.starts_with("file_") || text.starts_with("data:image/") {
         return Ok(());
     }
@@ -61,6 +59,32 @@ fn check_one(app: &App, text: &str) -> Result<(), &'static str> {
     if !url.username().is_empty() || url.password().is_some() {
         return Err("must not hold a user name or password");
     }
+    Ok(())
+}
+
+/// How many there may be, and literal addresses; names are resolved and checked by who fetches.
+pub(crate) fn check_places(app: &App, urls: &[String]) -> Result<(), Error> {
+    let most = app.config.limits.input_images;
+    let mut problems = Vec::new();
+    if urls.len() > most {
+        problems.push(Field::new(FIELD, format!("must be at most {most} images")));
+    }
+    for (index, text) in urls.iter().enumerate().take(most) {
+        if let Err(problem) = check_place(app, text) {
+            problems.push(Field::new(format!("{FIELD}.{index}"), problem));
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(Error::Invalid(problems)) }
+}
+
+fn check_place(app: &App, text: &str) -> Result<(), &'static str> {
+    if text.starts_with("file_") || text.starts_with("data:image/") {
+        return Ok(());
+    }
+    if text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\') {
+        return Err("must not hold blanks, control characters or backslashes");
+    }
+    let url = Url::parse(text).map_err(|_| KINDS)?;
     let allowed = own_path(app, &url).is_some() || is_allowed(&app.config.inputs.allow_hosts, &url);
     if allowed || is_public(&url) { Ok(()) } else { Err("must be a public address") }
 }
@@ -284,8 +308,8 @@ async fn reference(app: &App, caller: &Caller, found: Found, until_ms: i64) -> R
         Found::File(row) => Ok(row.object_key),
         Found::Url(url) => Ok(url),
         Found::Picture(image) => {
-            let usual_ms = app.now_ms() + i64::from(app.config.retention.file_hours) * HOUR_MS;
-            let row = upload::store(app, caller, &image, usual_ms.max(until_ms)).await?;
+            // Nobody knows the id of such a file, so it lives no longer than its task needs it.
+            let row = upload::store(app, caller, &image, until_ms).await?;
             Ok(row.object_key)
         }
     }

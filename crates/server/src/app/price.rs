@@ -96,30 +96,45 @@ impl Admin {
         text: &str,
         data_dir: &Path,
     ) -> Result<Imported, PricesError> {
+        let installed = data_dir.join(CATALOG_FILE);
+        let unusable = |error| PricesError::Install(installed.clone(), error);
+        // Names that are stored are taken for ever: first everything that can fail.
+        let partial = Partial::write(&installed, text).map_err(unusable)?;
         let versions = keep(&self.store, catalog, self.clock.now_ms()).await?;
         let stored = self.store.read(|tx| Ok::<_, PricesError>(price::names(tx)?)).await?;
         let left_out = stored.into_iter().filter(|name| catalog.price_version(name).is_none()).collect();
-        let installed = data_dir.join(CATALOG_FILE);
-        install(&installed, text).map_err(|error| PricesError::Install(installed.clone(), error))?;
+        partial.install(&installed).map_err(unusable)?;
         Ok(Imported { versions, left_out, installed })
     }
 }
 
-/// Puts the file in its place at once: a start in between finds the old one or the new one.
-fn install(path: &Path, text: &str) -> io::Result<()> {
-    let partial = path.with_extension("toml.partial");
-    let mut file = File::create(&partial)?;
-    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-    let moved = written.and_then(|()| fs::rename(&partial, path));
-    if moved.is_err() {
-        drop(fs::remove_file(&partial));
-        return moved;
+/// A file that is whole on the disk and not yet in its place; it goes away unless it is installed.
+struct Partial(PathBuf);
+
+impl Partial {
+    fn write(path: &Path, text: &str) -> io::Result<Self> {
+        let partial = Self(path.with_extension("toml.partial"));
+        let mut file = File::create(&partial.0)?;
+        file.write_all(text.as_bytes()).and_then(|()| file.sync_all())?;
+        Ok(partial)
     }
-    // The new name is on the disk once the folder is.
-    if cfg!(unix)
-        && let Some(folder) = path.parent()
-    {
-        File::open(folder)?.sync_all()?;
+
+    /// Puts the file in its place at once: a start in between finds the old one or the new one.
+    fn install(self, path: &Path) -> io::Result<()> {
+        fs::rename(&self.0, path)?;
+        // The new name is on the disk once the folder is.
+        if cfg!(unix)
+            && let Some(folder) = path.parent()
+        {
+            File::open(folder)?.sync_all()?;
+        }
+        Ok(())
     }
-    Ok(())
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // After an install there is nothing left of that name.
+        drop(fs::remove_file(&self.0));
+    }
 }

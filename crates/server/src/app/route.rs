@@ -152,6 +152,15 @@ impl Chosen {
     }
 }
 
+/// What a request would make, as far as that is known before a model is chosen.
+pub(crate) fn product(app: &App, wanted: &Wanted, asked: &Asked) -> Option<Product> {
+    if wanted.model != AUTO {
+        return app.catalog.model(&wanted.model).map(|model| model.product);
+    }
+    let use_case = use_case(app, &wanted.taste).ok()?;
+    Some(app.catalog.product_of(asked, use_case))
+}
+
 /// The model that a request names, or the first of its route, or the model of its quote.
 pub(crate) fn choose(
     app: &App,

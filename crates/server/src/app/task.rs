@@ -7,7 +7,7 @@ use crate::{
     app::{
         Error,
         body::TaskBody,
-        caller::Caller,
+        caller::{self, Caller},
         output, queue,
         watch::{Seat, Watch},
     },
@@ -51,18 +51,28 @@ pub(crate) async fn find(app: &App, caller: &Caller, id: &str) -> Result<TaskRow
     found.ok_or(Error::NotFound)
 }
 
-/// The current state of a task; waits up to `wait` for its end.
+/// A task of the caller by its own id alone, which no request id can stand in for.
+pub(crate) async fn by_id(app: &App, caller: &Caller, id: &TaskId) -> Result<TaskRow, Error> {
+    let (account, agent) = (caller.account.clone(), caller.agent.as_ref().map(ToString::to_string));
+    let id = id.clone();
+    let found = app.store.read(move |tx| Ok::<_, Error>(task::by_id(tx, &account, agent.as_deref(), &id)?));
+    found.await?.ok_or(Error::NotFound)
+}
+
+/// The current state of a task; waits up to `wait` for its end. Who was revoked meanwhile sees nothing of it.
 pub(crate) async fn poll(
     app: &App,
     caller: &Caller,
-    id: &str,
+    bearer: &str,
+    row: TaskRow,
     wait: Duration,
     draining: impl Future<Output = ()>,
 ) -> Result<TaskAnswer, Error> {
-    let mut row = Arc::new(find(app, caller, id).await?);
+    let mut row = Arc::new(row);
     if !row.status.is_final() && !wait.is_zero() {
         let _seat = Seat::take(app, caller)?;
         row = wait_for_end(app, row, wait, draining).await?;
+        caller::authenticate(app, bearer).await?;
     }
     let mut answer = answer(app, caller.live, &row, Vec::new())?;
     answer.queue_position = queue::position(app, &row).await?;

@@ -10,6 +10,7 @@ use crate::{
 };
 use rynjer_api::{ClockAnswer, ClockRequest, Trigger, TriggersAnswer};
 use rynjer_core::time::rfc3339;
+use rynjer_store::admin;
 use std::time::Duration;
 
 /// The furthest that one call moves the clock: 400 days.
@@ -66,6 +67,10 @@ pub(crate) async fn advance(app: &App, caller: &Caller, fields: &Fields) -> Resu
     }
     if !problems.is_empty() {
         return Err(Error::Invalid(problems));
+    }
+    // The operator may have made a live account since the start: its time is not ours to move.
+    if app.store.read(|tx| Ok::<_, Error>(admin::has_live_account(tx)?)).await? {
+        return Err(Error::NotFound);
     }
     app.clock.advance(Duration::from_secs(u64::try_from(seconds).unwrap_or_default()));
     app.hub.work_arrived();

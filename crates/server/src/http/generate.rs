@@ -3,10 +3,10 @@
 //! Invariant: thin. Not here: the use case (`app::generate`).
 
 use crate::{
-    app::{self, Error, caller::Caller, task},
+    app::{self, caller::Caller, task},
     http::{
         error::Fail,
-        extract::{Auth, Json, Shared, Wait},
+        extract::{Auth, Json, Shared, Wait, bearer},
     },
 };
 use axum::{
@@ -15,6 +15,7 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue};
 use rynjer_api::{Envelope, GenerateRequest, TaskAnswer};
+use rynjer_core::id::TaskId;
 use std::time::Duration;
 
 /// Generate an image, a video or a song
@@ -40,9 +41,9 @@ pub(crate) async fn generate(
     let unquoted = idempotency_key.and_then(|key| key.strip_prefix('"')?.strip_suffix('"'));
     let idempotency_key = unquoted.or(idempotency_key);
     let generated = app::generate::generate(&shared.app, &caller, &fields, idempotency_key).await?;
-    let mut answer = generated.task;
+    let (token, mut answer) = (bearer(&headers)?.unwrap_or_default(), generated.task);
     let wait = match wait.filter(|_| !answer.status.is_final()) {
-        Some(asked) => waited(&shared, &caller, asked, &mut answer).await?,
+        Some(asked) => waited(&shared, &caller, token, asked, &mut answer).await,
         None => wait,
     };
     let mut response = super::task::answered(answer);
@@ -53,23 +54,19 @@ pub(crate) async fn generate(
     Ok(response.into_response())
 }
 
-/// Waits for the end; the wait that was granted. What was accepted is answered even where no more may wait.
+/// Waits for the end; the wait that was granted. What was accepted is answered as it is, whatever keeps us
+/// from waiting: an error would deny a task that exists.
 async fn waited(
     shared: &Shared,
     caller: &Caller,
+    bearer: &str,
     wait: Duration,
     answer: &mut TaskAnswer,
-) -> Result<Option<Duration>, Fail> {
-    let warnings = std::mem::take(&mut answer.warnings);
-    let polled = task::poll(&shared.app, caller, &answer.task_id, wait, shared.drain.begun()).await;
-    let granted = match polled {
-        Ok(polled) => {
-            *answer = polled;
-            Some(wait)
-        }
-        Err(Error::TooManyWaits { .. }) => None,
-        Err(error) => return Err(Fail(error)),
-    };
-    answer.warnings = warnings;
-    Ok(granted)
+) -> Option<Duration> {
+    let row = task::by_id(&shared.app, caller, &TaskId::parse(&answer.task_id)?).await.ok()?;
+    let polled = task::poll(&shared.app, caller, bearer, row, wait, shared.drain.begun()).await;
+    let mut polled = polled.ok()?;
+    polled.warnings = std::mem::take(&mut answer.warnings);
+    *answer = polled;
+    Some(wait)
 }

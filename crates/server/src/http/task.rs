@@ -6,14 +6,14 @@ use crate::{
     app::{Error, cancel, task},
     http::{
         error::Fail,
-        extract::{Auth, Shared, Wait},
+        extract::{Auth, Shared, Wait, bearer},
     },
 };
 use axum::{
     extract::{Path, State, rejection::PathRejection},
     response::{IntoResponse, Response},
 };
-use http::{HeaderValue, header};
+use http::{HeaderMap, HeaderValue, header};
 use rynjer_api::{Envelope, TaskAnswer};
 use std::time::Duration;
 
@@ -32,11 +32,13 @@ pub(crate) async fn get_generation(
     State(shared): State<Shared>,
     Auth(caller): Auth,
     Wait(wait): Wait,
+    headers: HeaderMap,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Fail> {
     let Path(id) = id.map_err(|_| Fail(Error::NotFound))?;
-    let draining = shared.drain.begun();
-    let answer = task::poll(&shared.app, &caller, &id, wait.unwrap_or_default(), draining).await?;
+    let (draining, token) = (shared.drain.begun(), bearer(&headers)?.unwrap_or_default());
+    let row = task::find(&shared.app, &caller, &id).await?;
+    let answer = task::poll(&shared.app, &caller, token, row, wait.unwrap_or_default(), draining).await?;
     let mut response = answered(answer);
     applied(&mut response, wait);
     Ok(response)

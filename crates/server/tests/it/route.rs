@@ -175,6 +175,7 @@ async fn a_limit_guides_the_choice_before_it_refuses() {
     assert_eq!(agent.generate(&body("l-1", json!({"max_credits": 20}))).await["model"], "nano-banana-pro");
     assert_eq!(agent.generate(&body("l-2", json!({"max_credits": 19}))).await["model"], "gpt4o_image");
     assert_eq!(agent.generate(&body("l-3", json!({"max_credits": 8}))).await["model"], "google/nano-banana");
+    app.settle().await;
     let before = app.ledger().await;
     let above = agent.post("/v1/generate", &body("l-4", json!({"max_credits": 7}))).await;
     assert_eq!(

@@ -15,3 +15,5 @@ CREATE TABLE files (
 ) {strict};
 CREATE UNIQUE INDEX files_content ON files (account_id, agent_id, sha256);
 CREATE INDEX files_expiry ON files (expires_at);
+-- What an account has stored is summed without a look at its rows.
+CREATE INDEX files_living ON files (account_id, expires_at, bytes);
