@@ -9,6 +9,7 @@ use crate::{
     config::Config,
     data_dir::{self, DATABASE_FILE, DataDirError, Held},
     http::{
+        body_memory::Bodies,
         extract::Shared,
         listen::{self, Drain, ListenSettings},
         rate::RateLimits,
@@ -132,7 +133,12 @@ impl Gateway {
             limits.identity_per_minute,
             limits.rate_limits,
         );
-        let shared = Shared { app: app.clone(), rates: Arc::new(rates), drain: drain.clone() };
+        let shared = Shared {
+            app: app.clone(),
+            rates: Arc::new(rates),
+            bodies: Bodies::new(limits.bodies_bytes),
+            drain: drain.clone(),
+        };
         let servers = TaskTracker::new();
         let (address, metrics_address) = match options.role {
             Role::Worker => (None, serve_metrics(&shared, &servers).await?),

@@ -138,26 +138,36 @@ impl Hub {
         locked(&self.progress).get(task).map(|progress| progress.permille)
     }
 
-    /// Takes one of the places for requests that wait, unless there are too many; then the limit that is
-    /// reached.
-    pub(crate) fn take_seat(&self, principal: &str, most_of_one: u32, most: u32) -> Result<(), u32> {
+    /// Takes one of the places for requests that wait, unless there are too many of one principal, of one
+    /// account (half of all) or altogether; then the limit that is reached.
+    pub(crate) fn take_seat(
+        &self,
+        (account, principal): (&str, &str),
+        most_of_one: u32,
+        most: u32,
+    ) -> Result<(), u32> {
         let mut seats = locked(&self.seats);
-        let of_one = seats.of.get(principal).copied().unwrap_or(0);
-        if of_one >= most_of_one || seats.all >= most {
-            return Err(if of_one >= most_of_one { most_of_one } else { most });
+        let of = |seats: &Seats, name: &str| seats.of.get(name).copied().unwrap_or(0);
+        let (of_account, of_one) = (of(&seats, account), of(&seats, principal));
+        let reached = [(of_one, most_of_one), (of_account, most.div_ceil(2)), (seats.all, most)];
+        if let Some((_, limit)) = reached.into_iter().find(|(taken, limit)| taken >= limit) {
+            return Err(limit);
         }
         seats.all += 1;
         seats.of.insert(principal.to_owned(), of_one + 1);
+        seats.of.insert(account.to_owned(), of_account + 1);
         Ok(())
     }
 
     /// Gives a place back.
-    pub(crate) fn leave_seat(&self, principal: &str) {
+    pub(crate) fn leave_seat(&self, (account, principal): (&str, &str)) {
         let mut seats = locked(&self.seats);
         seats.all = seats.all.saturating_sub(1);
-        match seats.of.get_mut(principal) {
-            Some(count) if *count > 1 => *count -= 1,
-            _ => drop(seats.of.remove(principal)),
+        for name in [account, principal] {
+            match seats.of.get_mut(name) {
+                Some(count) if *count > 1 => *count -= 1,
+                _ => drop(seats.of.remove(name)),
+            }
         }
     }
 

@@ -24,8 +24,14 @@ pub struct Abandoned {
     pub attempt_id: Option<AttemptId>,
 }
 
-/// Open tasks of other providers than the known ones whose time was over before `before_ms`.
-pub fn abandoned(tx: &mut dyn Tx, known: &[&str], before_ms: i64) -> Result<Vec<Abandoned>, StoreError> {
+/// Open tasks of other providers than the known ones whose time was over before `before_ms`, with ids beyond
+/// `after_id`, so that one which can't be ended keeps no other from its end.
+pub fn abandoned(
+    tx: &mut dyn Tx,
+    known: &[&str],
+    before_ms: i64,
+    after_id: &str,
+) -> Result<Vec<Abandoned>, StoreError> {
     let mut found = Vec::new();
     let mut after = String::new();
     // One index seek for each provider that has open tasks.
@@ -40,8 +46,9 @@ pub fn abandoned(tx: &mut dyn Tx, known: &[&str], before_ms: i64) -> Result<Vec<
         let rows = tx.all(
             "SELECT t.account_id, t.id, t.step, t.fence, (SELECT p.id FROM attempts p \
              WHERE p.account_id = t.account_id AND p.task_id = t.id AND p.number = t.attempt) \
-             FROM tasks t WHERE t.provider = $1 AND t.finished_at IS NULL AND t.deadline_at < $2 LIMIT $3",
-            &[(&after).into(), before_ms.into(), ABANDONED_MAX.into()],
+             FROM tasks t WHERE t.provider = $1 AND t.finished_at IS NULL AND t.deadline_at < $2 \
+             AND t.id > $4 ORDER BY t.id LIMIT $3",
+            &[(&after).into(), before_ms.into(), ABANDONED_MAX.into(), after_id.into()],
         )?;
         for row in rows {
             let step = Step::parse(row.str(2)?);
@@ -55,5 +62,8 @@ pub fn abandoned(tx: &mut dyn Tx, known: &[&str], before_ms: i64) -> Result<Vec<
             });
         }
     }
+    found.sort_by(|a, b| a.id.cmp(&b.id));
+    // Of the next provider there may be more before the last of this one.
+    found.truncate(usize::try_from(ABANDONED_MAX).unwrap_or(usize::MAX));
     Ok(found)
 }

@@ -14,7 +14,7 @@ use rynjer_core::{
 };
 
 /// How many rows one filtered page may look at.
-pub const SCAN_MAX: u32 = 10_000;
+pub const SCAN_MAX: u32 = 2_000;
 
 /// Letters of an id that tell its time, rounded down to eight milliseconds; the last ones are chance.
 const TIME_CHARS: usize = TaskId::PREFIX.len() + 9;

@@ -18,23 +18,25 @@ const LOOK_EVERY_ALONE: Duration = Duration::from_secs(30);
 /// A place among the requests that wait; given back when it is dropped.
 pub(crate) struct Seat {
     app: App,
+    account: String,
     principal: String,
 }
 
 impl Seat {
     /// Takes a place for a caller.
     pub(crate) fn take(app: &App, caller: &Caller) -> Result<Self, Error> {
-        let (limits, principal) = (&app.config.limits, caller.counted_as().to_owned());
+        let (account, principal) = (caller.account.to_string(), caller.counted_as().to_owned());
+        let limits = &app.config.limits;
         app.hub
-            .take_seat(&principal, limits.waits_per_principal, limits.waits)
+            .take_seat((&account, &principal), limits.waits_per_principal, limits.waits)
             .map_err(|limit| Error::TooManyWaits { limit })?;
-        Ok(Self { app: app.clone(), principal })
+        Ok(Self { app: app.clone(), account, principal })
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.app.hub.leave_seat(&self.principal);
+        self.app.hub.leave_seat((&self.account, &self.principal));
     }
 }
 

@@ -13,6 +13,7 @@ use super::reader::Reader;
 pub struct Limits {
     pub body_bytes: usize,
     pub data_uri_body_bytes: usize,
+    pub bodies_bytes: usize,
     pub header_bytes: usize,
     pub json_depth: usize,
     pub input_images: usize,
@@ -34,6 +35,7 @@ impl Limits {
     pub(super) fn read(section: &Reader<'_>) -> Result<Self, ConfigError> {
         Ok(Self {
             body_bytes: section.whole("body_bytes", 1024..=1 << 30)?,
+            bodies_bytes: section.whole("bodies_bytes", 1 << 20..=1 << 40)?,
             data_uri_body_bytes: section.whole("data_uri_body_bytes", 1024..=1 << 30)?,
             header_bytes: section.whole("header_bytes", 1024..=1 << 20)?,
             json_depth: section.whole("json_depth", 2..=128)?,

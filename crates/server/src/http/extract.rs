@@ -11,6 +11,7 @@ use crate::{
     },
     http::{
         address,
+        body_memory::Bodies,
         error::Fail,
         listen::Peer,
         middleware::Exchange,
@@ -27,6 +28,7 @@ use std::{sync::Arc, time::Duration};
 pub(crate) struct Shared {
     pub(crate) app: App,
     pub(crate) rates: Arc<RateLimits>,
+    pub(crate) bodies: Bodies,
     pub(crate) drain: crate::http::listen::Drain,
 }
 
@@ -80,7 +82,7 @@ impl FromRequestParts<Shared> for MaybeAuth {
             note(parts, shared.rates.check_address(client_address(parts, shared)))?;
             return Ok(Self(None));
         };
-        let caller = caller::authenticate(&shared.app, token).await?;
+        let caller = authenticated(parts, shared, token).await?;
         note(parts, shared.rates.check_principal(caller.counted_as()))?;
         Ok(Self(Some(caller)))
     }
@@ -91,9 +93,31 @@ impl FromRequestParts<Shared> for Auth {
 
     async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Fail> {
         let token = bearer(&parts.headers)?.ok_or(Fail(Error::MissingCredentials))?;
-        let caller = caller::authenticate(&shared.app, token).await?;
+        let caller = authenticated(parts, shared, token).await?;
         note(parts, shared.rates.check_principal(caller.counted_as()))?;
         Ok(Self(caller))
+    }
+}
+
+/// The caller of a credential. One that is wrong counts against its address, which is all that is known of
+/// its sender.
+async fn authenticated(parts: &Parts, shared: &Shared, token: &str) -> Result<Arc<Caller>, Fail> {
+    let authenticated = caller::authenticate(&shared.app, token).await;
+    if let Err(Error::InvalidToken { .. }) = authenticated {
+        note(parts, shared.rates.check_visitor(client_address(parts, shared)))?;
+    }
+    Ok(authenticated?)
+}
+
+/// Counts a reading without a credential, such as of a signed link, against its address.
+pub(crate) struct Visitor;
+
+impl FromRequestParts<Shared> for Visitor {
+    type Rejection = Fail;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Fail> {
+        note(parts, shared.rates.check_visitor(client_address(parts, shared)))?;
+        Ok(Self)
     }
 }
 
@@ -125,11 +149,10 @@ impl FromRequest<Shared> for Json {
             _ => limits.body_bytes,
         };
         let patience = body_patience(limit_bytes);
-        let body =
-            tokio::time::timeout(patience, axum::body::to_bytes(request.into_body(), limit_bytes)).await;
-        let body = body
-            .map_err(|_| Fail(Error::field("", "the body did not arrive in time")))?
-            .map_err(|error| unreadable(&error, limit_bytes))?;
+        let read = shared.bodies.read(request.into_body(), limit_bytes);
+        let (body, _memory) = tokio::time::timeout(patience, read)
+            .await
+            .map_err(|_| Fail(Error::field("", "the body did not arrive in time")))??;
         if !is_json && !body.is_empty() {
             return Err(Fail(Error::UnsupportedMediaType));
         }
@@ -143,17 +166,6 @@ impl FromRequest<Shared> for Json {
 /// How long a body may take: ten seconds, and what a slow line needs for its size (64 KiB per second).
 pub(crate) fn body_patience(limit_bytes: usize) -> Duration {
     Duration::from_secs(10 + (limit_bytes / (64 << 10)) as u64)
-}
-
-fn unreadable(error: &axum::Error, limit_bytes: usize) -> Fail {
-    let mut source: Option<&dyn std::error::Error> = Some(error);
-    while let Some(cause) = source {
-        if cause.is::<http_body_util::LengthLimitError>() {
-            return Fail(Error::PayloadTooLarge { limit_bytes });
-        }
-        source = cause.source();
-    }
-    Fail(Error::field("", "the body could not be read to its end"))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

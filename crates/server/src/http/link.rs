@@ -8,7 +8,11 @@ use crate::{
         Error,
         link::{Signature, Stored},
     },
-    http::{byte_range, error::Fail, extract::Shared},
+    http::{
+        byte_range,
+        error::Fail,
+        extract::{Shared, Visitor},
+    },
     state::App,
 };
 use axum::{
@@ -35,6 +39,7 @@ impl FromRequestParts<Shared> for Signed {
     type Rejection = Fail;
 
     async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Fail> {
+        Visitor::from_request_parts(parts, shared).await?;
         let query = Query::<Parameters>::from_request_parts(parts, shared).await;
         let Query(Parameters { expires, key, signature }) = query.map_err(|_| Fail(Error::NotFound))?;
         Ok(Self(Signature { expires_s: expires, key, tag: signature }))

@@ -6,6 +6,7 @@
 mod account;
 mod address;
 mod agent;
+pub(crate) mod body_memory;
 mod byte_range;
 mod csv;
 mod document;

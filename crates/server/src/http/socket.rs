@@ -56,11 +56,17 @@ impl Activity {
     }
 }
 
+/// How long a client may take no byte of an answer.
+const WRITE_PATIENCE: Duration = Duration::from_secs(60);
+
 /// A stream, encrypted or not.
 pub(super) struct Socket<T> {
     stream: T,
     activity: Activity,
     shutdown: Shutdown,
+    patience: Duration,
+    /// Runs while the client takes nothing.
+    stalled: Option<Pin<Box<Sleep>>>,
 }
 
 enum Shutdown {
@@ -71,7 +77,23 @@ enum Shutdown {
 
 impl<T> Socket<T> {
     pub(super) fn new(stream: T, activity: Activity) -> Self {
-        Self { stream, activity, shutdown: Shutdown::Open }
+        let shutdown = Shutdown::Open;
+        Self { stream, activity, shutdown, patience: WRITE_PATIENCE, stalled: None }
+    }
+
+    /// Ends a connection whose client has not read for too long: it would hold its place for ever.
+    fn progress<R>(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<R>>,
+    ) -> Poll<io::Result<R>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(self.patience)));
+        ready!(stalled.as_mut().poll(context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -97,7 +119,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<T> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.activity.note(WRITTEN);
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.progress(context, written)
     }
 
     fn poll_write_vectored(
@@ -106,7 +129,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<T> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.activity.note(WRITTEN);
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.progress(context, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -114,7 +138,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        self.progress(context, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -187,6 +212,15 @@ mod tests {
         };
         let (closed, ()) = tokio::join!(socket.shutdown(), talk);
         assert!(closed.is_ok());
+    }
+
+    #[tokio::test]
+    async fn does_not_wait_for_a_client_that_reads_nothing() {
+        let (_client, server) = duplex(16);
+        let mut socket = Socket::new(server, Activity::default());
+        socket.patience = Duration::from_millis(1);
+        let error = socket.write_all(&[0; 64]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 
     #[tokio::test]

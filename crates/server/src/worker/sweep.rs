@@ -11,12 +11,12 @@ use crate::{
 use futures::TryStreamExt;
 use object_store::{ObjectStoreExt, path::Path};
 use rynjer_core::{
-    ledger::{Command, Guard, Release},
+    ledger::{Command, Guard, Outcome, Release},
     task::{Status, Step},
     time::DAY_MS,
 };
 use rynjer_store::{
-    abandoned::abandoned,
+    abandoned::{Abandoned, abandoned},
     retention::{self, Horizons},
 };
 use std::time::Duration;
@@ -85,7 +85,9 @@ pub(super) async fn sweep(app: &App) -> Result<(), Error> {
     while app.store.write(move |tx| retention::sweep(tx, horizons)).await.map_err(Error::from)? > 0 {
         tokio::task::yield_now().await;
     }
-    end_abandoned(app).await?;
+    if let Err(error) = end_abandoned(app).await {
+        tracing::warn!(?error, "looking for tasks of missing providers failed");
+    }
     let before_ms = ago(settings.output_days);
     loop {
         let keys = app.store.write(move |tx| retention::expire_outputs(tx, before_ms, now_ms)).await;
@@ -105,24 +107,43 @@ pub(super) async fn sweep(app: &App) -> Result<(), Error> {
 async fn end_abandoned(app: &App) -> Result<(), Error> {
     let known: Vec<&'static str> = app.providers.names().collect();
     let before_ms = app.now_ms() - ABANDONED_AFTER_MS;
-    let tasks = app.store.read(move |tx| abandoned(tx, &known, before_ms)).await.map_err(Error::from)?;
-    for task in tasks {
-        let queued = task.step == Step::Queued;
-        let release = Release {
-            account: task.account,
-            task: task.id.clone(),
-            guard: if queued { Guard::NotSubmitted } else { Guard::Fence(task.fence) },
-            status: Status::Failed,
-            error: "timed_out",
-            message: "nobody on this gateway serves the task's provider any more".to_owned(),
-            missing: None,
-            loss: if queued { None } else { task.attempt_id },
-        };
-        app.store.submit(app.now_ms(), Command::Release(Box::new(release))).await?;
-        tracing::warn!(task = %task.id, provider = task.provider, "a task of a missing provider was ended");
-        app.hub.task_changed(&task.id);
+    let mut after_id = String::new();
+    loop {
+        let (known, after) = (known.clone(), after_id.clone());
+        let tasks = app.store.read(move |tx| abandoned(tx, &known, before_ms, &after)).await;
+        let tasks = tasks.map_err(Error::from)?;
+        let Some(last) = tasks.last() else { return Ok(()) };
+        after_id = last.id.to_string();
+        for task in tasks {
+            end(app, task).await;
+        }
     }
-    Ok(())
+}
+
+/// Ends one task of a missing provider. One that can't be ended now is tried again by the next sweep.
+async fn end(app: &App, task: Abandoned) {
+    let queued = task.step == Step::Queued;
+    let unknown = matches!(task.step, Step::Submitting | Step::Unknown);
+    let release = Release {
+        account: task.account,
+        task: task.id.clone(),
+        guard: if queued { Guard::NotSubmitted } else { Guard::Fence(task.fence) },
+        status: Status::Failed,
+        error: if unknown { "outcome_unknown" } else { "timed_out" },
+        message: "nobody on this gateway serves the task's provider any more".to_owned(),
+        missing: None,
+        loss: if queued { None } else { task.attempt_id },
+    };
+    let outcome = app.store.submit(app.now_ms(), Command::Release(Box::new(release))).await;
+    match outcome {
+        Ok(Outcome::Settled { .. }) => {
+            tracing::warn!(task = %task.id, provider = task.provider, "a task of a missing provider was ended");
+            app.hub.task_changed(&task.id);
+        }
+        other => {
+            tracing::warn!(task = %task.id, outcome = ?other, "a task of a missing provider was not ended");
+        }
+    }
 }
 
 /// Deletes objects and tells how many there were to delete.
@@ -137,7 +158,8 @@ async fn delete(app: &App, keys: Vec<String>) -> usize {
 
 /// Deletes objects that no row names: outputs of tasks, and uploaded files.
 pub(super) async fn sweep_orphans(app: &App) -> Result<(), Error> {
-    let oldest_ms = app.now_ms() - ORPHAN_AGE_MS;
+    // Files carry the machine's time, whatever a test clock says.
+    let oldest_ms = app.now_ms() - app.clock.moved_ms().unwrap_or(0) - ORPHAN_AGE_MS;
     let mut objects = app.outputs.list(None);
     let (mut outputs, mut files) = (Vec::new(), Vec::new());
     while let Some(object) = objects.try_next().await.map_err(Error::internal)? {
