@@ -3,7 +3,7 @@
 //! Invariant: each failure is one sentence on stderr, with `--json` one object there; stdout stays empty.
 //! Not here: refusals of arguments, which clap words.
 
-use crate::{print, terminal};
+use crate::{plain, print, terminal};
 use rynjer_api::{ClientError, ErrorCode};
 use rynjer_core::ledger::Refusal;
 use rynjer_server::{app::Error, gateway::StartError};
@@ -119,9 +119,9 @@ impl Failure {
             return print::talk(&object.to_string());
         }
         let style = terminal::stderr();
-        print::talk(&format!("{} {}", style.red("error:"), self.message));
+        print::talk(&format!("{} {}", style.red("error:"), plain::paragraph(&self.message)));
         if let Some(suggestion) = &self.suggestion {
-            print::talk(&format!("{} {suggestion}", style.dim("hint:")));
+            print::talk(&format!("{} {}", style.dim("hint:"), plain::paragraph(suggestion)));
         }
     }
 }

@@ -12,6 +12,7 @@ mod demo;
 mod failure;
 mod folder;
 mod picture;
+mod plain;
 mod print;
 mod progress;
 mod save;

@@ -1,14 +1,15 @@
 //! The two ways out: stdout for data, stderr for talk.
 //!
-//! Invariant: a reader that went away is no failure; with `--json` stdout gets one object on one line. Not
-//! here: styles (`terminal`), tables (`table`).
+//! Invariant: a reader that went away is no failure; with `--json` stdout gets one object on one line; no
+//! text of others moves a terminal's cursor. Not here: styles (`terminal`), tables (`table`).
 
 use crate::{
     failure::Failure,
+    plain,
     terminal::{self, Style},
 };
 use serde_json::Value;
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 
 /// Writes data as it is.
 pub(crate) fn bytes(data: &[u8]) -> Result<(), Failure> {
@@ -21,9 +22,17 @@ pub(crate) fn bytes(data: &[u8]) -> Result<(), Failure> {
     }
 }
 
+/// Writes a text: to a pipe as it is, to a terminal without what would command it.
+pub(crate) fn text(text: &str) -> Result<(), Failure> {
+    if std::io::stdout().is_terminal() {
+        return bytes(plain::styled(text).as_bytes());
+    }
+    bytes(text.as_bytes())
+}
+
 /// Writes a text and ends its line.
-pub(crate) fn line(text: &str) -> Result<(), Failure> {
-    bytes(format!("{}\n", text.trim_end_matches('\n')).as_bytes())
+pub(crate) fn line(line: &str) -> Result<(), Failure> {
+    text(&format!("{}\n", line.trim_end_matches('\n')))
 }
 
 /// Writes an answer: one object on one line for programs, else what `human` makes of the style of stdout.
@@ -33,6 +42,10 @@ pub(crate) fn answer(json: bool, value: &Value, human: impl FnOnce(Style) -> Str
 
 /// Says something to the person who watches. Nobody may watch, so failing to say it is no failure.
 pub(crate) fn talk(text: &str) {
+    let text = match terminal::stderr() {
+        Style::PLAIN => plain::lines(text),
+        _ => plain::styled(text),
+    };
     talk_bytes(format!("{text}\n").as_bytes());
 }
 
@@ -51,5 +64,5 @@ pub(crate) fn hint(json: bool, text: &str) {
 
 /// Says what is not right but stops nothing.
 pub(crate) fn warn(text: &str) {
-    talk(&format!("{} {text}", terminal::stderr().yellow("warning:")));
+    talk(&format!("{} {}", terminal::stderr().yellow("warning:"), plain::paragraph(text)));
 }

@@ -3,7 +3,7 @@
 //! Invariant: nothing is cut off, since a cut id is worth nothing; text that came from outside can't move
 //! the cursor. Not here: colours beyond the faint headings.
 
-use crate::terminal::Style;
+use crate::{plain, terminal::Style};
 
 /// Space between columns.
 const GAP: &str = "  ";
@@ -11,7 +11,7 @@ const GAP: &str = "  ";
 /// A table: headings and rows. A heading that starts with `>` has its column to the right.
 pub(crate) fn table(style: Style, headings: &[&str], rows: &[Vec<String>]) -> String {
     let rows: Vec<Vec<String>> =
-        rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()).collect();
+        rows.iter().map(|row| row.iter().map(|cell| plain::line(cell)).collect()).collect();
     let widths: Vec<usize> = headings
         .iter()
         .enumerate()
@@ -37,14 +37,9 @@ pub(crate) fn page(style: Style, lines: &[(&str, String)]) -> String {
     let width = lines.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0);
     let line = |(label, value): &(&str, String)| {
         let fill = " ".repeat(width.saturating_sub(label.chars().count()));
-        format!("{}{fill}{GAP}{}", style.dim(label), plain(value)).trim_end().to_owned()
+        format!("{}{fill}{GAP}{}", style.dim(label), plain::line(value)).trim_end().to_owned()
     };
     lines.iter().map(line).collect::<Vec<_>>().join("\n")
-}
-
-/// The text without control characters: an agent chooses its own name.
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -8,6 +8,9 @@ use std::io::IsTerminal;
 /// Width that is assumed where `COLUMNS` says nothing.
 const USUAL_COLUMNS: usize = 80;
 
+/// Everything that a style ever writes beside text.
+pub(crate) const CODES: [&str; 6] = ["\x1b[0m", "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m", "\x1b[33m"];
+
 /// Styles of one stream, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Style {
@@ -85,6 +88,11 @@ mod tests {
     #[test]
     fn styles_are_codes_or_nothing() {
         assert_eq!(Style::PLAIN.bold("a"), "a");
-        assert_eq!(Style { on: true }.bold("a"), "\x1b[1ma\x1b[0m");
+        let style = Style { on: true };
+        assert_eq!(style.bold("a"), "\x1b[1ma\x1b[0m");
+        let all = [style.bold("a"), style.dim("a"), style.green("a"), style.red("a"), style.yellow("a")];
+        for text in all {
+            assert_eq!(crate::plain::styled(&text), text);
+        }
     }
 }

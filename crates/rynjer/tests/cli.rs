@@ -17,6 +17,9 @@ mod demo;
 #[path = "cli/doctor.rs"]
 mod doctor;
 #[cfg(test)]
+#[path = "cli/foreign.rs"]
+mod foreign;
+#[cfg(test)]
 #[path = "cli/generate.rs"]
 mod generate;
 #[cfg(test)]

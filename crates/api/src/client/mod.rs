@@ -6,6 +6,7 @@
 
 mod account;
 mod agent;
+mod body;
 mod error;
 mod estimate;
 mod file;
@@ -139,7 +140,7 @@ impl Client {
 async fn call<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, ClientError> {
     let response = request.send().await.map_err(ClientError::Transport)?;
     let status = response.status();
-    let bytes = response.bytes().await.map_err(ClientError::Transport)?;
+    let bytes = body::read(response).await?;
     if !status.is_success() {
         return Err(refusal(status, &bytes));
     }

@@ -110,11 +110,25 @@ async fn a_download_follows_redirects_without_the_credential() {
     let client = Client::new(&address).unwrap().with_bearer("secret");
     let mut last = (0, None);
     let bytes =
-        client.download(&format!("{address}/here"), |done, total| last = (done, total)).await.unwrap();
+        client.download(&format!("{address}/here"), 5, |done, total| last = (done, total)).await.unwrap();
     assert_eq!((bytes.as_slice(), last), (b"bytes".as_slice(), (5, Some(5))));
     let asked = asked.join().unwrap();
     assert!(asked[1].0.starts_with("GET /there HTTP/1.1\r\n"));
     assert!(asked.iter().all(|(head, _)| !head.contains("secret")));
+}
+
+#[tokio::test]
+async fn a_download_ends_where_the_promise_ends() {
+    let endless = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nbytes and more";
+    let (address, asked) = serve(vec![answer("200 OK", "bytes!"), endless.to_owned()]);
+    let client = Client::new(&address).unwrap();
+    for _ in 0..2 {
+        let mut file = Vec::new();
+        let error = client.download_to(&address, 5, &mut file, |_, _| {}).await.unwrap_err();
+        assert!(error.to_string().ends_with("more than the 5 bytes that were promised"), "{error}");
+        assert!(file.is_empty() && !error.is_passing(), "{error}");
+    }
+    asked.join().unwrap();
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! Invariant: a receipt is given as it was received, because its signature covers every member of it. Not
 //! here: verifying it.
 
-use super::{ANSWER_TIMEOUT, Client, ClientError, decode_error, path_segment, query, refusal};
+use super::{ANSWER_TIMEOUT, Client, ClientError, body, decode_error, path_segment, query, refusal};
 use crate::usage::UsageAnswer;
 use reqwest::{Method, header};
 use serde_json::Value;
@@ -37,11 +37,11 @@ impl Client {
         let status = response.status();
         let link = response.headers().get(header::LINK).and_then(|value| value.to_str().ok());
         let next_cursor = link.and_then(cursor_of);
-        let bytes = response.bytes().await.map_err(ClientError::Transport)?;
+        let bytes = body::read(response).await?;
         if !status.is_success() {
             return Err(refusal(status, &bytes));
         }
-        let text = String::from_utf8(bytes.to_vec()).map_err(|error| decode_error(status, error))?;
+        let text = String::from_utf8(bytes).map_err(|error| decode_error(status, error))?;
         Ok(UsageTable { text, next_cursor })
     }
 

@@ -7,7 +7,7 @@ mod clock;
 mod gateway;
 mod installation;
 
-use crate::{cli::client::Doctor, failure::Failure, print, terminal};
+use crate::{cli::client::Doctor, failure::Failure, plain, print, terminal};
 use serde_json::{Value, json};
 
 /// What was checked so far and is fine.
@@ -42,6 +42,7 @@ pub(super) async fn run(arguments: Doctor, json: bool) -> Result<(), Failure> {
     let style = terminal::stdout();
     let width = checks.done.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let lines = checks.done.iter().map(|(name, detail)| {
+        let detail = plain::line(detail);
         format!("{} {}  {detail}", style.green("✓"), style.bold(&format!("{name:width$}")))
     });
     let lines: Vec<String> = lines.collect();

@@ -8,8 +8,8 @@ use super::{
     profile::{self, Identity, Profile},
 };
 use crate::{
-    agent::Agent, cli::client::Login, cli::value, failure::Failure, folder::quoted, print, signal::Signals,
-    table::page, terminal,
+    agent::Agent, cli::client::Login, cli::value, failure::Failure, folder::quoted, plain, print,
+    signal::Signals, table::page, terminal,
 };
 use rynjer_api::{Client, ClientError, ErrorCode, KeyCreateAnswer};
 use rynjer_core::scope::Scope;
@@ -154,12 +154,13 @@ async fn register(
 /// What the owner needs.
 fn show(identity: &Identity) {
     let style = terminal::stderr();
-    print::talk(&format!("{} is registered as {}.", style.bold(&identity.agent_name), identity.agent_id));
+    let code = plain::line(&identity.registration_code);
+    let (name, id) = (plain::line(&identity.agent_name), plain::line(&identity.agent_id));
+    print::talk(&format!("{} is registered as {id}.", style.bold(&name)));
     print::talk("Its owner binds it, in the console or on the gateway's machine:");
-    print::talk(&format!("  {}  {}", style.dim("page"), identity.bind_url));
-    print::talk(&format!("  {}  {}", style.dim("code"), identity.registration_code));
-    let command =
-        format!("rynjer admin agent bind {} --account EMAIL --scopes all", identity.registration_code);
+    print::talk(&format!("  {}  {}", style.dim("page"), plain::line(&identity.bind_url)));
+    print::talk(&format!("  {}  {code}", style.dim("code")));
+    let command = format!("rynjer admin agent bind {} --account EMAIL --scopes all", quoted(&code));
     print::talk(&format!("  {}   {command}", style.dim("or:")));
 }
 

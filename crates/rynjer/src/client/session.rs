@@ -1,13 +1,14 @@
 //! Which gateway a command talks to, and as whom.
 //!
 //! Invariant: flags win over the environment, the environment over the profile; a profile's credential goes
-//! to the profile's gateway alone. Not here: the files (`profile`), fetching tokens (`token`).
+//! to the profile's gateway alone, and no other credential goes to a gateway that only a profile names. Not
+//! here: the files (`profile`), fetching tokens (`token`).
 
 use super::{
     profile::{self, Profile},
     token,
 };
-use crate::{cli::client::Reach, failure::Failure, terminal::variable};
+use crate::{cli::client::Reach, failure::Failure, folder::quoted, print, terminal::variable};
 use rynjer_api::{Client, ClientError};
 use rynjer_core::key::{ApiKey, KeyError, KeyKind};
 use std::future::Future;
@@ -35,6 +36,8 @@ pub(super) struct Session {
     pub(super) credential: Credential,
     pub(super) profile_name: String,
     pub(super) profile: Option<Profile>,
+    /// The variable whose credential stays here: only a profile says where it would go.
+    withheld: Option<String>,
 }
 
 /// Why a call gave nothing.
@@ -87,6 +90,7 @@ impl Session {
         }
         let of_profile = || profile.as_ref().map(|profile| profile.base_url.clone());
         let of_environment = || Some(variable("RYNJER_BASE_URL")).filter(|url| !url.is_empty());
+        let by_profile = profile.is_some() && reach.base_url.is_none() && of_environment().is_none();
         let found = match by_flag {
             true => reach.base_url.clone().or_else(of_profile).or_else(of_environment),
             false => reach.base_url.clone().or_else(of_environment).or_else(of_profile),
@@ -101,11 +105,21 @@ impl Session {
             }
             _ => Credential::None,
         };
-        let credential = match (by_flag, from_environment()) {
-            (false, Some(credential)) => credential,
-            _ => saved(),
+        let (credential, withheld) = match from_environment() {
+            Some(credential) if !by_flag && !by_profile => (credential, None),
+            Some(Credential::Bearer { text, from }) if !by_flag => {
+                let same = profile.as_ref().is_some_and(|it| it.api_key.as_deref() == Some(text.as_str()));
+                (saved(), Some(from).filter(|_| !same))
+            }
+            _ => (saved(), None),
         };
-        Ok(Self { client, credential, profile_name, profile })
+        if let (Some(from), false) = (&withheld, matches!(credential, Credential::None)) {
+            print::warn(&format!(
+                "{from} is not used: the profile {profile_name} names the gateway, so its own credential \
+                 goes there; name the gateway with RYNJER_BASE_URL or --base-url to use {from}"
+            ));
+        }
+        Ok(Self { client, credential, profile_name, profile, withheld })
     }
 
     async fn with_credential(&mut self, anew: bool) -> Result<Client, Trouble> {
@@ -133,20 +147,31 @@ impl Session {
     /// Why there is no credential, and what to do.
     pub(super) fn missing(&self) -> Failure {
         let base_url = self.client.base_url();
+        if let Some(from) = &self.withheld {
+            let name = &self.profile_name;
+            return Failure::not_authenticated(format!(
+                "the profile {name} has no credential, and {from} is not sent to its gateway {base_url}"
+            ))
+            .suggest(format!(
+                "if {from} is for that gateway, say so with RYNJER_BASE_URL or `--base-url {}`",
+                quoted(base_url)
+            ));
+        }
         match &self.profile {
-            Some(profile) if !same_gateway(&profile.base_url, base_url) => {
-                Failure::not_authenticated(format!(
+            Some(profile) if !same_gateway(&profile.base_url, base_url) => Failure::not_authenticated(
+                format!(
                     "there is no credential for {base_url}: the profile {} is for {}",
                     self.profile_name, profile.base_url
-                ))
-                .suggest(format!("`rynjer login --base-url {base_url} --profile NAME` saves another"))
-            }
+                ),
+            )
+            .suggest(format!("`rynjer login --base-url {} --profile NAME` saves another", quoted(base_url))),
             Some(Profile { agent: Some(agent), .. }) => {
                 Failure::not_authenticated(format!("the agent {} has no key yet", agent.agent_name))
                     .coded("agent_not_bound")
                     .suggest(format!(
-                        "its owner binds it at {}; then run `rynjer login --register '{}'` again",
-                        agent.bind_url, agent.agent_name
+                        "its owner binds it at {}; then run `rynjer login --register {}` again",
+                        agent.bind_url,
+                        quoted(&agent.agent_name)
                     ))
             }
             _ => Failure::not_authenticated(format!("there is no credential for {base_url}"))

@@ -111,7 +111,7 @@ async fn csv(session: &mut Session, filter: &[(&str, String)], mut left: usize) 
             (true, Some((_, rows))) => rows,
             _ => &page.text,
         };
-        print::bytes(text.as_bytes())?;
+        print::text(text)?;
         headed = true;
         left = if left == usize::MAX { left } else { left.saturating_sub(limit.parse().unwrap_or(left)) };
         cursor = page.next_cursor;

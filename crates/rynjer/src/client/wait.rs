@@ -125,8 +125,9 @@ async fn download(
     let mut patience = Patience::new(AWAY_SECONDS);
     loop {
         let mut file = NewFile::create(folder)?;
-        let progress = Progress::bytes("downloading", u64::try_from(output.bytes).unwrap_or_default());
-        match session.client.download_to(url, &mut file, |done, _| progress.reach_bytes(done)).await {
+        let size = u64::try_from(output.bytes).unwrap_or_default();
+        let progress = Progress::bytes("downloading", size);
+        match session.client.download_to(url, size, &mut file, |done, _| progress.reach_bytes(done)).await {
             Ok(_) => {
                 let stem = format!("{}-{index}", file_name(&task.request_id));
                 return file.keep(&output.sha256, folder, &stem, save::extension(&output.mime));

@@ -202,8 +202,9 @@ async fn download(
     for output in &task.outputs {
         let url = output.url.as_deref().ok_or_else(|| Failure::failed("an output has no address"))?;
         let mut file = NewFile::create(folder)?;
-        let progress = Progress::bytes("downloading", u64::try_from(output.bytes).unwrap_or_default());
-        let size = client.download_to(url, &mut file, |done, _| progress.reach_bytes(done)).await?;
+        let promised = u64::try_from(output.bytes).unwrap_or_default();
+        let progress = Progress::bytes("downloading", promised);
+        let size = client.download_to(url, promised, &mut file, |done, _| progress.reach_bytes(done)).await?;
         drop(progress);
         let stem = format!("rynjer-demo-{}", choice.product.as_str());
         let path = file.keep(&output.sha256, folder, &stem, save::extension(&output.mime))?;

@@ -64,11 +64,11 @@ fn the_environment_wins_over_the_profile_and_flags_over_both() {
     ]));
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     // A flag that names the profile also wins over a credential of the environment.
-    let mut command = house.saved(&[]);
+    let mut command = house.stranger(&[]);
     command.env("RYNJER_AGENT_API_KEY", "$KEY");
     assert_eq!(whoami(&mut command).code, 4);
     assert_eq!(finish(command.args(["--profile", "default"])).code, 0);
-    let mut command = house.saved(&[]);
+    let mut command = house.stranger(&[]);
     command.env("RYNJER_AGENT_API_KEY", &house.key).env("RYNJER_ACCESS_TOKEN", "$TOKEN");
     let ran = whoami(&mut command);
     assert!(ran.stderr.contains("RYNJER_ACCESS_TOKEN holds the text"), "{}", ran.stderr);
