@@ -60,6 +60,7 @@ impl<'a> Facts<'a> {
             "models:video" => table::models(catalog, Product::Video),
             "models:music" => table::models(catalog, Product::Music),
             "use_cases" => table::use_cases(catalog),
+            "use_case_words" => table::use_case_words(catalog),
             "errors" => table::errors(),
             "task_errors" => table::task_errors(),
             "triggers" => table::triggers(),

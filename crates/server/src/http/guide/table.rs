@@ -3,7 +3,7 @@
 //! Invariant: each figure comes from where the gateway itself takes it. Not here: the calls (`reference`).
 
 use rynjer_api::{ErrorCode, TaskErrorCode};
-use rynjer_core::catalog::{Catalog, Model, Product};
+use rynjer_core::catalog::{Asked, Catalog, Model, Product, QualityMode, RouteAsk, UseCase};
 use serde_json::Value;
 
 /// What somebody wants, the model to begin with, and why.
@@ -118,6 +118,21 @@ pub(super) fn use_cases(catalog: &Catalog) -> String {
         }
     }
     text
+}
+
+/// The words that a request may give as `use_case`, and what the route takes first for each.
+pub(super) fn use_case_words(catalog: &Catalog) -> String {
+    let first = |case: &UseCase, quality_mode: QualityMode| {
+        let asked = Asked { estimate: true, ..Asked::default() };
+        let route = catalog
+            .route(&RouteAsk { asked, quality_mode, use_case: Some(case), max_credits: None }, |_| None);
+        route.ranked.first().map_or_else(|| "–".to_owned(), |ranked| code(&ranked.plan.model.name))
+    };
+    let rows = catalog.routing().use_cases().iter().map(|case| {
+        let [fast, balanced, high] = QualityMode::ALL.map(|mode| first(case, mode));
+        row([code(&case.name), case.also.join(", "), fast, balanced, high])
+    });
+    head(["`use_case`", "Also", "`fast`", "`balanced`", "`high`"]) + &rows.collect::<String>()
 }
 
 pub(super) fn errors() -> String {
