@@ -156,6 +156,28 @@ async fn for_ever_and_after_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repetition_asks_no_setting() {
+    let allowed = "[inputs]\nallow_hosts = [\"10.0.0.5\"]\n[limits]\ninput_images = 2";
+    let mut app = TestApp::start(allowed, rynjer_server::gateway::Role::Api).await;
+    let body = json!({"request_id": "r", "model": "qwen/image-to-image", "prompt": "a",
+        "input_image_urls": ["http://10.0.0.5/a.png", "http://10.0.0.5/b.png"]});
+    let first = app.agent_key().generate(&body).await;
+    app.restart_with("[limits]\ninput_images = 1").await;
+    let again = app.agent_key().post("/v1/generate", &body).await;
+    assert_eq!(again.header("idempotent-replayed"), Some("true"));
+    assert_eq!(again.ok()["task_id"], first["task_id"]);
+    // Another body under the name is refused as such, and a new name meets the settings of now.
+    let mut other = body.clone();
+    other["input_image_urls"] = json!(["http://10.0.0.5/c.png"]);
+    assert_eq!(app.agent_key().post("/v1/generate", &other).await.refusal(), "422 request_id_reused");
+    other["request_id"] = json!("new");
+    assert_eq!(
+        app.agent_key().post("/v1/generate", &other).await.problems(),
+        ["input_image_urls.0: must be a public address"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_principal_has_its_own_names() {
     let app = TestApp::sqlite().await;
     let other_agent = app.another_agent(9).await;

@@ -130,6 +130,12 @@ impl TestApp {
         self.restart_as(self.role).await;
     }
 
+    /// The same with other settings than the test began with.
+    pub(crate) async fn restart_with(&mut self, settings: &str) {
+        self.settings = merged(settings.parse().expect("settings of the test"));
+        self.restart().await;
+    }
+
     /// The same with another role.
     pub(crate) async fn restart_as(&mut self, role: Role) {
         if let Some(gateway) = self.gateway.take() {
