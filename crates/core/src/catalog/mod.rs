@@ -111,6 +111,21 @@ impl Catalog {
         &self.routing
     }
 
+    /// The version and the price of one output, as [`Catalog::price`] gives them, without the explanation that
+    /// an acceptance has no use for.
+    ///
+    /// # Errors
+    /// As [`Catalog::price`].
+    pub fn unit_price(&self, plan: &Plan, version: Option<&str>) -> Result<(String, Credits), PriceError> {
+        if version.is_none()
+            && let Some(model) = self.current.model(&plan.model.name)
+            && let Some(unit) = model.unit(plan.resolution.as_deref(), plan.mode)
+        {
+            return Ok((self.current.name.clone(), unit));
+        }
+        self.price(plan, version).map(|price| (price.version, price.unit))
+    }
+
     /// The price of a plan with its explanation, in `version` or else in the current one.
     ///
     /// # Errors

@@ -295,6 +295,9 @@ mod tests {
                 let side = cell.resolution.map_or(0, |name| short_side(name).unwrap());
                 assert_eq!(plan.width.min(plan.height), side);
                 assert!(plan.width.is_multiple_of(2) && plan.height.is_multiple_of(2));
+                let explained = catalog.price(&plan, None).unwrap();
+                let short = catalog.unit_price(&plan, None).unwrap();
+                assert_eq!(short, (explained.version, explained.unit));
                 plans += 1;
             }
         }

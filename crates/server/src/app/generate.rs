@@ -311,9 +311,8 @@ fn priced(app: &App, caller: &Caller, request: &Request, plan: &Plan) -> Result<
     let quoted = quote.map(|text| quote::redeem(app, caller, plan, (text, preset))).transpose()?;
     // A quote keeps its price also while its version retires: whoever pins that version pins the quote.
     let pinned = pinned.filter(|name| quoted.as_ref().is_none_or(|(version, _)| version != name));
-    let price = app.catalog.price(plan, pinned).map_err(model::price_error)?;
-    let (version, unit) =
-        quoted.filter(|(_, unit)| *unit <= price.unit).unwrap_or((price.version, price.unit));
+    let current = app.catalog.unit_price(plan, pinned).map_err(model::price_error)?;
+    let (version, unit) = quoted.filter(|(_, unit)| *unit <= current.1).unwrap_or(current);
     let total = unit.checked_mul(plan.count).ok_or_else(|| Error::internal("price beyond 64 bits"))?;
     if request.max_credits.is_some_and(|max| total.0 > max) {
         return Err(Error::PriceAboveMax { price: total });
