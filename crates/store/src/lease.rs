@@ -444,9 +444,22 @@ pub fn close_attempt(
     .map(drop)
 }
 
-/// Hands a lease back untouched, so that another worker may go on at once; does not count as a death.
-pub fn hand_back(tx: &mut dyn Tx, holder: &Holder, now_ms: i64) -> Result<bool, StoreError> {
-    fenced(tx, "due_at = $4, lease_owner = NULL, alone = 0", holder, &[now_ms.into()])
+/// Hands a lease back untouched, so that a worker may go on from `due_at_ms`; does not count as a death.
+pub fn hand_back(tx: &mut dyn Tx, holder: &Holder, due_at_ms: i64) -> Result<bool, StoreError> {
+    fenced(tx, "due_at = $4, lease_owner = NULL, alone = 0", holder, &[due_at_ms.into()])
+}
+
+/// The same for a task after [`before_submit`]: its attempt, of which nobody heard, never was.
+pub fn unbegin(tx: &mut dyn Tx, holder: &Holder, attempt: i64, due_at_ms: i64) -> Result<bool, StoreError> {
+    let set = "step = 'queued', attempt = $5 - 1, due_at = $4, lease_owner = NULL, alone = 0";
+    let kept = fenced(tx, set, holder, &[due_at_ms.into(), attempt.into()])?;
+    if kept {
+        tx.exec(
+            "DELETE FROM attempts WHERE account_id = $1 AND task_id = $2 AND number = $3",
+            &[holder.account.as_str().into(), holder.id.as_str().into(), attempt.into()],
+        )?;
+    }
+    Ok(kept)
 }
 
 /// Makes every lease of other owners due at once. Only for a process that knows the others are dead, because

@@ -181,7 +181,10 @@ async fn find(app: &App, caller: &Caller, text: &str, needed_until_ms: i64) -> R
         return known(file::find(app, caller, text).await).map(|row| Found::File(Box::new(row)));
     }
     let url = Url::parse(text).map_err(|_| problem(KINDS))?;
-    let Some(path) = own_path(app, &url) else { return Ok(Found::Url(text.to_owned())) };
+    let Some(path) = own_path(app, &url) else {
+        // As it was understood, not as it was written: `HTTP:/a` must be a URL for the worker too.
+        return Ok(Found::Url(url.as_str().to_owned()));
+    };
     let signature = signature(&url).ok_or_else(|| problem(UNKNOWN))?;
     let segments: Vec<&str> = path.split('/').collect();
     if segments.get(1) != Some(&caller.account.as_str()) {

@@ -16,6 +16,8 @@ pub struct Inputs {
     pub max_bytes: u64,
     pub max_pixels: u64,
     pub timeout_ms: u32,
+    /// For all pictures of one task, retries included.
+    pub task_timeout_ms: u32,
     pub memory_bytes: u64,
 }
 
@@ -26,6 +28,7 @@ impl Inputs {
             max_bytes: section.whole("max_bytes", 1024..=1 << 30)?,
             max_pixels: section.whole("max_pixels", 1..=1_000_000_000)?,
             timeout_ms: section.whole("timeout_ms", 100..=600_000)?,
+            task_timeout_ms: section.whole("task_timeout_ms", 100..=600_000)?,
             memory_bytes: section.whole("memory_bytes", 4096..=1 << 40)?,
         })
     }

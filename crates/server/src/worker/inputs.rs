@@ -1,41 +1,37 @@
 //! The pictures that a task starts from, brought into memory before a provider is called.
 //!
-//! Invariant: what tasks hold in memory together stays within `inputs.memory_bytes`; each takes its share
-//! before it reads a byte, so that none waits for another while both hold a part. Not here: which pictures a
-//! task may name (`app::input`).
+//! Invariant: a task takes its share of the memory before it reads a byte, and only keys below its account's
+//! own folders read an object. Not here: which pictures a task may name (`app::input`), the memory (`memory`).
 
+use super::memory::{Memory, Share};
 use crate::{app::body::TaskBody, entropy, state::App};
 use bytes::Bytes;
 use data_encoding::BASE64;
 use object_store::{ObjectStoreExt, path::Path};
-use rynjer_core::task::Step;
+use rynjer_core::{id::AccountId, task::Step};
 use rynjer_providers::{
     Ambiguity, InputImage, TaskError,
     guarded::{FetchError, FetchLimits, GuardError, GuardSettings, GuardedClient, inspect_image},
 };
 use rynjer_store::lease::Leased;
 use std::{sync::Arc, time::Duration};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
 /// How often a picture that could not be reached is tried again, and the pause before, each time longer.
 const RETRIES: u32 = 2;
 const PAUSE_MS: u32 = 250;
-/// What one permit of the memory stands for.
-const PERMIT_BYTES: u64 = 1024;
 
 /// What fetches pictures, and the memory for them.
 pub(crate) struct InputSource {
     client: GuardedClient,
-    memory: Arc<Semaphore>,
+    memory: Arc<Memory>,
 }
 
 impl InputSource {
     pub(crate) fn new(settings: &crate::config::Inputs) -> Result<Self, GuardError> {
         let guard =
             GuardSettings { allow_hosts: settings.allow_hosts.clone(), timeout_ms: settings.timeout_ms };
-        let permits = usize::try_from(settings.memory_bytes / PERMIT_BYTES).unwrap_or(Semaphore::MAX_PERMITS);
-        let memory = Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS)));
-        Ok(Self { client: GuardedClient::new(guard)?, memory })
+        Ok(Self { client: GuardedClient::new(guard)?, memory: Arc::new(Memory::new(settings.memory_bytes)) })
     }
 }
 
@@ -44,13 +40,17 @@ impl InputSource {
 pub(super) struct Loaded {
     pub(super) body: TaskBody,
     pub(super) images: Vec<InputImage>,
-    _memory: Option<OwnedSemaphorePermit>,
+    _memory: Option<Share>,
 }
 
 /// Why a task can't have its pictures.
-pub(super) struct Unusable {
-    pub(super) error: TaskError,
-    pub(super) message: String,
+pub(super) enum NotLoaded {
+    /// Others have the memory: nothing was read.
+    Busy,
+    Unusable {
+        error: TaskError,
+        message: String,
+    },
 }
 
 /// Whether the next step of a task calls a provider that needs the pictures.
@@ -78,38 +78,74 @@ enum Place<'a> {
     Object(Path),
 }
 
-fn place(reference: &str) -> Place<'_> {
-    if reference.starts_with("http://") || reference.starts_with("https://") {
-        Place::Url(reference)
+/// Whatever is no key of the account is a URL, which the guarded client refuses if it is none.
+fn place<'a>(account: &AccountId, reference: &'a str) -> Place<'a> {
+    let below = reference.strip_prefix("files/").unwrap_or(reference);
+    let is_own = below.strip_prefix(account.as_str()).is_some_and(|rest| rest.starts_with('/'));
+    if is_own {
+        Place::Object(Path::from(reference))
     } else if reference.starts_with("data:") {
         Place::Data(reference)
     } else {
-        Place::Object(Path::from(reference))
+        Place::Url(reference)
     }
 }
 
 /// Brings the pictures of a task into memory, in the order of the request.
-pub(super) async fn load(app: &App, body: TaskBody) -> Result<Loaded, Unusable> {
-    let count = u64::try_from(body.input_image_urls.len()).unwrap_or(u64::MAX);
+pub(super) async fn load(app: &App, task: &Leased, body: TaskBody) -> Result<Loaded, NotLoaded> {
     let settings = &app.config.inputs;
-    let file_bytes = u64::try_from(app.config.limits.file_bytes).unwrap_or(u64::MAX);
-    let one_bytes = settings.max_bytes.max(file_bytes);
-    let task_bytes = settings.task_bytes();
-    // The worst case at first: nobody knows the size of what is behind a URL.
-    let reserved = task_bytes.min(one_bytes.saturating_mul(count));
-    let Some(mut memory) = reserve(app, reserved).await else { return Err(stopping()) };
-    let mut images: Vec<InputImage> = Vec::with_capacity(body.input_image_urls.len());
-    let mut left_bytes = task_bytes;
-    for (index, reference) in body.input_image_urls.iter().enumerate() {
-        let limits = FetchLimits { max_bytes: one_bytes.min(left_bytes), max_pixels: settings.max_pixels };
-        let image = with_retries(app, &place(reference), &limits).await;
-        let image = image.map_err(|error| unusable(index, error))?;
+    let places: Vec<Place<'_>> =
+        body.input_image_urls.iter().map(|reference| place(&task.account, reference)).collect();
+    let wanted = expected_bytes(app, &places).await;
+    let memory = app.inputs.memory.take(&task.account, wanted, tasks_max(app, task)).await;
+    let mut memory = memory.ok_or(NotLoaded::Busy)?;
+    // One time for all of them: a slot of the worker is not kept by servers that are slow in turn.
+    let until = Instant::now() + Duration::from_millis(u64::from(settings.task_timeout_ms));
+    let mut images: Vec<InputImage> = Vec::with_capacity(places.len());
+    let mut left_bytes = memory.bytes();
+    for (index, place) in places.iter().enumerate() {
+        let limits =
+            FetchLimits { max_bytes: one_bytes(app).min(left_bytes), max_pixels: settings.max_pixels };
+        let read = tokio::time::timeout_at(until, with_retries(app, place, &limits)).await;
+        let image = read.unwrap_or_else(|_| Err(too_slow(app))).map_err(|error| unusable(index, error))?;
         left_bytes = left_bytes.saturating_sub(image.bytes.len() as u64);
         images.push(image);
     }
-    let spare = permits(reserved).saturating_sub(permits(task_bytes - left_bytes));
-    drop(memory.split(usize::try_from(spare).unwrap_or(0)));
+    memory.shrink_to(memory.bytes() - left_bytes);
+    drop(places);
     Ok(Loaded { body, images, _memory: Some(memory) })
+}
+
+/// The largest picture that any way of naming one gives.
+fn one_bytes(app: &App) -> u64 {
+    app.config.inputs.max_bytes.max(u64::try_from(app.config.limits.file_bytes).unwrap_or(u64::MAX))
+}
+
+/// How many tasks of one account may have pictures in memory: half of the places that their provider has, so
+/// that an account whose pictures come slowly leaves the other half.
+fn tasks_max(app: &App, task: &Leased) -> usize {
+    let capacity = app.providers.get(&task.provider).map_or(usize::MAX, |provider| provider.capacity());
+    (capacity.min(app.config.worker.concurrency) / 2).max(1)
+}
+
+/// What the pictures need in memory: the worst case where nobody knows the size yet.
+async fn expected_bytes(app: &App, places: &[Place<'_>]) -> u64 {
+    let most = one_bytes(app);
+    let mut bytes = 0u64;
+    for place in places {
+        let expected = match place {
+            Place::Url(_) => most,
+            Place::Data(text) => (text.len() as u64).min(most),
+            Place::Object(key) => app.outputs.head(key).await.map_or(most, |found| found.size.min(most)),
+        };
+        bytes = bytes.saturating_add(expected);
+    }
+    bytes.min(app.config.inputs.task_bytes())
+}
+
+fn too_slow(app: &App) -> FetchError {
+    let most_ms = app.config.inputs.task_timeout_ms;
+    FetchError::Unreachable(format!("The pictures of the request did not come within {most_ms} ms together."))
 }
 
 /// A body whose pictures nobody needs now.
@@ -117,25 +153,13 @@ pub(super) fn none(body: TaskBody) -> Loaded {
     Loaded { body, ..Loaded::default() }
 }
 
-fn permits(bytes: u64) -> u32 {
-    u32::try_from(bytes.div_ceil(PERMIT_BYTES)).unwrap_or(u32::MAX)
-}
-
-async fn reserve(app: &App, bytes: u64) -> Option<OwnedSemaphorePermit> {
-    Arc::clone(&app.inputs.memory).acquire_many_owned(permits(bytes)).await.ok()
-}
-
-fn stopping() -> Unusable {
-    Unusable { error: TaskError::InputUnreachable, message: "the gateway is stopping".to_owned() }
-}
-
 /// Tells which of the pictures it is, in the words of the request.
-fn unusable(index: usize, error: FetchError) -> Unusable {
+fn unusable(index: usize, error: FetchError) -> NotLoaded {
     let (error, message) = match error {
         FetchError::Unreachable(message) => (TaskError::InputUnreachable, message),
         FetchError::Rejected(message) => (TaskError::InputRejected, message),
     };
-    Unusable { error, message: format!("input_image_urls.{index}: {message}") }
+    NotLoaded::Unusable { error, message: format!("input_image_urls.{index}: {message}") }
 }
 
 async fn with_retries(app: &App, place: &Place<'_>, limits: &FetchLimits) -> Result<InputImage, FetchError> {

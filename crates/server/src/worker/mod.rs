@@ -6,6 +6,7 @@
 mod beat;
 mod files;
 mod inputs;
+mod memory;
 mod patience;
 mod run;
 mod settle;

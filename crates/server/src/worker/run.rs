@@ -5,7 +5,7 @@
 
 use super::{
     files,
-    inputs::{self, Loaded, Unusable},
+    inputs::{self, Loaded, NotLoaded},
     patience, settle,
 };
 use crate::{app::body::TaskBody, entropy, state::App};
@@ -25,6 +25,9 @@ use tokio_util::sync::CancellationToken;
 
 /// Backoff of calls that may be repeated: doubled from the first to the last, with full jitter.
 const BACKOFF_MS: (i64, i64) = (500, 60_000);
+
+/// Least pause of a task that found the memory for pictures taken; at most twice that.
+const MEMORY_PAUSE_MS: i64 = 1000;
 
 /// Runs the next step of a task.
 pub(super) async fn run(app: &App, owner: &str, task: Leased, stop: &CancellationToken) {
@@ -75,10 +78,11 @@ async fn load(app: &App, task: &Leased) -> Result<Option<Loaded>, StoreError> {
     if fresh && !patience::write(app, move |tx| lease::before_submit(tx, &holder)).await? {
         return Ok(None);
     }
-    let loaded = match inputs::load(app, body).await {
+    let loaded = match inputs::load(app, task, body).await {
         Ok(loaded) => loaded,
+        Err(NotLoaded::Busy) => return put_back(app, task).await.map(|()| None),
         // A provider that was asked before may bill what it made of the first try.
-        Err(Unusable { error, message }) => {
+        Err(NotLoaded::Unusable { error, message }) => {
             return settle::fail(app, task, error.code(), &message, !fresh).await.map(|()| None);
         }
     };
@@ -87,6 +91,22 @@ async fn load(app: &App, task: &Leased) -> Result<Option<Loaded>, StoreError> {
         return Ok(None);
     }
     Ok(Some(loaded))
+}
+
+/// Leaves the slot to others until the memory may be free; the task ends at its deadline all the same.
+async fn put_back(app: &App, task: &Leased) -> Result<(), StoreError> {
+    let now_ms = app.now_ms();
+    if now_ms >= task.deadline_at_ms {
+        return overdue(app, task, task.step).await;
+    }
+    let jitter_ms = i64::from(u32::from_be_bytes(entropy::bytes())) % MEMORY_PAUSE_MS;
+    let due_at_ms = (now_ms + MEMORY_PAUSE_MS + jitter_ms).min(task.deadline_at_ms);
+    let (holder, fresh) = (task.holder(), (task.step == Step::Queued).then_some(task.attempt));
+    let unit = move |tx: &mut dyn rynjer_store::Tx| match fresh {
+        Some(attempt) => lease::unbegin(tx, &holder, attempt, due_at_ms),
+        None => lease::hand_back(tx, &holder, due_at_ms),
+    };
+    patience::write(app, unit).await.map(drop)
 }
 
 async fn hand_back(app: &App, task: &Leased) -> Result<(), StoreError> {

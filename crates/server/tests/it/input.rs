@@ -375,7 +375,7 @@ async fn the_pictures_of_one_task_have_a_size_together() {
          allow_hosts = [\"{}\"]",
         web.address
     );
-    let app = TestApp::with(&settings).await;
+    let app = TestApp::with_moving_clock(&settings).await;
     let agent = app.agent_key();
     let uris = [1, 2].map(|shade| data_uri(&png(250, 250, shade)));
     let known = agent.post("/v1/generate", &from("k", "a", &[&uris[0], &uris[1]])).await;
