@@ -40,6 +40,8 @@ impl InputSource {
 pub(super) struct Loaded {
     pub(super) body: TaskBody,
     pub(super) images: Vec<InputImage>,
+    /// When it was decided which pictures are needed.
+    pub(super) now_ms: i64,
     _memory: Option<Share>,
 }
 
@@ -54,9 +56,8 @@ pub(super) enum NotLoaded {
 }
 
 /// Whether the next step of a task calls a provider that needs the pictures.
-pub(super) fn are_needed(app: &App, task: &Leased, body: &TaskBody) -> bool {
+pub(super) fn are_needed(app: &App, task: &Leased, body: &TaskBody, now_ms: i64) -> bool {
     let Some(provider) = app.providers.get(&task.provider) else { return false };
-    let now_ms = app.now_ms();
     let in_time = now_ms < task.deadline_at_ms;
     !task.poisoned
         && !body.input_image_urls.is_empty()
@@ -92,7 +93,7 @@ fn place<'a>(account: &AccountId, reference: &'a str) -> Place<'a> {
 }
 
 /// Brings the pictures of a task into memory, in the order of the request.
-pub(super) async fn load(app: &App, task: &Leased, body: TaskBody) -> Result<Loaded, NotLoaded> {
+pub(super) async fn load(app: &App, task: &Leased, body: TaskBody, now_ms: i64) -> Result<Loaded, NotLoaded> {
     let settings = &app.config.inputs;
     let places: Vec<Place<'_>> =
         body.input_image_urls.iter().map(|reference| place(&task.account, reference)).collect();
@@ -113,7 +114,7 @@ pub(super) async fn load(app: &App, task: &Leased, body: TaskBody) -> Result<Loa
     }
     memory.shrink_to(memory.bytes() - left_bytes);
     drop(places);
-    Ok(Loaded { body, images, _memory: Some(memory) })
+    Ok(Loaded { body, images, now_ms, _memory: Some(memory) })
 }
 
 /// The largest picture that any way of naming one gives.
@@ -149,8 +150,8 @@ fn too_slow(app: &App) -> FetchError {
 }
 
 /// A body whose pictures nobody needs now.
-pub(super) fn none(body: TaskBody) -> Loaded {
-    Loaded { body, ..Loaded::default() }
+pub(super) fn none(body: TaskBody, now_ms: i64) -> Loaded {
+    Loaded { body, now_ms, ..Loaded::default() }
 }
 
 /// Tells which of the pictures it is, in the words of the request.

@@ -29,6 +29,9 @@ const BACKOFF_MS: (i64, i64) = (500, 60_000);
 /// Least pause of a task that found the memory for pictures taken; at most twice that.
 const MEMORY_PAUSE_MS: i64 = 1000;
 
+/// How long the asking after a task's time may take.
+const LAST_ASKING: Duration = Duration::from_secs(60);
+
 /// Runs the next step of a task.
 pub(super) async fn run(app: &App, owner: &str, task: Leased, stop: &CancellationToken) {
     let id = task.id.clone();
@@ -56,21 +59,31 @@ async fn within<T>(
     reached: Step,
     work: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<Option<T>, StoreError> {
-    let left_ms = task.deadline_at_ms - app.now_ms();
-    let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
+    let left = Duration::from_millis(u64::try_from(task.deadline_at_ms - app.now_ms()).unwrap_or(0));
+    // A call that hangs must not hold the price for ever, nor may the one that asks for the last time.
+    let left = if left.is_zero() { LAST_ASKING } else { left };
     tokio::select! {
         result = work => result.map(Some),
-        () = stop.cancelled() => hand_back(app, task).await.map(|()| None),
-        // A call that hangs must not hold the price for ever.
-        () = tokio::time::sleep(left), if left_ms > 0 => overdue(app, task, reached).await.map(|()| None),
+        () = stop.cancelled() => let_go(app, task, reached).await.map(|()| None),
+        () = tokio::time::sleep(left) => overdue(app, task, reached).await.map(|()| None),
     }
+}
+
+/// Leaves a task to the next worker. One that no byte was sent for is as if it had not been claimed.
+async fn let_go(app: &App, task: &Leased, reached: Step) -> Result<(), StoreError> {
+    if reached != Step::Queued {
+        return hand_back(app, task).await;
+    }
+    let (holder, attempt, now_ms) = (task.holder(), task.attempt, app.now_ms());
+    app.store.write(move |tx| lease::unbegin(tx, &holder, attempt, now_ms)).await.map(drop)
 }
 
 /// The body with the pictures that the step needs. Without them the task has ended, or the lease is lost.
 async fn load(app: &App, task: &Leased) -> Result<Option<Loaded>, StoreError> {
     let body = TaskBody::from_stored(&task.body);
-    if !inputs::are_needed(app, task, &body) {
-        return Ok(Some(inputs::none(body)));
+    let now_ms = app.now_ms();
+    if !inputs::are_needed(app, task, &body, now_ms) {
+        return Ok(Some(inputs::none(body, now_ms)));
     }
     let holder = task.holder();
     let fresh = task.step == Step::Queued;
@@ -78,7 +91,7 @@ async fn load(app: &App, task: &Leased) -> Result<Option<Loaded>, StoreError> {
     if fresh && !patience::write(app, move |tx| lease::before_submit(tx, &holder)).await? {
         return Ok(None);
     }
-    let loaded = match inputs::load(app, task, body).await {
+    let loaded = match inputs::load(app, task, body, now_ms).await {
         Ok(loaded) => loaded,
         Err(NotLoaded::Busy) => return put_back(app, task).await.map(|()| None),
         // A provider that was asked before may bill what it made of the first try.
@@ -159,7 +172,7 @@ async fn submit(
     mut loaded: Loaded,
     stop: &CancellationToken,
 ) -> Result<(), StoreError> {
-    let answer = provider.submit(job(app, task, &mut loaded), on_progress(app, task, stop)).await;
+    let answer = provider.submit(job(task, &mut loaded), on_progress(app, task, stop)).await;
     drop(loaded);
     match answer {
         Ok(SubmitAnswer::Accepted { provider_task_id, poll_after_ms }) => {
@@ -191,8 +204,7 @@ async fn poll(
     let Some(provider_task_id) = task.provider_task_id.clone() else {
         return settle::await_late_answer(app, task).await;
     };
-    let answer =
-        provider.poll(job(app, task, &mut loaded), provider_task_id, on_progress(app, task, stop)).await;
+    let answer = provider.poll(job(task, &mut loaded), provider_task_id, on_progress(app, task, stop)).await;
     drop(loaded);
     let holder = task.holder();
     // Past its time a task is asked once more, since what is finished may have waited for us.
@@ -298,11 +310,12 @@ fn on_progress(app: &App, task: &Leased, stop: &CancellationToken) -> OnProgress
 }
 
 /// The pictures go into the job; their memory counts until `loaded` is dropped.
-fn job(app: &App, task: &Leased, loaded: &mut Loaded) -> Job {
+fn job(task: &Leased, loaded: &mut Loaded) -> Job {
     let body = std::mem::take(&mut loaded.body);
     Job {
         nonce: task.attempt_id.to_string(),
-        now_ms: app.now_ms(),
+        // The time that told whether the pictures are needed.
+        now_ms: loaded.now_ms,
         product: Product::parse(&task.product).unwrap_or(Product::Image),
         mode: Mode::parse(&task.mode).unwrap_or(Mode::TextToImage),
         vendor_model: task.vendor_model.clone(),
