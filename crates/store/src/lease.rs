@@ -5,6 +5,7 @@
 //! (`ledger`), calls upstream.
 
 use crate::{
+    attempt,
     batch::{Rows, insert, with_keys},
     dialect::Type,
     error::StoreError,
@@ -394,7 +395,7 @@ pub fn requeue(
     let set = "step = 'queued', due_at = $4, tries = tries + 1, lease_owner = NULL, alone = 0";
     let kept = fenced(tx, set, holder, &[due_at_ms.into()])?;
     if kept {
-        close_attempt(tx, holder, attempt, "refused", Some(detail), now_ms)?;
+        attempt::close(tx, holder, attempt, "refused", Some(detail), now_ms)?;
     }
     Ok(kept)
 }
@@ -410,7 +411,7 @@ pub fn await_late_answer(
     let set = "step = 'unknown', due_at = $4, lease_owner = NULL, alone = 0";
     let kept = fenced(tx, set, holder, &[due_at_ms.into()])?;
     if kept {
-        close_attempt(tx, holder, attempt, "ambiguous", None, now_ms)?;
+        attempt::close(tx, holder, attempt, "ambiguous", None, now_ms)?;
     }
     Ok(kept)
 }
@@ -420,44 +421,17 @@ pub fn storing(tx: &mut dyn Tx, holder: &Holder, due_at_ms: i64) -> Result<bool,
     fenced(tx, "step = 'storing', due_at = $4", holder, &[due_at_ms.into()])
 }
 
-/// Closes an attempt with how it ended.
-pub fn close_attempt(
-    tx: &mut dyn Tx,
-    holder: &Holder,
-    attempt: i64,
-    state: &str,
-    detail: Option<&str>,
-    now_ms: i64,
-) -> Result<(), StoreError> {
-    tx.exec(
-        "UPDATE attempts SET state = $4, detail = $5, ended_at = $6 \
-         WHERE account_id = $1 AND task_id = $2 AND number = $3",
-        &[
-            holder.account.as_str().into(),
-            holder.id.as_str().into(),
-            attempt.into(),
-            state.into(),
-            detail.into(),
-            now_ms.into(),
-        ],
-    )
-    .map(drop)
-}
-
 /// Hands a lease back untouched, so that a worker may go on from `due_at_ms`; does not count as a death.
 pub fn hand_back(tx: &mut dyn Tx, holder: &Holder, due_at_ms: i64) -> Result<bool, StoreError> {
     fenced(tx, "due_at = $4, lease_owner = NULL, alone = 0", holder, &[due_at_ms.into()])
 }
 
 /// The same for a task after [`before_submit`]: its attempt, of which nobody heard, never was.
-pub fn unbegin(tx: &mut dyn Tx, holder: &Holder, attempt: i64, due_at_ms: i64) -> Result<bool, StoreError> {
+pub fn unbegin(tx: &mut dyn Tx, holder: &Holder, number: i64, due_at_ms: i64) -> Result<bool, StoreError> {
     let set = "step = 'queued', attempt = $5 - 1, due_at = $4, lease_owner = NULL, alone = 0";
-    let kept = fenced(tx, set, holder, &[due_at_ms.into(), attempt.into()])?;
+    let kept = fenced(tx, set, holder, &[due_at_ms.into(), number.into()])?;
     if kept {
-        tx.exec(
-            "DELETE FROM attempts WHERE account_id = $1 AND task_id = $2 AND number = $3",
-            &[holder.account.as_str().into(), holder.id.as_str().into(), attempt.into()],
-        )?;
+        attempt::forget(tx, holder, number)?;
     }
     Ok(kept)
 }

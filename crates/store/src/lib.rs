@@ -8,6 +8,7 @@ pub mod abandoned;
 pub mod account;
 pub mod admin;
 pub mod agent;
+mod attempt;
 mod batch;
 pub mod budget;
 mod dialect;

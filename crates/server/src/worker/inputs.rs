@@ -1,7 +1,8 @@
 //! The pictures that a task starts from, brought into memory before a provider is called.
 //!
-//! Invariant: a task takes its share of the memory before it reads a byte, and only keys below its account's
-//! own folders read an object. Not here: which pictures a task may name (`app::input`), the memory (`memory`).
+//! Invariant: a task takes its share of the memory before it reads a byte, and only keys below its
+//! account's own folders read an object. Not here: which pictures a task may name (`app::input`), the memory
+//! (`memory`).
 
 use super::memory::{Memory, Share};
 use crate::{app::body::TaskBody, entropy, state::App};
@@ -14,8 +15,7 @@ use rynjer_providers::{
     guarded::{FetchError, FetchLimits, GuardError, GuardSettings, GuardedClient, inspect_image},
 };
 use rynjer_store::lease::Leased;
-use std::{sync::Arc, time::Duration};
-use tokio::time::Instant;
+use std::{pin::pin, sync::Arc, time::Duration};
 
 /// How often a picture that could not be reached is tried again, and the pause before, each time longer.
 const RETRIES: u32 = 2;
@@ -101,14 +101,17 @@ pub(super) async fn load(app: &App, task: &Leased, body: TaskBody, now_ms: i64) 
     let memory = app.inputs.memory.take(&task.account, wanted, tasks_max(app, task)).await;
     let mut memory = memory.ok_or(NotLoaded::Busy)?;
     // One time for all of them: a slot of the worker is not kept by servers that are slow in turn.
-    let until = Instant::now() + Duration::from_millis(u64::from(settings.task_timeout_ms));
+    let mut time = pin!(tokio::time::sleep(Duration::from_millis(u64::from(settings.task_timeout_ms))));
     let mut images: Vec<InputImage> = Vec::with_capacity(places.len());
     let mut left_bytes = memory.bytes();
     for (index, place) in places.iter().enumerate() {
         let limits =
             FetchLimits { max_bytes: one_bytes(app).min(left_bytes), max_pixels: settings.max_pixels };
-        let read = tokio::time::timeout_at(until, with_retries(app, place, &limits)).await;
-        let image = read.unwrap_or_else(|_| Err(too_slow(app))).map_err(|error| unusable(index, error))?;
+        let read = tokio::select! {
+            read = with_retries(app, place, &limits) => read,
+            () = &mut time => Err(too_slow(app)),
+        };
+        let image = read.map_err(|error| unusable(index, error))?;
         left_bytes = left_bytes.saturating_sub(image.bytes.len() as u64);
         images.push(image);
     }

@@ -19,10 +19,10 @@ fn from(request_id: &str, inputs: &[&str]) -> Value {
 }
 
 /// A server whose connections are made and never answered: the system accepts them, nobody reads.
-fn silent() -> (TcpListener, String) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let url = format!("http://{}/a.png", listener.local_addr().expect("an address"));
-    (listener, url)
+fn silent() -> std::io::Result<(TcpListener, String)> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let url = format!("http://{}/a.png", listener.local_addr()?);
+    Ok((listener, url))
 }
 
 fn settings(task_timeout_ms: u32) -> String {
@@ -39,7 +39,7 @@ async fn made(caller: &Client, body: &Value) -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_pictures_of_a_task_have_one_time() {
-    let (_listener, url) = silent();
+    let (_listener, url) = silent().expect("a port");
     let app = TestApp::with(&settings(200)).await;
     let good = data_uri(&png(4, 4, 1));
     let task = made(&app.agent_key(), &from("slow", &[&good, &url])).await;
@@ -51,7 +51,7 @@ async fn all_pictures_of_a_task_have_one_time() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_pictures_of_one_account_leave_room_for_others() {
-    let (listener, url) = silent();
+    let (listener, url) = silent().expect("a port");
     // Longer than the test waits: what hangs, hangs until the task's own time is over.
     let app = TestApp::with_moving_clock(&settings(600_000)).await;
     let (greedy, other) = (app.agent_key(), app.other_account());
