@@ -111,8 +111,8 @@ impl Catalog {
         &self.routing
     }
 
-    /// The version and the price of one output, as [`Catalog::price`] gives them, without the explanation that
-    /// an acceptance has no use for.
+    /// The version and the price of one output, as [`Catalog::price`] gives them, without the explanation
+    /// that an acceptance has no use for.
     ///
     /// # Errors
     /// As [`Catalog::price`].

@@ -105,8 +105,8 @@ impl Callers {
     }
 }
 
-/// A place in a look-up under way. The look-up is forgotten with the first that leaves, also where its request
-/// was dropped: later ones look up anew.
+/// A place in a look-up under way. The look-up is forgotten with the first that leaves, also where its
+/// request was dropped: later ones look up anew.
 struct Boarded<'a> {
     callers: &'a Callers,
     key: ([u8; 32], u64),

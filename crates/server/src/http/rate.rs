@@ -109,7 +109,8 @@ impl<C: Clock + Clone> RateLimits<C> {
         limits.principals.check(limits.hasher.hash_one(key))
     }
 
-    /// Counts one request without a caller on routes that only read, by its address, as widely as callers are.
+    /// Counts one request without a caller on routes that only read, by its address, as widely as callers
+    /// are.
     pub(crate) fn check_visitor(&self, address: IpAddr) -> Verdict {
         let Some(limits) = &self.limits else { return Verdict::UNLIMITED };
         limits.principals.check(limits.hasher.hash_one(network(address)))

@@ -137,7 +137,8 @@ async fn end(app: &App, task: Abandoned) {
     let outcome = app.store.submit(app.now_ms(), Command::Release(Box::new(release))).await;
     match outcome {
         Ok(Outcome::Settled { .. }) => {
-            tracing::warn!(task = %task.id, provider = task.provider, "a task of a missing provider was ended");
+            let provider = task.provider;
+            tracing::warn!(task = %task.id, provider, "a task of a missing provider was ended");
             app.hub.task_changed(&task.id);
         }
         other => {

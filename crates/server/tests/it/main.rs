@@ -39,6 +39,7 @@ mod price;
 mod price_change;
 #[cfg(test)]
 mod route;
+#[cfg(test)]
 mod slow_input;
 #[cfg(test)]
 mod task;
