@@ -271,6 +271,7 @@ async fn a_new_ranking_changes_no_task_and_no_quote() {
 
     let plain =
         text(&agent.post("/v1/credits/estimate", &json!({"model": "z-image"})).await.ok(), "quote_id");
+    app.settle().await;
     let before = app.ledger().await;
     for (more, field) in [
         (json!({"quote_id": quote, "quality_mode": "fast"}), "quality_mode"),
