@@ -4,7 +4,7 @@
 //! wait for one task read each of its states once between them; a missed wake-up costs time, never
 //! correctness. Not here: what changed, what is read (`app::watch`).
 
-use crate::clock;
+use crate::{clock, seats::Seats};
 use rynjer_core::id::TaskId;
 use rynjer_store::task::TaskRow;
 use std::{
@@ -41,13 +41,6 @@ pub(crate) type Round = OnceCell<Arc<TaskRow>>;
 struct Progress {
     permille: u16,
     told: Option<(u16, Instant)>,
-}
-
-/// How many requests wait.
-#[derive(Default)]
-struct Seats {
-    of: HashMap<String, u32>,
-    all: u32,
 }
 
 /// A subscription to one task's changes.
@@ -141,24 +134,12 @@ impl Hub {
     /// Takes one of the places for requests that wait, unless there are too many; then the limit that is
     /// reached.
     pub(crate) fn take_seat(&self, principal: &str, most_of_one: u32, most: u32) -> Result<(), u32> {
-        let mut seats = locked(&self.seats);
-        let of_one = seats.of.get(principal).copied().unwrap_or(0);
-        if of_one >= most_of_one || seats.all >= most {
-            return Err(if of_one >= most_of_one { most_of_one } else { most });
-        }
-        seats.all += 1;
-        seats.of.insert(principal.to_owned(), of_one + 1);
-        Ok(())
+        locked(&self.seats).take(principal, most_of_one, most)
     }
 
     /// Gives a place back.
     pub(crate) fn leave_seat(&self, principal: &str) {
-        let mut seats = locked(&self.seats);
-        seats.all = seats.all.saturating_sub(1);
-        match seats.of.get_mut(principal) {
-            Some(count) if *count > 1 => *count -= 1,
-            _ => drop(seats.of.remove(principal)),
-        }
+        locked(&self.seats).leave(principal);
     }
 
     /// Notes that no other process changes tasks, so that nobody has to look for changes.

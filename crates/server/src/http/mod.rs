@@ -14,6 +14,7 @@ mod estimate;
 mod events;
 pub(crate) mod extract;
 mod file;
+mod form;
 mod generate;
 mod guide;
 mod health;
