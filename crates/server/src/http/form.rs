@@ -169,3 +169,38 @@ impl Stream for Gated {
         Poll::Ready(Some(Ok(piece)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::{StreamExt, stream};
+    use std::convert::Infallible;
+
+    async fn form_of(first: &'static str) -> Form {
+        let body = stream::iter([Ok::<_, Infallible>(first)]).chain(stream::pending());
+        let request = Request::builder().header("content-type", "multipart/form-data; boundary=XX");
+        let request = request.body(Body::from_stream(body)).unwrap();
+        let form = Form::new(request, 1000).await.ok().unwrap();
+        Form { idle: Duration::from_millis(20), ..form }
+    }
+
+    fn problem(fail: Fail) -> String {
+        let Error::Invalid(fields) = fail.0 else { return String::new() };
+        fields.into_iter().map(|field| field.problem).collect()
+    }
+
+    #[tokio::test]
+    async fn a_body_that_stalls_is_given_up() {
+        for first in ["--XX\r\n", "--XX\r\ncontent-disposition: form-data; name=\"file\"\r\n"] {
+            let mut form = form_of(first).await;
+            let fail = form.next().await.err().unwrap();
+            assert_eq!(problem(fail), "nothing more of the body arrived in 0 seconds");
+        }
+        let mut form = form_of("--XX\r\ncontent-disposition: form-data; name=\"file\"\r\n\r\nabc").await;
+        let mut part = form.next().await.ok().flatten().unwrap();
+        assert_eq!(part.chunk().await.ok().flatten().unwrap(), "abc");
+        let fail = part.chunk().await.err().unwrap();
+        assert_eq!(problem(fail), "nothing more of the body arrived in 0 seconds");
+        assert_eq!(IDLE, Duration::from_secs(10));
+    }
+}
