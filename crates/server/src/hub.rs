@@ -4,7 +4,7 @@
 //! wait for one task read each of its states once between them; a missed wake-up costs time, never
 //! correctness. Not here: what changed, what is read (`app::watch`).
 
-use crate::clock;
+use crate::{clock, seats::Seats};
 use rynjer_core::id::TaskId;
 use rynjer_store::task::TaskRow;
 use std::{
@@ -41,13 +41,6 @@ pub(crate) type Round = OnceCell<Arc<TaskRow>>;
 struct Progress {
     permille: u16,
     told: Option<(u16, Instant)>,
-}
-
-/// How many requests wait.
-#[derive(Default)]
-struct Seats {
-    of: HashMap<String, u32>,
-    all: u32,
 }
 
 /// A subscription to one task's changes.
@@ -138,37 +131,15 @@ impl Hub {
         locked(&self.progress).get(task).map(|progress| progress.permille)
     }
 
-    /// Takes one of the places for requests that wait, unless there are too many of one principal, of one
-    /// account (half of all) or altogether; then the limit that is reached.
-    pub(crate) fn take_seat(
-        &self,
-        (account, principal): (&str, &str),
-        most_of_one: u32,
-        most: u32,
-    ) -> Result<(), u32> {
-        let mut seats = locked(&self.seats);
-        let of = |seats: &Seats, name: &str| seats.of.get(name).copied().unwrap_or(0);
-        let (of_account, of_one) = (of(&seats, account), of(&seats, principal));
-        let reached = [(of_one, most_of_one), (of_account, most.div_ceil(2)), (seats.all, most)];
-        if let Some((_, limit)) = reached.into_iter().find(|(taken, limit)| taken >= limit) {
-            return Err(limit);
-        }
-        seats.all += 1;
-        seats.of.insert(principal.to_owned(), of_one + 1);
-        seats.of.insert(account.to_owned(), of_account + 1);
-        Ok(())
+    /// Takes one of the places for requests that wait, unless there are too many; then the limit that is
+    /// reached.
+    pub(crate) fn take_seat(&self, who: (&str, &str), most_of_one: u32, most: u32) -> Result<(), u32> {
+        locked(&self.seats).take(who, most_of_one, most)
     }
 
     /// Gives a place back.
-    pub(crate) fn leave_seat(&self, (account, principal): (&str, &str)) {
-        let mut seats = locked(&self.seats);
-        seats.all = seats.all.saturating_sub(1);
-        for name in [account, principal] {
-            match seats.of.get_mut(name) {
-                Some(count) if *count > 1 => *count -= 1,
-                _ => drop(seats.of.remove(name)),
-            }
-        }
+    pub(crate) fn leave_seat(&self, who: (&str, &str)) {
+        locked(&self.seats).leave(who);
     }
 
     /// Notes that no other process changes tasks, so that nobody has to look for changes.

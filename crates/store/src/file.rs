@@ -165,7 +165,7 @@ pub fn delete(
 }
 
 /// What an account's living files count for.
-fn living_bytes(tx: &mut dyn Tx, account: &AccountId, now_ms: i64) -> Result<i64, StoreError> {
+pub fn living_bytes(tx: &mut dyn Tx, account: &AccountId, now_ms: i64) -> Result<i64, StoreError> {
     let row = tx.one(
         "SELECT CAST(COALESCE(SUM(CASE WHEN bytes < $3 THEN $3 ELSE bytes END), 0) AS BIGINT) FROM files \
          WHERE account_id = $1 AND expires_at > $2",

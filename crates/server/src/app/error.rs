@@ -87,6 +87,10 @@ pub enum Error {
     TooManyWaits {
         limit: u32,
     },
+    /// Too many uploads of one caller are under way.
+    TooManyUploads {
+        limit: u32,
+    },
     RateLimited {
         retry_after_s: u64,
     },

@@ -17,7 +17,6 @@ use crate::{
 use bytes::Bytes;
 use data_encoding::BASE64;
 use ipnet::IpNet;
-use object_store::{ObjectStoreExt, path::Path};
 use rynjer_core::{address, id::FileId, time::HOUR_MS};
 use rynjer_providers::{InputImage, guarded::FetchError};
 use rynjer_store::file::{self as files, FileRow};
@@ -127,7 +126,9 @@ enum Found {
     Stored { object_key: String, bytes: i64 },
     /// An uploaded file.
     File(Box<FileRow>),
-    /// A picture in the request itself, or an object that is about to be deleted.
+    /// The same, but it would be deleted while the task still needs it: the task gets a file of its own.
+    Ending { object_key: String, bytes: i64 },
+    /// A picture in the request itself.
     Picture(InputImage),
     /// To be fetched by the worker.
     Url(String),
@@ -146,11 +147,7 @@ pub(crate) async fn resolve(
     for (index, text) in urls.iter().enumerate() {
         match find(app, caller, text, needed_until_ms).await {
             Ok(one) => found.push(one),
-            Err(Error::Invalid(fields)) => {
-                let named =
-                    fields.into_iter().map(|field| Field::new(format!("{FIELD}.{index}"), field.problem));
-                problems.extend(named);
-            }
+            Err(Error::Invalid(fields)) => problems.extend(named(index, fields)),
             Err(other) => return Err(other),
         }
     }
@@ -160,10 +157,20 @@ pub(crate) async fn resolve(
     }
     prolong(app, caller, &found, needed_until_ms).await?;
     let mut references = Vec::with_capacity(found.len());
-    for one in found {
-        references.push(reference(app, caller, one, needed_until_ms).await?);
+    for (index, one) in found.into_iter().enumerate() {
+        let reference = reference(app, caller, one, needed_until_ms).await;
+        references.push(reference.map_err(|error| match error {
+            Error::Invalid(fields) => Error::Invalid(named(index, fields)),
+            other => other,
+        })?);
     }
     Ok(references)
+}
+
+/// The problems of one picture, with its place in the list.
+fn named(index: usize, fields: Vec<Field>) -> Vec<Field> {
+    let named = |field: Field| Field::new(format!("{FIELD}.{index}"), field.problem);
+    fields.into_iter().map(named).collect()
 }
 
 fn problem(text: impl Into<String>) -> Error {
@@ -232,13 +239,9 @@ async fn finished(app: &App, address: &Address, needed_until_ms: i64) -> Result<
         let (bytes, pixels) = (settings.max_bytes, settings.max_pixels);
         return Err(problem(format!("must have at most {bytes} bytes and {pixels} pixels")));
     }
-    if output::ends_ms(app, &row) > needed_until_ms {
-        return Ok(Found::Stored { object_key: row.object_key, bytes: row.bytes });
-    }
-    // It would be deleted while the task still needs it: the task gets a file of its own.
-    let object = app.outputs.get(&Path::from(row.object_key)).await.map_err(|_| problem(UNKNOWN))?;
-    let bytes = object.bytes().await.map_err(Error::internal)?;
-    upload::look(app, bytes).await.map(Found::Picture).map_err(rejected)
+    let lives = output::ends_ms(app, &row) > needed_until_ms;
+    let (object_key, bytes) = (row.object_key, row.bytes);
+    Ok(if lives { Found::Stored { object_key, bytes } } else { Found::Ending { object_key, bytes } })
 }
 
 /// The picture of a `data:` URI. Its declared type is not believed.
@@ -267,7 +270,7 @@ fn rejected(error: FetchError) -> Error {
 /// What is known to be too much for one task is refused before it is accepted.
 fn check_size(app: &App, found: &[Found], problems: &mut Vec<Field>) {
     let bytes_of = |one: &Found| match one {
-        Found::Stored { bytes, .. } => u64::try_from(*bytes).unwrap_or(0),
+        Found::Stored { bytes, .. } | Found::Ending { bytes, .. } => u64::try_from(*bytes).unwrap_or(0),
         Found::File(row) => u64::try_from(row.bytes).unwrap_or(0),
         Found::Picture(image) => image.bytes.len() as u64,
         Found::Url(_) => 0,
@@ -307,6 +310,10 @@ async fn reference(app: &App, caller: &Caller, found: Found, until_ms: i64) -> R
         Found::Stored { object_key, .. } => Ok(object_key),
         Found::File(row) => Ok(row.object_key),
         Found::Url(url) => Ok(url),
+        Found::Ending { object_key, .. } => {
+            let copied = upload::copy(app, caller, &object_key, until_ms).await;
+            known(copied).map(|row| row.object_key)
+        }
         Found::Picture(image) => {
             // Nobody knows the id of such a file, so it lives no longer than its task needs it.
             let row = upload::store(app, caller, &image, until_ms).await?;

@@ -6,6 +6,7 @@
 use crate::{
     app::{Error, caller::Caller, file::answer},
     entropy,
+    seats::Seats,
     state::App,
 };
 use bytes::Bytes;
@@ -22,7 +23,10 @@ use rynjer_providers::{
 };
 use rynjer_store::file::{self, FileRow, Kept};
 use sha2::{Digest, Sha256};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Uploads received at once. Each has at most one part in memory.
@@ -36,6 +40,7 @@ const TURN_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What uploads share: together they bound the memory of all uploads.
 pub(crate) struct Uploads {
+    places: Mutex<Seats>,
     received: Arc<Semaphore>,
     looked_into: Semaphore,
 }
@@ -43,9 +48,43 @@ pub(crate) struct Uploads {
 impl Uploads {
     pub(crate) fn new() -> Self {
         Self {
+            places: Mutex::default(),
             received: Arc::new(Semaphore::new(RECEIVED_AT_ONCE)),
             looked_into: Semaphore::new(LOOKED_INTO_AT_ONCE),
         }
+    }
+
+    fn places(&self) -> MutexGuard<'_, Seats> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Uploads that may be under way at all; one account has half of them at most.
+const PLACES: u32 = 32;
+
+fn who(caller: &Caller) -> (&str, &str) {
+    (caller.account.as_str(), caller.counted_as())
+}
+
+/// A caller's place among the uploads; given back when it is dropped.
+struct Place<'a> {
+    app: &'a App,
+    caller: &'a Caller,
+}
+
+impl<'a> Place<'a> {
+    /// Before the wait for a turn: who waits with many would hold up all others.
+    fn take(app: &'a App, caller: &'a Caller) -> Result<Self, Error> {
+        let (who, most_of_one) = (who(caller), app.config.limits.uploads_per_principal);
+        let taken = app.uploads.places().take(who, most_of_one, PLACES);
+        taken.map_err(|limit| Error::TooManyUploads { limit })?;
+        Ok(Self { app, caller })
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.app.uploads.places().leave(who(self.caller));
     }
 }
 
@@ -56,8 +95,11 @@ pub(crate) struct Receiving<'a> {
     id: FileId,
     buffer: Vec<u8>,
     bytes: usize,
+    /// What the account had left at the beginning.
+    room_bytes: i64,
     hash: Sha256,
     staged: Option<Staged>,
+    _place: Place<'a>,
     _turn: OwnedSemaphorePermit,
 }
 
@@ -75,18 +117,22 @@ pub(crate) async fn receive<'a>(app: &'a App, caller: &'a Caller) -> Result<Rece
     if caller.agent_paused {
         return Err(Error::AgentPaused);
     }
+    let place = Place::take(app, caller)?;
     let turn = Arc::clone(&app.uploads.received).acquire_owned();
     let Ok(Ok(turn)) = tokio::time::timeout(TURN_PATIENCE, turn).await else {
         return Err(Error::Overloaded);
     };
+    let room_bytes = room_bytes(app, &caller.account).await?;
     Ok(Receiving {
         app,
         caller,
         id: FileId::new(app.now_ms(), entropy::id()),
         buffer: Vec::new(),
         bytes: 0,
+        room_bytes,
         hash: Sha256::new(),
         staged: None,
+        _place: place,
         _turn: turn,
     })
 }
@@ -100,8 +146,24 @@ impl Receiving<'_> {
             return Err(Error::PayloadTooLarge { limit_bytes });
         }
         self.hash.update(piece);
+        if !self.fits() {
+            // Nothing of it is stored. It may be a file that is there already: that takes no room.
+            self.buffer = Vec::new();
+            self.abort().await;
+            return Ok(());
+        }
         self.buffer.extend_from_slice(piece);
         if self.buffer.len() >= PART_BYTES { self.send_part().await } else { Ok(()) }
+    }
+
+    fn fits(&self) -> bool {
+        counted_bytes(self.bytes) <= self.room_bytes
+    }
+
+    async fn abort(&mut self) {
+        if let Some(mut staged) = self.staged.take() {
+            drop(staged.upload.abort().await);
+        }
     }
 
     async fn send_part(&mut self) -> Result<(), Error> {
@@ -122,10 +184,11 @@ impl Receiving<'_> {
         let sha256 = hex(std::mem::take(&mut self.hash));
         let until_ms = app.now_ms() + i64::from(app.config.retention.file_hours) * HOUR_MS;
         if let Some(known) = renewed(app, caller, &sha256, until_ms).await? {
-            if let Some(mut staged) = self.staged.take() {
-                drop(staged.upload.abort().await);
-            }
+            self.abort().await;
             return answer(app, caller, &known, warnings);
+        }
+        if !self.fits() {
+            return Err(over_quota(app));
         }
         let (image, object_key) = if self.staged.is_some() {
             self.finish_parts().await?
@@ -176,11 +239,28 @@ pub(crate) async fn store(
     if let Some(known) = renewed(app, caller, &sha256, until_ms).await? {
         return Ok(known);
     }
+    if counted_bytes(image.bytes.len()) > room_bytes(app, &caller.account).await? {
+        return Err(over_quota(app));
+    }
     let id = FileId::new(app.now_ms(), entropy::id());
     let object_key = object_key(&caller.account, &id, extension_of(image));
     put(app, &object_key, &image.bytes).await?;
     let arrived = Arrived { id, object_key, sha256, bytes: image.bytes.len() };
     keep(app, arrived.row(app, caller, image, until_ms)).await
+}
+
+/// Keeps a copy of an object that may be deleted soon. Few are in memory at once.
+pub(crate) async fn copy(
+    app: &App,
+    caller: &Caller,
+    object_key: &str,
+    until_ms: i64,
+) -> Result<FileRow, Error> {
+    let _turn = app.uploads.looked_into.acquire().await.map_err(Error::internal)?;
+    let object = app.outputs.get(&Path::from(object_key)).await.map_err(|_| Error::NotFound)?;
+    let bytes = object.bytes().await.map_err(Error::internal)?;
+    let image = look(app, bytes).await.map_err(unusable)?;
+    store(app, caller, &image, until_ms).await
 }
 
 /// Looks into a picture in memory.
@@ -253,8 +333,24 @@ async fn keep(app: &App, row: FileRow) -> Result<FileRow, Error> {
     match kept? {
         Kept::New => Ok(row),
         Kept::Renewed(known) => Ok(known),
-        Kept::OverQuota => Err(Error::FileQuota { limit_bytes: most_bytes }),
+        Kept::OverQuota => Err(over_quota(app)),
     }
+}
+
+/// What the account may have besides the files it has. [`keep`] decides; this only spares storing in vain.
+async fn room_bytes(app: &App, account: &AccountId) -> Result<i64, Error> {
+    let (account, now_ms) = (account.clone(), app.now_ms());
+    let living = app.store.read(move |tx| Ok::<_, Error>(file::living_bytes(tx, &account, now_ms)?)).await?;
+    let most = i64::try_from(app.config.limits.file_bytes_per_account).unwrap_or(i64::MAX);
+    Ok(most.saturating_sub(living))
+}
+
+fn counted_bytes(bytes: usize) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX).max(file::COUNTED_BYTES_MIN)
+}
+
+fn over_quota(app: &App) -> Error {
+    Error::FileQuota { limit_bytes: app.config.limits.file_bytes_per_account }
 }
 
 fn object_key(account: &AccountId, id: &FileId, extension: &str) -> String {

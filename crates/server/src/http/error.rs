@@ -74,7 +74,9 @@ pub(crate) fn code(error: &Error) -> ErrorCode {
         Error::PayloadTooLarge { .. } | Error::FileQuota { .. } => ErrorCode::PayloadTooLarge,
         Error::UnsupportedMediaType => ErrorCode::UnsupportedMediaType,
         Error::MethodNotAllowed => ErrorCode::MethodNotAllowed,
-        Error::RateLimited { .. } | Error::TooManyWaits { .. } => ErrorCode::RateLimited,
+        Error::RateLimited { .. } | Error::TooManyWaits { .. } | Error::TooManyUploads { .. } => {
+            ErrorCode::RateLimited
+        }
         Error::Ledger(refusal) => ledger_code(refusal),
         Error::Overloaded => ErrorCode::Overloaded,
         Error::ShuttingDown => ErrorCode::ShuttingDown,
@@ -142,7 +144,10 @@ fn data(error: &Error, context: &Context<'_>) -> ErrorData {
             data.retry_after_seconds = i64::try_from(*retry_after_s).ok();
         }
         Error::Ledger(refusal) => describe_refusal(&mut data, refusal),
-        Error::Overloaded | Error::ShuttingDown | Error::TooManyWaits { .. } => {
+        Error::Overloaded
+        | Error::ShuttingDown
+        | Error::TooManyWaits { .. }
+        | Error::TooManyUploads { .. } => {
             data.retry_after_seconds = Some(1);
         }
         Error::MissingCredentials
@@ -188,6 +193,10 @@ fn reworded(error: &Error) -> Option<(String, &'static str)> {
         Error::TooManyWaits { limit } => (
             format!("{limit} requests wait for tasks already, which is the most allowed"),
             "Poll GET /v1/generate/{request_id} without `wait`, or end a wait first.",
+        ),
+        Error::TooManyUploads { limit } => (
+            format!("{limit} uploads of yours are under way already, which is the most allowed"),
+            "Send POST /v1/files again when one of them has ended.",
         ),
         Error::TooManyKeys { limit } => (
             format!("The agent has {limit} live keys already"),

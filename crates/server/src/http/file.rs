@@ -1,30 +1,25 @@
 //! `POST /v1/files`, `GET` and `DELETE /v1/files/{file_id}`, and `GET /files/…` by signed URLs.
 //!
 //! Invariant: an upload is one part named `file`; nothing of a broken body is kept. Not here: what a picture
-//! must be (`app::upload`), who sees a file (`app::file`).
+//! must be (`app::upload`), parts of a body (`form`), who sees a file (`app::file`).
 
 use crate::{
     app::{Error, file, upload},
     http::{
         error::Fail,
         extract::{Auth, Shared, body_patience},
+        form::{AROUND_PARTS_BYTES, Form, Part},
         link::{self, Signed},
     },
     state::App,
 };
 use axum::{
-    extract::{
-        DefaultBodyLimit, FromRequest, Multipart, Path, Request, State,
-        multipart::{Field, MultipartError},
-        rejection::PathRejection,
-    },
+    extract::{DefaultBodyLimit, Path, Request, State, rejection::PathRejection},
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, Method, header};
 use rynjer_api::{Envelope, FileAnswer, FileDeleteAnswer, FileUpload};
 
-/// What a body may have beside the file: boundaries, headers, small parts that nobody asked for.
-const BESIDE_THE_FILE_BYTES: usize = 64 << 10;
 /// How many other parts are named.
 const OTHERS_NAMED_MAX: usize = 20;
 
@@ -40,10 +35,10 @@ pub(crate) async fn upload_file(
     Auth(caller): Auth,
     request: Request,
 ) -> Result<Response, Fail> {
-    let limit_bytes = shared.app.config.limits.file_bytes.saturating_add(BESIDE_THE_FILE_BYTES);
+    let limit_bytes = shared.app.config.limits.file_bytes.saturating_add(AROUND_PARTS_BYTES);
     let form = form(request, &shared, limit_bytes).await?;
     let receiving = upload::receive(&shared.app, &caller).await?;
-    let received = tokio::time::timeout(body_patience(limit_bytes), read(form, receiving, limit_bytes)).await;
+    let received = tokio::time::timeout(body_patience(limit_bytes), read(form, receiving)).await;
     let (receiving, warnings) =
         received.map_err(|_| Fail(Error::field("", "the body did not arrive in time")))??;
     let answer = receiving.finish(warnings).await?;
@@ -105,25 +100,23 @@ pub(crate) async fn download_file(
 }
 
 /// The body as parts; a length that is too large is refused before anything is read.
-async fn form(mut request: Request, shared: &Shared, limit_bytes: usize) -> Result<Multipart, Fail> {
-    let too_large = Fail(Error::PayloadTooLarge { limit_bytes: shared.app.config.limits.file_bytes });
+async fn form(mut request: Request, shared: &Shared, limit_bytes: usize) -> Result<Form, Fail> {
+    let file_bytes = shared.app.config.limits.file_bytes;
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     if length.and_then(|text| text.parse::<usize>().ok()).is_some_and(|length| length > limit_bytes) {
-        return Err(too_large);
+        return Err(Fail(Error::PayloadTooLarge { limit_bytes: file_bytes }));
     }
     DefaultBodyLimit::max(limit_bytes).apply(&mut request);
-    Multipart::from_request(request, shared).await.map_err(|_| Fail(Error::UnsupportedMediaType))
+    Form::new(request, file_bytes).await
 }
 
 /// Reads every part to the end of the body: the one named `file` is kept, others are told as warnings.
-async fn read<'a>(
-    mut form: Multipart,
-    mut receiving: upload::Receiving<'a>,
-    limit_bytes: usize,
-) -> Result<(upload::Receiving<'a>, Vec<String>), Fail> {
+async fn read(
+    mut form: Form,
+    mut receiving: upload::Receiving<'_>,
+) -> Result<(upload::Receiving<'_>, Vec<String>), Fail> {
     let (mut files, mut others) = (0_u32, Vec::new());
-    let broken = |error: &MultipartError| unreadable(error, limit_bytes);
-    while let Some(mut part) = form.next_field().await.map_err(|error| broken(&error))? {
+    while let Some(mut part) = form.next().await? {
         let is_file = part.name() == Some("file");
         if is_file {
             files += 1;
@@ -133,7 +126,7 @@ async fn read<'a>(
         if files > 1 {
             return Err(Fail(Error::field("file", "appears twice: send one picture with each call")));
         }
-        while let Some(piece) = part.chunk().await.map_err(|error| broken(&error))? {
+        while let Some(piece) = part.chunk().await? {
             if is_file {
                 receiving.push(&piece).await?;
             }
@@ -147,14 +140,7 @@ async fn read<'a>(
 }
 
 /// The name of a part as it may be repeated to its sender.
-fn shown(part: &Field<'_>) -> String {
+fn shown(part: &Part<'_>) -> String {
     let name = part.name().unwrap_or_default();
     format!("`{}`", name.chars().filter(|c| !c.is_control()).take(64).collect::<String>())
-}
-
-fn unreadable(error: &MultipartError, limit_bytes: usize) -> Fail {
-    if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        return Fail(Error::PayloadTooLarge { limit_bytes: limit_bytes - BESIDE_THE_FILE_BYTES });
-    }
-    Fail(Error::field("", "the body is no whole multipart/form-data"))
 }

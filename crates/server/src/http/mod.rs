@@ -15,6 +15,7 @@ mod estimate;
 mod events;
 pub(crate) mod extract;
 mod file;
+mod form;
 mod generate;
 mod guide;
 mod health;

@@ -136,6 +136,34 @@ async fn an_output_that_is_about_to_go_is_kept_for_its_task() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn outputs_that_are_about_to_go_are_summed_before_they_are_read() {
+    let mut app = TestApp::sqlite().await;
+    app.account_key().picture("still", "[[instant]]").await;
+    let still = app.account_key().finish("still").await;
+    let bytes = still["outputs"][0]["bytes"].as_i64().expect("a size");
+    // One fits, two do not.
+    for (section, key, value) in [
+        ("limits", "file_bytes", 1024),
+        ("inputs", "max_bytes", bytes),
+        ("inputs", "memory_bytes", bytes * 4),
+    ] {
+        app.set(section, key, toml::Value::Integer(value));
+    }
+    app.restart().await;
+    app.advance(DAY * 30 - Duration::from_secs(60));
+    let owner = app.account_key();
+    let url = text(&owner.poll("still").await["outputs"][0], "url");
+    // Who read them would miss them.
+    let stored = objects(&app);
+    assert_eq!(stored.len(), 1);
+    std::fs::remove_file(app.data_dir().join("outputs").join(&stored[0])).expect("removed");
+    let refused = owner.post("/v1/generate", &from("two", "a", &[&url, &url])).await;
+    assert_eq!(refused.problems(), [format!("input_image_urls: must have at most {bytes} bytes together")]);
+    let missing = owner.post("/v1/generate", &from("one", "a", &[&url])).await;
+    assert_eq!(missing.problems(), [format!("input_image_urls.0: {UNKNOWN}")]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_the_callers() {
     let app = TestApp::sqlite().await;
     let (agent, picture) = (app.agent_key(), png(4, 4, 1));

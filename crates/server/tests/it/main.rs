@@ -48,6 +48,8 @@ mod test_clock;
 #[cfg(test)]
 mod token;
 #[cfg(test)]
+mod upload;
+#[cfg(test)]
 mod usage;
 #[cfg(test)]
 mod vertical;
