@@ -1,7 +1,7 @@
 //! A `multipart/form-data` body, part by part.
 //!
-//! Invariant: the parser, which keeps and searches everything up to a part's content, is never given more than
-//! [`AROUND_PARTS_BYTES`] of that. Not here: what the parts are (`file`).
+//! Invariant: the parser, which keeps and searches everything up to a part's content, is never given more
+//! than [`AROUND_PARTS_BYTES`] of that. Not here: what the parts are (`file`).
 
 use crate::{app::Error, http::error::Fail};
 use axum::{
