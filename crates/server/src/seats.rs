@@ -1,4 +1,5 @@
-//! Places that are taken for as long as something lasts: so many of one principal, half of all of one account.
+//! Places that are taken for as long as something lasts: so many of one principal, half of all of one
+//! account.
 //!
 //! Invariant: nobody holds more places than its most, and who holds none takes no memory. Not here: giving a
 //! place back when its holder goes (`app::watch`, `app::upload`).
@@ -13,8 +14,8 @@ pub(crate) struct Seats {
 }
 
 impl Seats {
-    /// Takes a place for a principal of an account, unless there are too many of the one, of the other (half of
-    /// all) or altogether; then the limit that is reached.
+    /// Takes a place for a principal of an account, unless there are too many of the one, of the other (half
+    /// of all) or altogether; then the limit that is reached.
     pub(crate) fn take(
         &mut self,
         (account, principal): (&str, &str),

@@ -106,9 +106,9 @@ async fn the_same_bytes_are_the_same_file_of_the_same_caller() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_uploads_of_one_picture_at_once() {
-    let app = TestApp::with("[limits]\nuploads_per_principal = 40").await;
+    let app = TestApp::with("[limits]\nuploads_per_principal = 16").await;
     let (agent, picture) = (app.agent_token(), png(30, 30, 1));
-    let calls = (0..40).map(|_| upload(&agent, &picture));
+    let calls = (0..16).map(|_| upload(&agent, &picture));
     let answers = futures::future::join_all(calls).await;
     let first = answers[0].ok();
     for answer in &answers {
