@@ -37,11 +37,15 @@ pub(super) async fn run(arguments: Estimate, json: bool) -> Result<(), Failure> 
             Some(text) => format!("{name} {text}"),
             None => format!("{name} {value}"),
         });
+        let model = match &estimate.routed {
+            Some(routed) => format!("{}: {}", estimate.model, routed.reason),
+            None => estimate.model.clone(),
+        };
         let affordable = if estimate.affordable { "yes" } else { "no" };
         page(
             style,
             &[
-                ("model", arguments.model.clone()),
+                ("model", model),
                 ("for", options.collect::<Vec<_>>().join(", ")),
                 ("price", price),
                 ("total", credits(estimate.estimated_credits)),

@@ -11,6 +11,7 @@ use rynjer_core::{
 };
 use rynjer_store::{queue, task::TaskRow};
 use std::{sync::Arc, time::Duration};
+use tokio::sync::OnceCell;
 
 /// The greatest position that is told; it means "at least".
 const POSITION_MAX: u32 = 1000;
@@ -18,7 +19,7 @@ const BELIEVED: Duration = Duration::from_millis(250);
 const CACHED_MAX: u64 = 256;
 
 /// Heads of queues read lately, by account and provider.
-pub(crate) struct Queues(Cache<(AccountId, String), Arc<Head>>);
+pub(crate) struct Queues(Cache<(AccountId, String), Arc<OnceCell<Arc<Head>>>>);
 
 /// The first tasks of a queue with their places, sorted by id.
 struct Head {
@@ -45,24 +46,26 @@ pub(crate) async fn position(app: &App, row: &TaskRow) -> Result<Option<i64>, Er
         return Ok(None);
     }
     let key = (row.account.clone(), row.provider.clone());
-    let cached = app.queues.0.get(&key);
-    if let Some(place) = cached.as_ref().and_then(|head| head.place(&row.id)) {
+    let cell = app.queues.0.get_with_by_ref(&key, Arc::default);
+    // All who ask at once wait for one reading.
+    let head = Arc::clone(cell.get_or_try_init(|| read(app, row)).await?);
+    if let Some(place) = head.place(&row.id) {
         return Ok(Some(place));
     }
-    if cached.is_some_and(|head| !head.is_all) {
+    if !head.is_all {
         return Ok(Some(i64::from(POSITION_MAX)));
     }
     // It came after the head was read, or has just been taken.
-    let head = Arc::new(read(app, row).await?);
-    app.queues.0.insert(key, Arc::clone(&head));
+    let head = read(app, row).await?;
+    app.queues.0.insert(key, Arc::new(OnceCell::new_with(Some(Arc::clone(&head)))));
     Ok(head.place(&row.id).or_else(|| (!head.is_all).then_some(i64::from(POSITION_MAX))))
 }
 
-async fn read(app: &App, row: &TaskRow) -> Result<Head, Error> {
+async fn read(app: &App, row: &TaskRow) -> Result<Arc<Head>, Error> {
     let (account, provider) = (row.account.clone(), row.provider.clone());
     let read = app.store.read(move |tx| queue::head(tx, &account, &provider, POSITION_MAX));
     let queue::Head { ids, is_all } = read.await.map_err(Error::from)?;
     let mut places: Vec<_> = ids.into_iter().zip(0..).collect();
     places.sort_unstable();
-    Ok(Head { places, is_all })
+    Ok(Arc::new(Head { places, is_all }))
 }
