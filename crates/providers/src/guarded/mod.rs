@@ -108,6 +108,20 @@ impl GuardedClient {
         Self::with_resolver(settings, Arc::new(SystemResolver))
     }
 
+    /// Whether `allow_hosts` lifts the check for the host of a URL, as far as its text tells: its name, or
+    /// its literal address. A name is not resolved here.
+    #[must_use]
+    pub fn is_allowed(&self, url: &url::Url) -> bool {
+        let (Some(host), Some(port)) = (url.host(), url.port_or_known_default()) else { return false };
+        let host = host.to_owned();
+        let literal = match host {
+            Host::Ipv4(address) => Some(IpAddr::V4(address)),
+            Host::Ipv6(address) => Some(IpAddr::V6(address)),
+            Host::Domain(_) => None,
+        };
+        self.allow.names(&host, port) || literal.is_some_and(|address| self.allow.covers(address))
+    }
+
     /// A client with a resolver of the caller's.
     ///
     /// # Errors

@@ -16,11 +16,9 @@ use crate::{
 };
 use bytes::Bytes;
 use data_encoding::BASE64;
-use ipnet::IpNet;
 use rynjer_core::{address, id::FileId, time::HOUR_MS};
 use rynjer_providers::{InputImage, guarded::FetchError};
 use rynjer_store::file::{self as files, FileRow};
-use std::net::IpAddr;
 use url::{Host, Url};
 
 const FIELD: &str = "input_image_urls";
@@ -81,7 +79,7 @@ fn check_place(app: &App, text: &str) -> Result<(), &'static str> {
         return Ok(());
     }
     let url = Url::parse(text).map_err(|_| KINDS)?;
-    let allowed = own_path(app, &url).is_some() || is_allowed(&app.config.inputs.allow_hosts, &url);
+    let allowed = own_path(app, &url).is_some() || app.inputs.is_allowed(&url);
     if allowed || is_public(&url) { Ok(()) } else { Err("must be a public address") }
 }
 
@@ -95,19 +93,6 @@ fn is_public(url: &Url) -> bool {
         Some(Host::Ipv6(address)) => address::is_public(address.into()),
         None => false,
     }
-}
-
-/// Whether the operator's list names the host. Who fetches decides; this only spares a task that would fail.
-fn is_allowed(entries: &[String], url: &Url) -> bool {
-    let Some(host) = url.host_str() else { return false };
-    let with_port = url.port_or_known_default().map(|port| format!("{host}:{port}"));
-    let address = host.trim_matches(['[', ']']).parse::<IpAddr>().ok();
-    entries.iter().any(|entry| {
-        entry.eq_ignore_ascii_case(host)
-            || with_port.as_ref().is_some_and(|host| entry.eq_ignore_ascii_case(host))
-            || address.is_some_and(|address| entry.parse::<IpAddr>().is_ok_and(|own| own == address))
-            || address.is_some_and(|address| entry.parse::<IpNet>().is_ok_and(|net| net.contains(&address)))
-    })
 }
 
 /// The path of one of this gateway's own stored objects, such as `files/<account>/<file>`.

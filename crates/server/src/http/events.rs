@@ -10,7 +10,7 @@ use crate::{
     },
     http::{
         error::Fail,
-        extract::{Auth, Shared, bearer},
+        extract::{Auth, Shared, Token},
         listen::Drain,
     },
 };
@@ -45,11 +45,11 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 pub(crate) async fn watch_generation(
     State(shared): State<Shared>,
     Auth(caller): Auth,
+    Token(token): Token,
     headers: HeaderMap,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Fail> {
     let Path(id) = id.map_err(|_| Fail(Error::NotFound))?;
-    let token = bearer(&headers)?.unwrap_or_default().to_owned();
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok());
     match events::open(&shared.app, caller, token, &id, last).await? {
         Some(events) => Ok(stream_of(events, shared.drain.clone())),

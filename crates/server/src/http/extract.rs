@@ -45,7 +45,7 @@ pub(crate) struct Auth(pub(crate) Arc<Caller>);
 pub(crate) struct MaybeAuth(pub(crate) Option<Arc<Caller>>);
 
 /// The bearer credential of a request.
-pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Fail> {
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Fail> {
     let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
     let text = value.to_str().map_err(|_| Fail(Error::InvalidToken { hint: None }))?;
     let token = text.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
@@ -107,6 +107,17 @@ async fn authenticated(parts: &Parts, shared: &Shared, token: &str) -> Result<Ar
         note(parts, shared.rates.check_visitor(client_address(parts, shared)))?;
     }
     Ok(authenticated?)
+}
+
+/// The bearer credential itself, for asking again after a wait; empty without one.
+pub(crate) struct Token(pub(crate) String);
+
+impl FromRequestParts<Shared> for Token {
+    type Rejection = Fail;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Fail> {
+        Ok(Self(bearer(&parts.headers)?.unwrap_or_default().to_owned()))
+    }
 }
 
 /// Counts a reading without a credential, such as of a signed link, against its address.

@@ -6,7 +6,7 @@ use crate::{
     app::{self, caller::Caller, task},
     http::{
         error::Fail,
-        extract::{Auth, Json, Shared, Wait, bearer},
+        extract::{Auth, Json, Shared, Token, Wait},
     },
 };
 use axum::{
@@ -33,6 +33,7 @@ pub(crate) async fn generate(
     State(shared): State<Shared>,
     Auth(caller): Auth,
     Wait(wait): Wait,
+    Token(token): Token,
     headers: HeaderMap,
     Json(fields): Json,
 ) -> Result<Response, Fail> {
@@ -41,9 +42,9 @@ pub(crate) async fn generate(
     let unquoted = idempotency_key.and_then(|key| key.strip_prefix('"')?.strip_suffix('"'));
     let idempotency_key = unquoted.or(idempotency_key);
     let generated = app::generate::generate(&shared.app, &caller, &fields, idempotency_key).await?;
-    let (token, mut answer) = (bearer(&headers)?.unwrap_or_default(), generated.task);
+    let mut answer = generated.task;
     let wait = match wait.filter(|_| !answer.status.is_final()) {
-        Some(asked) => waited(&shared, &caller, token, asked, &mut answer).await,
+        Some(asked) => waited(&shared, &caller, &token, asked, &mut answer).await,
         None => wait,
     };
     let mut response = super::task::answered(answer);

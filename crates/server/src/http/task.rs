@@ -6,14 +6,14 @@ use crate::{
     app::{Error, cancel, task},
     http::{
         error::Fail,
-        extract::{Auth, Shared, Wait, bearer},
+        extract::{Auth, Shared, Token, Wait},
     },
 };
 use axum::{
     extract::{Path, State, rejection::PathRejection},
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderValue, header};
 use rynjer_api::{Envelope, TaskAnswer};
 use std::time::Duration;
 
@@ -32,13 +32,13 @@ pub(crate) async fn get_generation(
     State(shared): State<Shared>,
     Auth(caller): Auth,
     Wait(wait): Wait,
-    headers: HeaderMap,
+    Token(token): Token,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Fail> {
     let Path(id) = id.map_err(|_| Fail(Error::NotFound))?;
-    let (draining, token) = (shared.drain.begun(), bearer(&headers)?.unwrap_or_default());
+    let draining = shared.drain.begun();
     let row = task::find(&shared.app, &caller, &id).await?;
-    let answer = task::poll(&shared.app, &caller, token, row, wait.unwrap_or_default(), draining).await?;
+    let answer = task::poll(&shared.app, &caller, &token, row, wait.unwrap_or_default(), draining).await?;
     let mut response = answered(answer);
     applied(&mut response, wait);
     Ok(response)

@@ -33,6 +33,11 @@ impl InputSource {
             GuardSettings { allow_hosts: settings.allow_hosts.clone(), timeout_ms: settings.timeout_ms };
         Ok(Self { client: GuardedClient::new(guard)?, memory: Arc::new(Memory::new(settings.memory_bytes)) })
     }
+
+    /// Whether the operator allowed what a URL names, public or not.
+    pub(crate) fn is_allowed(&self, url: &url::Url) -> bool {
+        self.client.is_allowed(url)
+    }
 }
 
 /// The body of a task and its pictures, which count as memory until this is dropped.
