@@ -20,6 +20,7 @@ struct Step {
 const STEPS: &[Step] = &[
     Step { number: 1, text: include_str!("migrations/0001_base.sql"), append_only: &["entries"] },
     Step { number: 2, text: include_str!("migrations/0002_files.sql"), append_only: &[] },
+    Step { number: 3, text: include_str!("migrations/0003_nodes.sql"), append_only: &[] },
 ];
 
 /// The newest step this program knows.
