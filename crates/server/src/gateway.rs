@@ -6,7 +6,7 @@
 use crate::{
     app::{self, Error, admin::Admin, caller::Callers, price::PricesError, queue::Queues, upload::Uploads},
     clock::Clock,
-    config::Config,
+    config::{self, Config},
     data_dir::{self, DATABASE_FILE, DataDirError, Held},
     http::{
         body_memory::Bodies,
@@ -28,7 +28,7 @@ use rynjer_providers::{
     Registry,
     sandbox::{Sandbox, SandboxSettings},
 };
-use rynjer_store::{Settings, Store, StoreError};
+use rynjer_store::{Database, Link, LinkError, Settings, Store, StoreError};
 use std::{
     io,
     net::SocketAddr,
@@ -70,11 +70,13 @@ pub enum StartError {
     #[error(transparent)]
     DataDir(#[from] DataDirError),
     #[error("the database {0} can't be opened: {1}")]
-    Database(PathBuf, StoreError),
+    Database(String, StoreError),
     #[error("no database at {0}. Start a gateway there first (`rynjer serve`), or correct --data-dir.")]
     NoDatabase(PathBuf),
-    #[error("database.url {0:?} is not supported: this version takes sqlite:PATH")]
+    #[error("database.url {0:?} is not supported: it is sqlite:PATH or postgres://USER@HOST/NAME")]
     DatabaseUrl(String),
+    #[error("{0}")]
+    DatabaseLink(#[from] LinkError),
     #[error("the catalog is not usable: {0}")]
     Catalog(String),
     #[error(transparent)]
@@ -124,6 +126,8 @@ impl Gateway {
         let app = open_app(&options).await?;
         if held.is_some() {
             app.hub.set_alone();
+        } else {
+            app.hear_others().map_err(|error| StartError::Database("of many processes".to_owned(), error))?;
         }
         let drain = Drain::new();
         let limits = &app.config.limits;
@@ -155,7 +159,7 @@ impl Gateway {
             if held.is_some() {
                 // The lock proves that every other owner of a lease is dead.
                 let taken = worker.take_over().await;
-                taken.map_err(|error| StartError::Database(app.store.path().to_owned(), error))?;
+                taken.map_err(|error| StartError::Database("of the data folder".to_owned(), error))?;
             }
             worker.start();
         }
@@ -232,48 +236,66 @@ impl Gateway {
 /// # Errors
 /// No database there, or one that can't be opened.
 pub fn open_admin(data_dir: &Path, database_url: Option<&str>) -> Result<Admin, StartError> {
-    let path = database_path(data_dir, database_url.unwrap_or(""))?;
-    if !path.exists() {
-        return Err(StartError::NoDatabase(path));
+    let place = database(data_dir, database_url.unwrap_or(""))?;
+    if let Database::Sqlite(path) = &place
+        && !path.exists()
+    {
+        return Err(StartError::NoDatabase(path.clone()));
     }
     let clock = Clock::System;
-    let store = open_store(&path, 1, 64, 64, clock.now_ms())?;
+    let store = open_store(place, &ADMIN, true, clock.now_ms())?;
     Ok(Admin { store, clock })
 }
 
-pub(crate) fn database_path(data_dir: &Path, url: &str) -> Result<PathBuf, StartError> {
+/// The database of a URL; without one, the file in the data folder.
+pub(crate) fn database(data_dir: &Path, url: &str) -> Result<Database, StartError> {
     if url.is_empty() {
-        return Ok(data_dir.join(DATABASE_FILE));
+        return Ok(Database::Sqlite(data_dir.join(DATABASE_FILE)));
+    }
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        return Ok(Database::Postgres(Box::new(Link::parse(url)?)));
     }
     let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:"));
     match path.filter(|path| !path.is_empty()) {
-        Some(path) => Ok(PathBuf::from(path)),
+        Some(path) => Ok(Database::Sqlite(PathBuf::from(path))),
         None => Err(StartError::DatabaseUrl(url.split("://").next().unwrap_or_default().to_owned())),
     }
 }
 
+/// How an operator's command uses a database.
+const ADMIN: config::Threads =
+    config::Threads { reader_threads: 1, writer_threads: 1, queue_capacity: 64, batch_max: 64 };
+
 fn open_store(
-    path: &Path,
-    reader_threads: usize,
-    queue_capacity: usize,
-    batch_max: usize,
+    database: Database,
+    threads: &config::Threads,
+    notify: bool,
     now_ms: i64,
 ) -> Result<Store, StartError> {
-    let writer_id = data_encoding::HEXLOWER.encode(&crate::entropy::bytes::<8>());
-    let settings = Settings { path: path.to_owned(), reader_threads, queue_capacity, batch_max, writer_id };
-    Store::open(&settings, now_ms).map_err(|error| StartError::Database(path.to_owned(), error))
+    let name = match &database {
+        Database::Sqlite(path) => path.display().to_string(),
+        Database::Postgres(_) => "on PostgreSQL".to_owned(),
+    };
+    let settings = Settings {
+        database,
+        reader_threads: threads.reader_threads,
+        writer_threads: threads.writer_threads,
+        queue_capacity: threads.queue_capacity,
+        batch_max: threads.batch_max,
+        writer_id: data_encoding::HEXLOWER.encode(&crate::entropy::bytes::<8>()),
+        notify,
+    };
+    Store::open(&settings, now_ms).map_err(|error| StartError::Database(name, error))
 }
 
 async fn open_app(options: &Options) -> Result<App, StartError> {
     let config = options.config.clone();
     let now_ms = options.clock.now_ms();
-    let path = database_path(&options.data_dir, config.database.url.expose())?;
-    let database = &config.database;
-    let store =
-        open_store(&path, database.reader_threads, database.queue_capacity, database.batch_max, now_ms)?;
+    let place = database(&options.data_dir, config.database.url.expose())?;
+    let store = open_store(place, &config.database.threads, config.database.notify, now_ms)?;
     let catalog = open_catalog(&config, &options.data_dir)?;
     app::price::keep(&store, &catalog, now_ms).await.map_err(|error| match error {
-        PricesError::Store(error) => StartError::Database(path.clone(), error),
+        PricesError::Store(error) => StartError::Database("with the prices".to_owned(), error),
         other => StartError::Prices(other),
     })?;
     let master_key = match options.master_key {

@@ -6,11 +6,12 @@
 use crate::{
     error::StoreError,
     migrate,
+    postgres::{Link, Postgres, Use},
     secret::{self, SecretRow},
     sqlite::Sqlite,
-    tx::Tx,
+    store::Database,
+    tx::{Connection, Tx},
 };
-use std::path::Path;
 
 /// What a look at a database found.
 #[derive(Debug, Clone)]
@@ -25,12 +26,25 @@ pub struct Inspection {
     pub prices: Vec<(String, String)>,
 }
 
-/// Looks at every page of a database.
-pub fn inspect(path: &Path) -> Result<Inspection, StoreError> {
-    let mut database = Sqlite::open_reader(path)?;
-    let schema = migrate::current(&mut database)?;
-    let damage = database.integrity_check()?;
-    let secrets = secret::all(&mut database)?;
+/// Looks at a database; at every page where it is a file. Blocks.
+pub fn inspect(database: &Database) -> Result<Inspection, StoreError> {
+    match database {
+        Database::Sqlite(path) => {
+            let mut file = Sqlite::open_reader(path)?;
+            let damage = file.integrity_check()?;
+            contents(&mut file, damage)
+        }
+        Database::Postgres(link) => {
+            let mut server = Postgres::new(Link::clone(link), Use::Read);
+            server.begin()?;
+            contents(&mut server, None)
+        }
+    }
+}
+
+fn contents(database: &mut dyn Tx, damage: Option<String>) -> Result<Inspection, StoreError> {
+    let schema = migrate::current(database)?;
+    let secrets = secret::all(database)?;
     let rows = database.all("SELECT name, text FROM price_versions ORDER BY name", &[])?;
     let prices = rows.iter().map(|row| Ok((row.text(0)?, row.text(1)?)));
     Ok(Inspection { schema, damage, secrets, prices: prices.collect::<Result<_, StoreError>>()? })

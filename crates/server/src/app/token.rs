@@ -85,10 +85,10 @@ pub(crate) async fn issue(app: &App, caller: &Arc<Caller>, fields: &Fields) -> R
         }
         let credential = own_key(tx, &account_id, &agent.id, &key_id, now_ms)?;
         let family = FamilyRow {
-            id: family_id,
-            account_id,
-            agent_id: agent.id,
-            key_id,
+            id: family_id.clone(),
+            account_id: account_id.clone(),
+            agent_id: agent.id.clone(),
+            key_id: key_id.clone(),
             scopes: scopes.to_text(),
             created_at_ms: now_ms,
             expires_at_ms: credential.map_or(now_ms + lives_ms, |at| at.min(now_ms + lives_ms)),
@@ -156,7 +156,7 @@ pub(crate) async fn refresh(app: &App, fields: &Fields) -> Result<TokenAnswer, E
             answer(app, &family, &successor, live, fields.unknown(RefreshRequest::FIELDS))
         }
         Refreshed::Killed => {
-            app.callers.forget_all();
+            app.credentials_changed();
             Err(Error::InvalidToken {
                 hint: Some("the refresh token was used before, so all tokens of its family are revoked"),
             })
@@ -184,6 +184,7 @@ fn rotate(
     signed: bool,
     now_ms: i64,
 ) -> Result<Refreshed, Error> {
+    token::lock_family(tx, hash)?;
     let row = token::refresh(tx, hash)?.ok_or(Error::InvalidToken { hint: None })?;
     let family = row.family;
     if family.revoked_at_ms.is_some() {

@@ -64,7 +64,7 @@ fn sizes(config: &Config) -> Option<String> {
              and limits.file_bytes ({file})"
         ));
     }
-    let (batch, queue) = (config.database.batch_max, config.database.queue_capacity);
+    let (batch, queue) = (config.database.threads.batch_max, config.database.threads.queue_capacity);
     if queue < batch {
         return Some(format!(
             "database.queue_capacity ({queue}) must not be less than database.batch_max ({batch})"

@@ -24,7 +24,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-pub use database::{Database, DatabaseUrl};
+pub use database::{Database, DatabaseUrl, Threads};
 pub use error::{ConfigError, Origin};
 pub use inputs::Inputs;
 pub use limits::Limits;

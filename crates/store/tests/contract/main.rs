@@ -14,6 +14,8 @@ mod budget;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod database;
+#[cfg(test)]
 mod file;
 #[cfg(test)]
 mod key;
