@@ -317,3 +317,58 @@ fn unseal(key: &RandomizedNonceKey, purpose: Purpose, id: &str, sealed: Vec<u8>)
 fn context(purpose: Purpose, id: &str) -> String {
     format!("rynjer {} {id}", purpose.as_str())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rynjer_store::{Settings, StoreError};
+
+    const LIVES: Lives = Lives { rotate_days: 90, url_ms: 7 * DAY_MS };
+
+    fn store(folder: &std::path::Path) -> Store {
+        let (path, writer_id) = (folder.join("rynjer.db"), "test".to_owned());
+        Store::open(&Settings { path, reader_threads: 1, queue_capacity: 64, batch_max: 64, writer_id }, 0)
+            .unwrap()
+    }
+
+    fn ids(keyring: &Keyring) -> Vec<String> {
+        let of = |purpose: Purpose| keyring.all(purpose).into_iter().map(|(id, _)| id);
+        Purpose::ALL.into_iter().flat_map(of).collect()
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn nodes_that_start_or_rotate_at_once_have_the_same_keys() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, two) = (store(folder.path()), store(folder.path()));
+        let clock = Clock::manual(0);
+        let open = |store| Keyring::open(store, &[7; 32], &clock, LIVES);
+        let (one, two) = tokio::join!(open(&one), open(&two));
+        let (one, two) = (one.unwrap(), two.unwrap());
+        assert_eq!((ids(&one).len(), ids(&one)), (5, ids(&two)));
+        for round in 1..=3 {
+            clock.advance(Duration::from_secs(90 * 86_400));
+            let (first, second) = tokio::join!(one.rotate(), two.rotate());
+            (first.unwrap(), second.unwrap());
+            one.reload().await.unwrap();
+            assert_eq!(ids(&one), ids(&two), "round {round}");
+            assert_eq!(one.all(Purpose::Receipt).len(), round + 1);
+            assert_eq!((one.all(Purpose::Token).len(), one.all(Purpose::Refresh).len()), (2, 1));
+        }
+    }
+
+    /// A keyring keeps what it has when the stored keys can't be opened, and tells so.
+    #[tokio::test]
+    async fn keys_of_another_master_key_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path());
+        let clock = Clock::manual(0);
+        let keyring = Keyring::open(&store, &[7; 32], &clock, LIVES).await.unwrap();
+        let known = ids(&keyring);
+        assert!(Keyring::open(&store, &[8; 32], &clock, LIVES).await.is_err());
+        let foreign = candidates(&[8; 32], &[Purpose::Token], i64::MAX).unwrap();
+        let written: Result<_, StoreError> = store.write(move |tx| secret::renew(tx, &foreign, 0)).await;
+        written.unwrap();
+        assert!(keyring.reload().await.is_err());
+        assert_eq!(ids(&keyring), known);
+    }
+}
