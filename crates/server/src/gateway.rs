@@ -4,10 +4,13 @@
 //! loses no request. Not here: flags, signals, printing.
 
 use crate::{
-    app::{self, Error, admin::Admin, caller::Callers, price::PricesError, queue::Queues, upload::Uploads},
+    app::{
+        self, Error, admin::Admin, caller::Callers, node, price::PricesError, queue::Queues, upload::Uploads,
+    },
     clock::Clock,
     config::{self, Config},
     data_dir::{self, DATABASE_FILE, DataDirError, Held},
+    heartbeat::{self, Heartbeat},
     http::{
         body_memory::Bodies,
         extract::Shared,
@@ -16,14 +19,14 @@ use crate::{
         router, tls,
     },
     hub::Hub,
-    keyring::Keyring,
+    keyring::{Keyring, Lives},
     metrics,
     state::{App, Inner},
     worker::{self, InputSource, Worker},
 };
 use axum::Router;
 use object_store::local::LocalFileSystem;
-use rynjer_core::catalog::Catalog;
+use rynjer_core::{catalog::Catalog, time::DAY_MS};
 use rynjer_providers::{
     Registry,
     sandbox::{Sandbox, SandboxSettings},
@@ -100,6 +103,7 @@ pub struct Gateway {
     address: Option<SocketAddr>,
     metrics_address: Option<SocketAddr>,
     worker: Option<Worker>,
+    heart: Heartbeat,
     drain: Drain,
     servers: TaskTracker,
     shared: Shared,
@@ -129,6 +133,7 @@ impl Gateway {
         } else {
             app.hear_others().map_err(|error| StartError::Database("of many processes".to_owned(), error))?;
         }
+        let heart = Heartbeat::start(&app).await;
         let drain = Drain::new();
         let limits = &app.config.limits;
         let rates = RateLimits::new(
@@ -136,6 +141,7 @@ impl Gateway {
             limits.burst,
             limits.identity_per_minute,
             limits.rate_limits,
+            app.node.api_nodes(),
         );
         let shared = Shared {
             app: app.clone(),
@@ -164,7 +170,7 @@ impl Gateway {
             worker.start();
         }
         let admin = Admin { store: app.store.clone(), clock: app.clock.clone() };
-        Ok(Self { app, admin, address, metrics_address, worker, drain, servers, shared, _held: held })
+        Ok(Self { app, admin, address, metrics_address, worker, heart, drain, servers, shared, _held: held })
     }
 
     /// Where the world reaches it; no slash at its end.
@@ -201,20 +207,26 @@ impl Gateway {
         self.app.hub.work_arrived();
     }
 
-    /// Runs one round of retention now.
+    /// Runs one round of retention now, unless another node has that duty; whether it ran.
     ///
     /// # Errors
     /// Only of the store.
-    pub async fn sweep(&self) -> Result<(), Error> {
+    pub async fn sweep(&self) -> Result<bool, Error> {
         worker::sweep_now(&self.app).await
     }
 
-    /// Looks for stored objects that no row names, and deletes those older than a day.
+    /// Looks for stored objects that no row names, and deletes those older than a day; unless another node
+    /// has that duty.
     ///
     /// # Errors
     /// Of the store or the object storage.
-    pub async fn sweep_orphans(&self) -> Result<(), Error> {
+    pub async fn sweep_orphans(&self) -> Result<bool, Error> {
         worker::sweep_orphans_now(&self.app).await
+    }
+
+    /// Adds new signing keys where the newest are old, unless another node has that duty; whether it has it.
+    pub async fn rotate_keys(&self) -> bool {
+        heartbeat::rotate_keys(&self.app).await
     }
 
     /// Drains and stops: no new work, every accepted request is answered, leases are handed back.
@@ -228,6 +240,7 @@ impl Gateway {
             }
         };
         tokio::join!(self.servers.wait(), work);
+        self.heart.stop().await;
     }
 }
 
@@ -302,10 +315,13 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
         Some(key) => key,
         None => data_dir::master_key(&options.data_dir)?,
     };
-    let keyring = Keyring::open(&store, &master_key, now_ms).await.map_err(|error| match error {
-        Error::Internal(text) => StartError::Keys(text),
-        other => StartError::Keys(format!("{other:?}")),
-    })?;
+    let clock = node::shared_clock(&store, &options.clock).await;
+    let clock = clock.map_err(|error| StartError::Database(path.clone(), error))?;
+    let keyring =
+        Keyring::open(&store, &master_key, &clock, lives(&config)).await.map_err(|error| match error {
+            Error::Internal(text) => StartError::Keys(text),
+            other => StartError::Keys(format!("{other:?}")),
+        })?;
     let folder = config.storage.path.clone().unwrap_or_else(|| options.data_dir.join("outputs"));
     let unusable = |error: String| StartError::Outputs(folder.clone(), error);
     std::fs::create_dir_all(&folder).map_err(|error| unusable(error.to_string()))?;
@@ -323,7 +339,8 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
         store,
         catalog,
         keyring,
-        clock: options.clock.clone(),
+        node: node::Node::new(options.role, clock.now_ms()),
+        clock,
         providers: Registry::default().with(Arc::new(sandbox)),
         outputs: Arc::new(outputs.with_fsync(true)),
         uploads: Uploads::new(),
@@ -335,6 +352,13 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
         openapi: OnceLock::new(),
         config,
     }))
+}
+
+/// How long keys sign, and the longest life of what they sign.
+fn lives(config: &Config) -> Lives {
+    let (url_days, file_hours) = (config.retention.url_days, config.retention.file_hours);
+    let url_ms = (i64::from(url_days) * DAY_MS).max(i64::from(file_hours) * 3_600_000);
+    Lives { rotate_days: config.keys.rotate_days, url_ms }
 }
 
 /// The catalog that the settings name, else the installed one, else the compiled-in one.

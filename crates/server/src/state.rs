@@ -4,7 +4,7 @@
 //! HTTP.
 
 use crate::{
-    app::{caller::Callers, queue::Queues, upload::Uploads},
+    app::{caller::Callers, node::Node, queue::Queues, upload::Uploads},
     clock::Clock,
     config::Config,
     hub::{Hub, Ring},
@@ -33,6 +33,7 @@ pub(crate) struct Inner {
     pub(crate) inputs: InputSource,
     pub(crate) callers: Callers,
     pub(crate) hub: Hub,
+    pub(crate) node: Node,
     pub(crate) queues: Queues,
     /// Set once the listening address is known; no slash at its end.
     pub(crate) base_url: OnceLock<String>,

@@ -40,6 +40,13 @@ impl Dialect {
         }
     }
 
+    /// Statement that tells the database's time in milliseconds; none where it is this machine's.
+    pub(crate) fn now_ms_sql(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => None,
+        }
+    }
+
     /// How many rows one statement carries at most, largest first; few sizes, so that statements are prepared
     /// once.
     pub(crate) fn rows_per_statement(self) -> &'static [usize] {

@@ -238,8 +238,8 @@ fn answer(
         jti: data_encoding::BASE64URL_NOPAD.encode(&jti),
     };
     let (kid, seed) = app.keyring.current(Purpose::Token)?;
-    let der = SigningKey::from_bytes(seed).to_pkcs8_der().map_err(Error::internal)?;
-    let header = Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::EdDSA) };
+    let der = SigningKey::from_bytes(&seed).to_pkcs8_der().map_err(Error::internal)?;
+    let header = Header { kid: Some(kid), ..Header::new(Algorithm::EdDSA) };
     let access_token = jsonwebtoken::encode(&header, &claims, &EncodingKey::from_ed_der(der.as_bytes()))
         .map_err(Error::internal)?;
     let scopes = Scopes::from_text(&family.scopes).unwrap_or(Scopes::NONE);
@@ -257,12 +257,13 @@ fn answer(
 }
 
 /// Checks an access token's signature, issuer, audience and time; not whether it was revoked.
-pub(crate) fn verify(app: &App, text: &str) -> Result<Claims, Error> {
+pub(crate) async fn verify(app: &App, text: &str) -> Result<Claims, Error> {
     let invalid = || Error::InvalidToken { hint: None };
     let header = jsonwebtoken::decode_header(text).map_err(|_| invalid())?;
     let kid = header.kid.ok_or_else(invalid)?;
+    app.keyring.meet(Purpose::Token, &kid).await;
     let seed = app.keyring.by_id(Purpose::Token, &kid).ok_or_else(invalid)?;
-    let public = SigningKey::from_bytes(seed).verifying_key();
+    let public = SigningKey::from_bytes(&seed).verifying_key();
     let mut validation = Validation::new(Algorithm::EdDSA);
     // The time is ours to check, by the clock that tests can move.
     validation.validate_exp = false;

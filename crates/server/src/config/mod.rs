@@ -9,6 +9,7 @@ mod database;
 mod environment;
 mod error;
 mod inputs;
+mod keys;
 mod limits;
 mod load;
 mod log;
@@ -27,6 +28,7 @@ use serde::Serialize;
 pub use database::{Database, DatabaseUrl, Threads};
 pub use error::{ConfigError, Origin};
 pub use inputs::Inputs;
+pub use keys::Keys;
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
 pub use retention::Retention;
@@ -48,6 +50,7 @@ pub struct Config {
     pub worker: Worker,
     pub sandbox: Sandbox,
     pub retention: Retention,
+    pub keys: Keys,
     pub inputs: Inputs,
     pub storage: Storage,
     pub catalog: Catalog,

@@ -118,6 +118,11 @@ impl Stage {
         Self { store: Store::open(&settings, NOON_MS).unwrap(), folder, database }
     }
 
+    /// Another process's store on the same database.
+    pub(crate) fn second_store(&self) -> Store {
+        Store::open(&settings(self.path()), NOON_MS).unwrap()
+    }
+
     pub(crate) async fn submit(&self, command: Command) -> Outcome {
         self.submit_at(NOON_MS, command).await
     }

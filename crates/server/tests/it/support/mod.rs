@@ -8,6 +8,7 @@ pub(crate) mod answer;
 pub(crate) mod client;
 #[path = "../../../../store/tests/contract/database.rs"]
 pub(crate) mod database;
+pub(crate) mod neighbour;
 pub(crate) mod png;
 pub(crate) mod upload;
 pub(crate) mod web;
@@ -91,16 +92,17 @@ impl TestApp {
 
     /// The same in another role. `{folder}` in the settings is the test's folder.
     pub(crate) async fn start(settings: &str, role: Role) -> Self {
-        Self::start_at(settings, role, Clock::manual(START_S * 1000)).await
+        Self::at(settings, role, Clock::manual(START_S * 1000)).await
     }
 
     /// A gateway as of `serve --test-clock`, whose clock goes on from the time that tests start at.
     pub(crate) async fn with_moving_clock(settings: &str) -> Self {
         let offset_ms = START_S * 1000 - Clock::System.now_ms();
-        Self::start_at(settings, Role::All, Clock::Moved(Arc::new(AtomicI64::new(offset_ms)))).await
+        Self::at(settings, Role::All, Clock::Moved(Arc::new(AtomicI64::new(offset_ms)))).await
     }
 
-    async fn start_at(settings: &str, role: Role, clock: Clock) -> Self {
+    /// The same by another clock.
+    pub(crate) async fn at(settings: &str, role: Role, clock: Clock) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let data_dir = folder.path().join("data");
         let settings = settings.replace("{folder}", &folder.path().display().to_string());
@@ -208,6 +210,11 @@ impl TestApp {
 
     pub(crate) fn account_key(&self) -> Client {
         self.bearer(&self.account_key)
+    }
+
+    /// The account key itself, for other nodes.
+    pub(crate) fn account_key_text(&self) -> &str {
+        &self.account_key
     }
 
     pub(crate) fn other_account(&self) -> Client {
