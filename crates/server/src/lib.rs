@@ -16,6 +16,7 @@ mod keyring;
 mod metrics;
 mod seats;
 mod state;
+pub mod trace;
 mod worker;
 
 pub use data_dir::{DATABASE_FILE, DataDirError};

@@ -18,6 +18,7 @@ mod sandbox;
 pub mod secret;
 mod server;
 mod storage;
+mod trace;
 mod worker;
 
 use std::path::Path;
@@ -34,6 +35,7 @@ pub use sandbox::Sandbox;
 pub use secret::Secret;
 pub use server::Server;
 pub use storage::{Catalog, Storage};
+pub use trace::Trace;
 pub use worker::Worker;
 
 /// The default settings with their documentation, as `config.default.toml` has them.
@@ -52,6 +54,7 @@ pub struct Config {
     pub storage: Storage,
     pub catalog: Catalog,
     pub log: Log,
+    pub trace: Trace,
 }
 
 /// A configuration, and what its operator should hear about it.

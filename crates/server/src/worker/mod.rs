@@ -4,6 +4,7 @@
 //! nothing. Not here: what one task does (`run`), storing files (`files`).
 
 mod beat;
+mod call;
 mod files;
 mod inputs;
 mod memory;
