@@ -17,7 +17,7 @@ use crate::{
     },
     hub::Hub,
     keyring::Keyring,
-    metrics,
+    metrics, migration,
     state::{App, Inner},
     worker::{self, InputSource, Worker},
 };
@@ -71,6 +71,11 @@ pub enum StartError {
     DataDir(#[from] DataDirError),
     #[error("the database {0} can't be opened: {1}")]
     Database(PathBuf, StoreError),
+    #[error(
+        "the database {0} has an older schema, and the copy that is made before it is changed failed: {1}. \
+         Nothing was changed. Free room beside it, then start again."
+    )]
+    NoCopy(PathBuf, String),
     #[error("no database at {0}. Start a gateway there first (`rynjer serve`), or correct --data-dir.")]
     NoDatabase(PathBuf),
     #[error("database.url {0:?} is not supported: this version takes sqlite:PATH")]
@@ -236,8 +241,17 @@ pub fn open_admin(data_dir: &Path, database_url: Option<&str>) -> Result<Admin, 
     if !path.exists() {
         return Err(StartError::NoDatabase(path));
     }
+    migration::keep_copy(&path)?;
+    open_backup(&path)
+}
+
+/// Opens a database file that is a copy itself.
+///
+/// # Errors
+/// It can't be opened.
+pub fn open_backup(path: &Path) -> Result<Admin, StartError> {
     let clock = Clock::System;
-    let store = open_store(&path, 1, 64, 64, clock.now_ms())?;
+    let store = open_store(path, 1, 64, 64, clock.now_ms())?;
     Ok(Admin { store, clock })
 }
 
@@ -269,6 +283,7 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
     let now_ms = options.clock.now_ms();
     let path = database_path(&options.data_dir, config.database.url.expose())?;
     let database = &config.database;
+    migration::keep_copy(&path)?;
     let store =
         open_store(&path, database.reader_threads, database.queue_capacity, database.batch_max, now_ms)?;
     let catalog = open_catalog(&config, &options.data_dir)?;

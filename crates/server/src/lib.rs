@@ -14,6 +14,7 @@ mod http;
 mod hub;
 mod keyring;
 mod metrics;
+pub mod migration;
 mod seats;
 mod state;
 pub mod trace;

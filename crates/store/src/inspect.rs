@@ -25,6 +25,21 @@ pub struct Inspection {
     pub prices: Vec<(String, String)>,
 }
 
+/// The newest migration in a file; none if it has no schema yet.
+pub fn schema(path: &Path) -> Result<Option<i64>, StoreError> {
+    let mut database = Sqlite::open_reader(path)?;
+    let sql = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'schema_migrations'";
+    if database.one(sql, &[])?.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(migrate::current(&mut database)?).filter(|number| *number > 0))
+}
+
+/// Copies a file that others may use into a new one, and checks the copy.
+pub fn copy(path: &Path, target: &Path) -> Result<(), StoreError> {
+    Sqlite::open_reader(path)?.backup_to(target)
+}
+
 /// Looks at every page of a database.
 pub fn inspect(path: &Path) -> Result<Inspection, StoreError> {
     let mut database = Sqlite::open_reader(path)?;

@@ -19,6 +19,7 @@ pub mod key;
 pub mod lease;
 mod ledger;
 pub mod list;
+mod measure;
 mod migrate;
 pub mod nonce;
 pub mod output;

@@ -4,6 +4,7 @@
 
 use crate::{
     error::StoreError,
+    measure::{self, Waiting},
     migrate,
     reader::{self, Read},
     sqlite::Sqlite,
@@ -48,6 +49,7 @@ struct Inner {
     // Dropping the senders lets the threads finish what is queued and end.
     writes: Option<SyncSender<Work>>,
     reads: Option<SyncSender<Read>>,
+    waiting: Waiting,
     reads_begun: AtomicU64,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -107,7 +109,9 @@ impl Store {
         let mut writer = Sqlite::open_writer(&settings.path)?;
         migrate::migrate(&mut writer, now_ms)?;
         let (writes, queue) = sync_channel(settings.queue_capacity);
+        let waiting = Waiting::default();
         let writer = Writer::new(writer, queue, settings.batch_max, settings.writer_id.clone());
+        let writer = writer.counting(waiting.clone());
         let mut threads = vec![spawn("rynjer-writer", move || writer.run())?];
         let (reads, queue) = sync_channel::<Read>(settings.queue_capacity);
         let queue: Arc<Mutex<Receiver<Read>>> = Arc::new(Mutex::new(queue));
@@ -121,6 +125,7 @@ impl Store {
             path: settings.path.clone(),
             writes: Some(writes),
             reads: Some(reads),
+            waiting,
             reads_begun: AtomicU64::new(0),
             threads: Mutex::new(threads),
         };
@@ -170,7 +175,10 @@ impl Store {
         });
         self.inner.reads_begun.fetch_add(1, Ordering::Relaxed);
         let queue = self.inner.reads.as_ref().ok_or_else(|| E::from(stopped()))?;
-        queue.try_send(read).map_err(|error| E::from(refused(&error)))?;
+        queue.try_send(read).map_err(|error| {
+            measure::refused("read");
+            E::from(refused(&error))
+        })?;
         answer.await.unwrap_or_else(|_| Err(E::from(stopped())))
     }
 
@@ -178,6 +186,12 @@ impl Store {
     #[must_use]
     pub fn reads_begun(&self) -> u64 {
         self.inner.reads_begun.load(Ordering::Relaxed)
+    }
+
+    /// How many jobs wait for the writer.
+    #[must_use]
+    pub fn writes_waiting(&self) -> usize {
+        self.inner.waiting.jobs()
     }
 
     /// Copies the whole database into a new file while it is in use.
@@ -202,7 +216,11 @@ impl Store {
 
     fn send(&self, work: Work) -> Result<(), StoreError> {
         let queue = self.inner.writes.as_ref().ok_or_else(stopped)?;
-        queue.try_send(work).map_err(|error| refused(&error))
+        self.inner.waiting.one_more();
+        queue.try_send(work).map_err(|error| {
+            self.inner.waiting.refused();
+            refused(&error)
+        })
     }
 }
 

@@ -7,6 +7,7 @@
 use crate::{
     error::StoreError,
     ledger,
+    measure::{Stopwatch, Waiting},
     tx::{Connection, Param, Tx},
 };
 use rynjer_core::ledger::{Command, Outcome};
@@ -51,11 +52,18 @@ pub(crate) struct Writer<C> {
     batch: i64,
     /// The open transaction holds half a batch that could not be taken back.
     doomed: bool,
+    waiting: Waiting,
 }
 
 impl<C: Connection> Writer<C> {
     pub(crate) fn new(connection: C, queue: Receiver<Work>, batch_max: usize, writer_id: String) -> Self {
-        Self { connection, queue, batch_max, writer_id, batch: 0, doomed: false }
+        Self { connection, queue, batch_max, writer_id, batch: 0, doomed: false, waiting: Waiting::default() }
+    }
+
+    /// Tells how many jobs it has taken from those that wait.
+    pub(crate) fn counting(mut self, waiting: Waiting) -> Self {
+        self.waiting = waiting;
+        self
     }
 
     /// Works until every sender is gone.
@@ -72,6 +80,7 @@ impl<C: Connection> Writer<C> {
                 let full = commands.len() + units.len() >= self.batch_max;
                 next = if full { None } else { self.queue.try_recv().ok() };
             }
+            self.waiting.taken(commands.len() + units.len());
             self.run_batch(commands, units);
         }
     }
@@ -90,7 +99,9 @@ impl<C: Connection> Writer<C> {
             let ran = self.run_unit(unit.as_mut());
             done.push((unit, ran));
         }
+        let stopwatch = Stopwatch::start();
         let committed = self.commit();
+        stopwatch.committed(&committed);
         if committed.is_err() && self.connection.in_transaction() {
             // The commit's own error is what callers are told.
             drop(self.connection.rollback());
@@ -121,8 +132,10 @@ impl<C: Connection> Writer<C> {
         if submissions.is_empty() {
             return Vec::new();
         }
+        let stopwatch = Stopwatch::start();
         match self.run_all(&submissions) {
             Ok(outcomes) => {
+                stopwatch.decided(submissions.len());
                 let pairs = submissions.into_iter().zip(outcomes);
                 return pairs
                     .map(|(submission, outcome)| Decided { submission, outcome: Ok(outcome) })

@@ -18,17 +18,20 @@ pub(crate) struct Span {
     pub(crate) name: String,
 }
 
+/// Heads and bodies, in the order of their arrival.
+type Requests = Vec<(String, Vec<u8>)>;
+
 /// The collector; it ends with the test's process.
 pub(crate) struct Collector {
     pub(crate) address: SocketAddr,
-    requests: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    requests: Arc<Mutex<Requests>>,
 }
 
 impl Collector {
     pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let requests: Arc<Mutex<Vec<(String, Vec<u8>)>>> = Arc::default();
+        let requests: Arc<Mutex<Requests>> = Arc::default();
         let kept = Arc::clone(&requests);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -43,8 +46,8 @@ impl Collector {
         Self { address, requests }
     }
 
-    /// Heads and bodies, in the order of their arrival.
-    pub(crate) fn requests(&self) -> Vec<(String, Vec<u8>)> {
+    /// What arrived so far.
+    pub(crate) fn requests(&self) -> Requests {
         self.requests.lock().unwrap().clone()
     }
 

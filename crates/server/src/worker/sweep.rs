@@ -42,16 +42,20 @@ pub(super) async fn run(worker: &Worker) {
             () = worker.0.draining.cancelled() => return,
         }
         round = round.wrapping_add(1);
-        if let Err(error) = sweep(&worker.0.app).await {
+        let swept = sweep(&worker.0.app).await;
+        crate::metrics::swept("retention", swept.is_ok());
+        if let Err(error) = swept {
             tracing::warn!(?error, "a sweep failed");
         }
         if round.is_multiple_of(AUDIT_EVERY) {
             audit(&worker.0.app).await;
         }
-        if round.is_multiple_of(ORPHANS_EVERY)
-            && let Err(error) = sweep_orphans(&worker.0.app).await
-        {
-            tracing::warn!(?error, "looking for orphaned files failed");
+        if round.is_multiple_of(ORPHANS_EVERY) {
+            let swept = sweep_orphans(&worker.0.app).await;
+            crate::metrics::swept("orphans", swept.is_ok());
+            if let Err(error) = swept {
+                tracing::warn!(?error, "looking for orphaned files failed");
+            }
         }
     }
 }
@@ -60,7 +64,9 @@ pub(super) async fn run(worker: &Worker) {
 /// the metrics.
 async fn audit(app: &App) {
     let admin = Admin { store: app.store.clone(), clock: app.clock.clone() };
-    match admin.audit_ledger().await {
+    let audited = admin.audit_ledger().await;
+    crate::metrics::swept("audit", audited.is_ok());
+    match audited {
         Ok(report) => {
             for finding in &report.findings {
                 let (invariant, account, detail) = (finding.invariant, &finding.account_id, &finding.detail);
