@@ -36,6 +36,12 @@ mod installation;
 #[path = "cli/login.rs"]
 mod login;
 #[cfg(test)]
+#[path = "cli/metrics.rs"]
+mod metrics;
+#[cfg(test)]
+#[path = "cli/migrate.rs"]
+mod migrate;
+#[cfg(test)]
 #[path = "cli/model.rs"]
 mod model;
 #[cfg(test)]
