@@ -1,9 +1,12 @@
-//! Tasks of the workshop: `cargo xtask bench`, `cargo xtask bench-waiters`, `cargo xtask openapi`.
+//! Tasks of the workshop: `cargo xtask bench`, `cargo xtask bench-waiters`, `cargo xtask openapi`,
+//! `cargo xtask release`.
 //!
 //! Invariant: nothing here is part of the product, and a figure with a time in it never fails a test. Not
 //! here: tidy rules (a test).
 
 mod bench;
+mod release;
+mod sbom;
 mod waiters;
 
 /// The allocator of the product, so that the figures are the product's.
@@ -17,7 +20,8 @@ use std::{
 
 const USAGE: &str = "usage: cargo xtask bench [SECONDS] [ROUNDS]\n\
                      \x20      cargo xtask bench-waiters [WAITERS] [SECONDS]\n\
-                     \x20      cargo xtask openapi\n";
+                     \x20      cargo xtask openapi\n\
+                     \x20      cargo xtask release [--out DIR] [--profile PROFILE]\n";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -27,6 +31,7 @@ fn main() -> ExitCode {
         Some("bench") => bench::run(number(1, 5), number(2, 3)),
         Some("bench-waiters") => waiters::run(number(1, 1000), number(2, 30)),
         Some("openapi") => write_openapi().map_err(Into::into),
+        Some("release") => release::run(arguments.get(1..).unwrap_or_default()),
         _ => {
             drop(io::stderr().write_all(USAGE.as_bytes()));
             return ExitCode::from(2);

@@ -37,7 +37,7 @@ pub(crate) fn run(arguments: arguments::Admin, json: bool) -> Result<(), Failure
         Noun::Audit(at) => in_runtime(audit::run(at.place, json)),
         Noun::Backup { target, place } => in_runtime(backup::backup(target, place, json)),
         Noun::Restore { backup, data_dir } => in_runtime(backup::restore(backup, data_dir, json)),
-        Noun::Migrate(at) => in_runtime(migrate::run(at.place, json)),
+        Noun::Migrate { check, place } => in_runtime(migrate::run(place, check, json)),
     }
 }
 

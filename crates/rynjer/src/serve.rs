@@ -4,6 +4,7 @@
 //! a second one does not. Not here: the gateway.
 
 pub(crate) mod settings;
+mod trace;
 
 use crate::{
     cli::{Role, Serve},
@@ -23,7 +24,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicI64},
 };
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
 
 /// Runs `rynjer serve …`.
 pub(crate) fn run(arguments: &Serve, json: bool) -> Result<(), Failure> {
@@ -34,7 +35,7 @@ pub(crate) fn run(arguments: &Serve, json: bool) -> Result<(), Failure> {
     }
     let data_dir = folder::data_dir(arguments.place.data_dir.as_deref())?;
     let master_key = settings::master_key()?;
-    logging(&loaded.config)?;
+    trace::refuse_foreign(&loaded.config.trace)?;
     let options = Options {
         config: loaded.config,
         data_dir: data_dir.clone(),
@@ -50,6 +51,21 @@ pub(crate) fn run(arguments: &Serve, json: bool) -> Result<(), Failure> {
 }
 
 async fn serve(options: Options, data_dir: PathBuf, arguments: &Serve, json: bool) -> Result<(), Failure> {
+    let spans = trace::Spans::open(&options.config.trace)?;
+    logging(&options.config, spans.as_ref())?;
+    let served = run_gateway(options, data_dir, arguments, json).await;
+    if let Some(spans) = spans {
+        spans.flush().await;
+    }
+    served
+}
+
+async fn run_gateway(
+    options: Options,
+    data_dir: PathBuf,
+    arguments: &Serve,
+    json: bool,
+) -> Result<(), Failure> {
     let mut signals = Signals::listen()?;
     let gateway = tokio::select! {
         started = Box::pin(Gateway::start(options)) => started?,
@@ -130,15 +146,21 @@ fn print_config(config: &Config, json: bool) -> Result<(), Failure> {
     print::line(&config.to_toml_text().map_err(|error| failed(error.to_string()))?)
 }
 
-/// Sends events to stderr, as the settings say.
-fn logging(config: &Config) -> Result<(), Failure> {
+/// Sends events to stderr, as the settings say, and spans to whoever collects them.
+fn logging(config: &Config, spans: Option<&trace::Spans>) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(&config.log.filter).map_err(|error| {
         Failure::failed(format!("log.filter {:?} is no filter: {error}", config.log.filter))
     })?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let set = match config.log.format {
-        LogFormat::Text => lines.with_ansi(terminal::stderr() != Style::PLAIN).try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = match config.log.format {
+        LogFormat::Text => lines.with_ansi(terminal::stderr() != Style::PLAIN).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    // One filter each: what is logged and what is traced have nothing to do with each other.
+    let registry = tracing_subscriber::registry().with(lines.with_filter(filter));
+    let set = match spans {
+        Some(spans) => registry.with(spans.layer()).try_init(),
+        None => registry.try_init(),
     };
     set.map_err(|error| Failure::failed(format!("can't log: {error}")))
 }

@@ -11,6 +11,9 @@ mod run;
 #[path = "cli/admin.rs"]
 mod admin;
 #[cfg(test)]
+#[path = "cli/collector.rs"]
+mod collector;
+#[cfg(test)]
 #[path = "cli/demo.rs"]
 mod demo;
 #[cfg(test)]
@@ -33,6 +36,12 @@ mod installation;
 #[path = "cli/login.rs"]
 mod login;
 #[cfg(test)]
+#[path = "cli/metrics.rs"]
+mod metrics;
+#[cfg(test)]
+#[path = "cli/migrate.rs"]
+mod migrate;
+#[cfg(test)]
 #[path = "cli/model.rs"]
 mod model;
 #[cfg(test)]
@@ -48,8 +57,14 @@ mod receipt;
 #[path = "cli/serve.rs"]
 mod serve;
 #[cfg(test)]
+#[path = "cli/trace.rs"]
+mod trace;
+#[cfg(test)]
 #[path = "cli/usage.rs"]
 mod usage;
+#[cfg(test)]
+#[path = "cli/web.rs"]
+mod web;
 
 use run::{Ran, rynjer};
 

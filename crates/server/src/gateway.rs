@@ -20,7 +20,7 @@ use crate::{
     },
     hub::Hub,
     keyring::{Keyring, Lives},
-    metrics,
+    metrics, migration,
     state::{App, Inner},
     worker::{self, InputSource, Worker},
 };
@@ -74,6 +74,11 @@ pub enum StartError {
     DataDir(#[from] DataDirError),
     #[error("the database {0} can't be opened: {1}")]
     Database(String, StoreError),
+    #[error(
+        "the database {0} has an older schema, and the copy that is made before it is changed failed: {1}. \
+         Nothing was changed. Free room beside it, then start again."
+    )]
+    NoCopy(PathBuf, String),
     #[error("no database at {0}. Start a gateway there first (`rynjer serve`), or correct --data-dir.")]
     NoDatabase(PathBuf),
     #[error("database.url {0:?} is not supported: it is sqlite:PATH or postgres://USER@HOST/NAME")]
@@ -255,6 +260,19 @@ pub fn open_admin(data_dir: &Path, database_url: Option<&str>) -> Result<Admin, 
     {
         return Err(StartError::NoDatabase(path.clone()));
     }
+    migration::keep_copy(&place)?;
+    opened(place)
+}
+
+/// Opens a database file that is a copy itself.
+///
+/// # Errors
+/// It can't be opened.
+pub fn open_backup(path: &Path) -> Result<Admin, StartError> {
+    opened(Database::Sqlite(path.to_owned()))
+}
+
+fn opened(place: Database) -> Result<Admin, StartError> {
     let clock = Clock::System;
     let store = open_store(place, &ADMIN, true, clock.now_ms())?;
     Ok(Admin { store, clock })
@@ -305,6 +323,7 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
     let config = options.config.clone();
     let now_ms = options.clock.now_ms();
     let place = database(&options.data_dir, config.database.url.expose())?;
+    migration::keep_copy(&place)?;
     let store = open_store(place, &config.database.threads, config.database.notify, now_ms)?;
     let catalog = open_catalog(&config, &options.data_dir)?;
     app::price::keep(&store, &catalog, now_ms).await.map_err(|error| match error {
@@ -316,7 +335,7 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
         None => data_dir::master_key(&options.data_dir)?,
     };
     let clock = node::shared_clock(&store, &options.clock).await;
-    let clock = clock.map_err(|error| StartError::Database(path.clone(), error))?;
+    let clock = clock.map_err(|error| StartError::Database("of many processes".to_owned(), error))?;
     let keyring =
         Keyring::open(&store, &master_key, &clock, lives(&config)).await.map_err(|error| match error {
             Error::Internal(text) => StartError::Keys(text),

@@ -327,8 +327,16 @@ mod tests {
 
     fn store(folder: &std::path::Path) -> Store {
         let (path, writer_id) = (folder.join("rynjer.db"), "test".to_owned());
-        Store::open(&Settings { path, reader_threads: 1, queue_capacity: 64, batch_max: 64, writer_id }, 0)
-            .unwrap()
+        let settings = Settings {
+            database: rynjer_store::Database::Sqlite(path),
+            reader_threads: 1,
+            writer_threads: 1,
+            queue_capacity: 64,
+            batch_max: 64,
+            writer_id,
+            notify: false,
+        };
+        Store::open(&settings, 0).unwrap()
     }
 
     fn ids(keyring: &Keyring) -> Vec<String> {

@@ -15,8 +15,10 @@ mod http;
 mod hub;
 mod keyring;
 mod metrics;
+pub mod migration;
 mod seats;
 mod state;
+pub mod trace;
 mod worker;
 
 pub use data_dir::{DATABASE_FILE, DataDirError};

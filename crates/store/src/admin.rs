@@ -63,6 +63,12 @@ pub fn queue_depth(tx: &mut dyn Tx) -> Result<(i64, Option<i64>), StoreError> {
     row.map_or(Ok((0, None)), |row| Ok((row.int(0)?, row.opt_int(1)?)))
 }
 
+/// Open tasks by the step they are in, for metrics.
+pub fn open_by_step(tx: &mut dyn Tx) -> Result<Vec<(String, i64)>, StoreError> {
+    let sql = "SELECT step, CAST(COUNT(*) AS BIGINT) FROM tasks WHERE finished_at IS NULL GROUP BY step";
+    tx.all(sql, &[])?.iter().map(|row| Ok((row.text(0)?, row.int(1)?))).collect()
+}
+
 /// The ledger's chain heads: account id, last sequence, last hash. A backup and its source have equal ones.
 pub fn chain_heads(tx: &mut dyn Tx) -> Result<Vec<(String, i64, [u8; 32])>, StoreError> {
     let rows = tx.all("SELECT id, entry_sequence, entry_hash FROM accounts ORDER BY id", &[])?;

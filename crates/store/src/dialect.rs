@@ -44,6 +44,7 @@ impl Dialect {
     pub(crate) fn now_ms_sql(self) -> Option<&'static str> {
         match self {
             Self::Sqlite => None,
+            Self::Postgres => Some("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"),
         }
     }
 

@@ -13,6 +13,8 @@ use crate::{
     tx::{Connection, Tx},
 };
 
+use std::path::Path;
+
 /// What a look at a database found.
 #[derive(Debug, Clone)]
 pub struct Inspection {
@@ -24,6 +26,40 @@ pub struct Inspection {
     pub secrets: Vec<SecretRow>,
     /// Name and canonical text of each price version.
     pub prices: Vec<(String, String)>,
+}
+
+/// The newest migration of a server's database; none if it has no schema yet. Blocks.
+pub fn schema_of(database: &Database) -> Result<Option<i64>, StoreError> {
+    let link = match database {
+        Database::Sqlite(path) => return schema(path),
+        Database::Postgres(link) => Link::clone(link),
+    };
+    // The connection blocks, which a runtime's threads must not.
+    let look = move || {
+        let mut server = Postgres::new(link, Use::Read);
+        server.begin()?;
+        let known = server.one("SELECT to_regclass('schema_migrations') IS NOT NULL", &[])?;
+        if !known.map_or(Ok(false), |row| row.bool(0))? {
+            return Ok(None);
+        }
+        Ok(Some(migrate::current(&mut server)?).filter(|number| *number > 0))
+    };
+    std::thread::spawn(look).join().map_err(|_| StoreError::Panicked("see the log".to_owned()))?
+}
+
+/// The newest migration in a file; none if it has no schema yet.
+pub fn schema(path: &Path) -> Result<Option<i64>, StoreError> {
+    let mut database = Sqlite::open_reader(path)?;
+    let sql = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'schema_migrations'";
+    if database.one(sql, &[])?.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(migrate::current(&mut database)?).filter(|number| *number > 0))
+}
+
+/// Copies a file that others may use into a new one, and checks the copy.
+pub fn copy(path: &Path, target: &Path) -> Result<(), StoreError> {
+    Sqlite::open_reader(path)?.backup_to(target)
 }
 
 /// Looks at a database; at every page where it is a file. Blocks.

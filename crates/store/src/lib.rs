@@ -21,6 +21,7 @@ pub mod key;
 pub mod lease;
 mod ledger;
 pub mod list;
+mod measure;
 mod migrate;
 pub mod node;
 pub mod nonce;

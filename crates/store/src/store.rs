@@ -5,6 +5,7 @@
 use crate::{
     bell::{self, Bell},
     error::StoreError,
+    measure::{self, Waiting},
     migrate,
     postgres::{Link, Postgres, Use},
     reader::{self, Read},
@@ -63,6 +64,7 @@ struct Inner {
     commands: Option<SyncSender<Work>>,
     units: Option<SyncSender<Work>>,
     reads: Option<SyncSender<Read>>,
+    waiting: Waiting,
     reads_begun: AtomicU64,
     writers: Mutex<Vec<JoinHandle<()>>>,
     readers: Mutex<Vec<JoinHandle<()>>>,
@@ -138,9 +140,10 @@ where
 impl Store {
     /// Opens the database, brings its schema up to date and starts its threads.
     pub fn open(settings: &Settings, now_ms: i64) -> Result<Self, StoreError> {
+        let waiting = Waiting::default();
         let threads = match &settings.database {
-            Database::Sqlite(path) => open_sqlite(settings, path, now_ms)?,
-            Database::Postgres(link) => open_postgres(settings, link, now_ms)?,
+            Database::Sqlite(path) => open_sqlite(settings, path, &waiting, now_ms)?,
+            Database::Postgres(link) => open_postgres(settings, link, &waiting, now_ms)?,
         };
         let (reads, queue) = sync_channel::<Read>(settings.queue_capacity);
         let queue: Arc<Mutex<Receiver<Read>>> = Arc::new(Mutex::new(queue));
@@ -177,6 +180,7 @@ impl Store {
             commands: Some(threads.commands),
             units: Some(threads.units),
             reads: Some(reads),
+            waiting,
             reads_begun: AtomicU64::new(0),
             writers: Mutex::new(threads.writers),
             readers: Mutex::new(readers),
@@ -187,7 +191,10 @@ impl Store {
     /// Runs one ledger command in the next batch; `Ok` means that its outcome is durable.
     pub async fn submit(&self, now_ms: i64, command: Command) -> Result<Outcome, StoreError> {
         let (reply, answer) = oneshot::channel();
-        send(self.inner.commands.as_ref(), Work::Ledger(Box::new(Submission { now_ms, command, reply })))?;
+        self.send(
+            self.inner.commands.as_ref(),
+            Work::Ledger(Box::new(Submission { now_ms, command, reply })),
+        )?;
         answer.await.unwrap_or_else(|_| Err(stopped()))
     }
 
@@ -203,7 +210,7 @@ impl Store {
     {
         let (reply, answer) = oneshot::channel();
         let unit = Unit { unit, result: None, reply: Some(reply) };
-        send(self.inner.units.as_ref(), Work::Unit(Box::new(unit))).map_err(E::from)?;
+        self.send(self.inner.units.as_ref(), Work::Unit(Box::new(unit))).map_err(E::from)?;
         answer.await.unwrap_or_else(|_| Err(E::from(stopped())))
     }
 
@@ -228,7 +235,10 @@ impl Store {
         });
         self.inner.reads_begun.fetch_add(1, Ordering::Relaxed);
         let queue = self.inner.reads.as_ref().ok_or_else(|| E::from(stopped()))?;
-        queue.try_send(read).map_err(|error| E::from(refused(&error)))?;
+        queue.try_send(read).map_err(|error| {
+            measure::refused("read");
+            E::from(refused(&error))
+        })?;
         answer.await.unwrap_or_else(|_| Err(E::from(stopped())))
     }
 
@@ -259,6 +269,12 @@ impl Store {
         Ok(())
     }
 
+    /// How many jobs wait for the writer.
+    #[must_use]
+    pub fn writes_waiting(&self) -> usize {
+        self.inner.waiting.jobs()
+    }
+
     /// Copies the whole database into a new file while it is in use. Only of SQLite.
     pub async fn backup(&self, target: PathBuf) -> Result<(), StoreError> {
         let Database::Sqlite(path) = &self.inner.database else {
@@ -285,22 +301,42 @@ impl Store {
             Database::Postgres(_) => None,
         }
     }
+
+    fn send(&self, queue: Option<&SyncSender<Work>>, work: Work) -> Result<(), StoreError> {
+        let queue = queue.ok_or_else(stopped)?;
+        self.inner.waiting.one_more();
+        queue.try_send(work).map_err(|error| {
+            self.inner.waiting.refused();
+            refused(&error)
+        })
+    }
 }
 
 /// One queue and one writer for everything.
-fn open_sqlite(settings: &Settings, path: &Path, now_ms: i64) -> Result<Threads, StoreError> {
+fn open_sqlite(
+    settings: &Settings,
+    path: &Path,
+    waiting: &Waiting,
+    now_ms: i64,
+) -> Result<Threads, StoreError> {
     let mut connection = Sqlite::open_writer(path)?;
     migrate::migrate(&mut connection, now_ms)?;
     let (commands, queue) = sync_channel(settings.queue_capacity);
     let queue = Arc::new(Mutex::new(queue));
     let writer = Writer::new(connection, queue, settings.batch_max, settings.writer_id.clone());
+    let writer = writer.counting(waiting.clone());
     let writers = vec![spawn("rynjer-writer", move || writer.run())?];
     Ok(Threads { units: commands.clone(), commands, writers })
 }
 
 /// A writer for the ledger's batches, and several for units, each of which has a transaction of its own: what
 /// units lock would get in each other's way.
-fn open_postgres(settings: &Settings, link: &Link, now_ms: i64) -> Result<Threads, StoreError> {
+fn open_postgres(
+    settings: &Settings,
+    link: &Link,
+    waiting: &Waiting,
+    now_ms: i64,
+) -> Result<Threads, StoreError> {
     // A connection lives and dies on threads of its own: it blocks, which a runtime's threads must not.
     let (first, link) = (link.clone(), link.clone());
     let prepared = spawn("rynjer-schema", move || prepare(&first, now_ms))?;
@@ -308,6 +344,7 @@ fn open_postgres(settings: &Settings, link: &Link, now_ms: i64) -> Result<Thread
     let start = |name: &str, batch_max: usize, queue| {
         let id = format!("{}{name}", settings.writer_id);
         let writer = Writer::new(Postgres::new(link.clone(), Use::Write), queue, batch_max, id);
+        let writer = writer.counting(waiting.clone());
         spawn(&format!("rynjer-writer-{name}"), move || writer.run())
     };
     let (commands, queue) = sync_channel(settings.queue_capacity);
@@ -327,10 +364,6 @@ fn prepare(link: &Link, now_ms: i64) -> Result<(), StoreError> {
     connection.lock_schema()?;
     connection.check_server()?;
     migrate::migrate(&mut connection, now_ms).map(drop)
-}
-
-fn send(queue: Option<&SyncSender<Work>>, work: Work) -> Result<(), StoreError> {
-    queue.ok_or_else(stopped)?.try_send(work).map_err(|error| refused(&error))
 }
 
 fn stopped() -> StoreError {

@@ -7,6 +7,7 @@
 use crate::{
     error::StoreError,
     ledger,
+    measure::{Stopwatch, Waiting},
     tx::{Connection, Mark, Tx},
 };
 use rynjer_core::ledger::{Command, Outcome};
@@ -64,6 +65,7 @@ pub(crate) struct Writer<C> {
     batch: i64,
     /// The open transaction holds half a batch that could not be taken back.
     doomed: bool,
+    waiting: Waiting,
 }
 
 impl<C: Connection> Writer<C> {
@@ -73,12 +75,19 @@ impl<C: Connection> Writer<C> {
         batch_max: usize,
         writer_id: String,
     ) -> Self {
-        Self { connection, queue, batch_max, writer_id, batch: 0, doomed: false }
+        Self { connection, queue, batch_max, writer_id, batch: 0, doomed: false, waiting: Waiting::default() }
+    }
+
+    /// Tells how many jobs it has taken from those that wait.
+    pub(crate) fn counting(mut self, waiting: Waiting) -> Self {
+        self.waiting = waiting;
+        self
     }
 
     /// Works until every sender is gone.
     pub(crate) fn run(mut self) {
         while let Some(batch) = self.next_batch() {
+            self.waiting.taken(batch.commands.len() + batch.units.len());
             self.run_batch(batch);
         }
     }
@@ -162,7 +171,10 @@ impl<C: Connection> Writer<C> {
             return Err(ended());
         }
         self.batch += 1;
-        self.connection.commit(Some(Mark { writer: &self.writer_id, batch: self.batch }))
+        let stopwatch = Stopwatch::start();
+        let committed = self.connection.commit(Some(Mark { writer: &self.writer_id, batch: self.batch }));
+        stopwatch.committed(&committed);
+        committed
     }
 
     /// Decides all commands as one batch; if that fails, one by one, so that only the guilty caller fails.
@@ -173,7 +185,9 @@ impl<C: Connection> Writer<C> {
         if submissions.is_empty() {
             return Ok(Vec::new());
         }
+        let stopwatch = Stopwatch::start();
         if let Ok(outcomes) = self.run_all(submissions) {
+            stopwatch.decided(submissions.len());
             return Ok(outcomes.into_iter().map(Ok).collect());
         }
         if let Some(failure) = self.connection.take_failure() {

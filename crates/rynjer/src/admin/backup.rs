@@ -79,8 +79,7 @@ pub(super) async fn restore(backup: PathBuf, data_dir: Option<PathBuf>, json: bo
 
 /// Opens the copy as a database of ours and audits it; gives its number of accounts.
 async fn check(partial: &Path) -> Result<usize, Failure> {
-    let url = format!("sqlite:{}", partial.display());
-    let admin = gateway::open_admin(Path::new(""), Some(&url))
+    let admin = gateway::open_backup(partial)
         .map_err(|error| Failure::failed(format!("the backup is not usable: {error}")))?;
     let report = admin.audit().await?;
     if let Some(damage) = report.damage {

@@ -72,7 +72,13 @@ pub(crate) enum Noun {
         data_dir: Option<PathBuf>,
     },
     /// Bring the database's schema up to date
-    Migrate(At),
+    Migrate {
+        /// Tell what would be done, and change nothing
+        #[arg(long)]
+        check: bool,
+        #[command(flatten)]
+        place: Place,
+    },
 }
 
 /// A database and nothing else.

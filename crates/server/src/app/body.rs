@@ -28,6 +28,9 @@ pub(crate) struct TaskBody {
     /// How `auto` came to the model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) routed: Option<rynjer_api::Routed>,
+    /// Where the request's trace goes on, if somebody collects it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) trace: Option<String>,
     pub(crate) width: u32,
     pub(crate) height: u32,
 }

@@ -5,6 +5,7 @@
 
 use crate::{
     app::{Error, caller::Caller, task},
+    metrics,
     state::App,
 };
 use object_store::{ObjectStoreExt, path::Path};
@@ -39,6 +40,7 @@ pub(crate) async fn cancel(app: &App, caller: &Caller, id: &str) -> Result<TaskA
         };
         match app.store.submit(app.now_ms(), Command::Release(Box::new(release))).await? {
             Outcome::Settled { .. } => {
+                metrics::task_finished(&row.product, Status::Canceled);
                 app.hub.stop_work(&row.id);
                 app.hub.task_changed(&row.id);
             }

@@ -10,6 +10,7 @@ use crate::{
     },
     entropy,
     state::App,
+    trace,
 };
 use rynjer_api::{GenerateRequest, Routed, TaskAnswer};
 use rynjer_core::{
@@ -347,6 +348,7 @@ fn new_task(
         preset: request.wanted.preset.clone(),
         routed,
         duration_seconds: plan.duration_seconds,
+        trace: trace::to_go_on(),
         width: plan.width,
         height: plan.height,
     };

@@ -12,7 +12,9 @@ use toml::{Table, Value};
 
 use super::error::{ConfigError, Origin};
 use super::reader::Reader;
-use super::{Catalog, Database, Inputs, Keys, Limits, Log, Retention, Sandbox, Server, Storage, Worker};
+use super::{
+    Catalog, Database, Inputs, Keys, Limits, Log, Retention, Sandbox, Server, Storage, Trace, Worker,
+};
 use super::{Config, DEFAULT_TEXT, Loaded, check, environment};
 
 /// How many letters a key may be off to be offered as the one that was meant.
@@ -56,6 +58,7 @@ fn read(layers: &Layers) -> Result<Config, ConfigError> {
         storage: Storage::read(&section("storage"))?,
         catalog: Catalog::read(&section("catalog"))?,
         log: Log::read(&section("log"))?,
+        trace: Trace::read(&section("trace"))?,
     })
 }
 

@@ -19,6 +19,7 @@ mod sandbox;
 pub mod secret;
 mod server;
 mod storage;
+mod trace;
 mod worker;
 
 use std::path::Path;
@@ -36,6 +37,7 @@ pub use sandbox::Sandbox;
 pub use secret::Secret;
 pub use server::Server;
 pub use storage::{Catalog, Storage};
+pub use trace::Trace;
 pub use worker::Worker;
 
 /// The default settings with their documentation, as `config.default.toml` has them.
@@ -55,6 +57,7 @@ pub struct Config {
     pub storage: Storage,
     pub catalog: Catalog,
     pub log: Log,
+    pub trace: Trace,
 }
 
 /// A configuration, and what its operator should hear about it.

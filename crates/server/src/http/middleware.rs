@@ -11,6 +11,7 @@ use crate::{
         extract::Shared,
         rate::Verdict,
     },
+    trace,
 };
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -24,6 +25,7 @@ use std::{
     panic::AssertUnwindSafe,
     sync::{Arc, OnceLock},
 };
+use tracing::Instrument;
 
 /// What the layers and the extractors of one request tell each other.
 pub(crate) struct Exchange {
@@ -48,7 +50,8 @@ pub(crate) async fn observe(State(shared): State<Shared>, mut request: Request, 
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let route = request.extensions().get::<MatchedPath>().cloned();
     let problem = wants_problem(request.headers());
-    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let span = trace::request(&method, route.as_ref().map(MatchedPath::as_str), request.headers());
+    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().instrument(span.clone()).await;
     let mut response = answered.unwrap_or_else(|_| {
         let mut response = Response::default();
         response.extensions_mut().insert(Fail(Error::Internal("a handler panicked".to_owned())));
@@ -73,12 +76,23 @@ pub(crate) async fn observe(State(shared): State<Shared>, mut request: Request, 
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str).to_owned();
     let status = response.status().as_u16();
     let elapsed = started.elapsed();
+    trace::answered(&span, status, &exchange.trace_id);
     metrics::counter!("rynjer_http_requests_total", "route" => route.clone(), "status" => status.to_string())
         .increment(1);
-    metrics::histogram!("rynjer_http_request_seconds", "route" => route).record(elapsed.as_secs_f64());
+    metrics::histogram!("rynjer_http_request_seconds", "route" => route, "class" => class(status))
+        .record(elapsed.as_secs_f64());
     let elapsed_us = elapsed.as_micros();
     tracing::debug!(trace_id = exchange.trace_id, %method, path, status, elapsed_us, "request");
     response
+}
+
+fn class(status: u16) -> &'static str {
+    match status {
+        500.. => "5xx",
+        400.. => "4xx",
+        300.. => "3xx",
+        _ => "2xx",
+    }
 }
 
 fn wants_problem(headers: &HeaderMap) -> bool {

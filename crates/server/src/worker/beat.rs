@@ -41,6 +41,7 @@ async fn beat(worker: &Worker) {
     let due_at_ms = app.now_ms() + i64::from(app.config.worker.lease_seconds) * 1000;
     match patience::write(app, move |tx| lease::beat(tx, &holders, due_at_ms)).await {
         Ok(lost) => {
+            metrics::counter!("rynjer_leases_lost_total").increment(u64::try_from(lost.len()).unwrap_or(0));
             let hand = worker.hand();
             for task in lost.iter().filter_map(|id| hand.get(id)) {
                 task.stop.cancel();

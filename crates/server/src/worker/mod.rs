@@ -4,6 +4,7 @@
 //! nothing. Not here: what one task does (`run`), storing files (`files`).
 
 mod beat;
+mod call;
 mod files;
 mod inputs;
 mod memory;
@@ -151,6 +152,8 @@ impl Worker {
             *by_account.entry(task.holder.account.to_string()).or_default() += 1;
         }
         let in_hand = self.hand().len();
+        metrics::gauge!("rynjer_worker_tasks_in_hand")
+            .set(f64::from(u32::try_from(in_hand).unwrap_or(u32::MAX)));
         let capacity = inner.app.providers.get(provider).map_or(0, |provider| provider.capacity());
         let of_provider = self.hand().values().filter(|task| task.provider == provider).count();
         let free = inner.app.config.worker.concurrency.saturating_sub(in_hand);

@@ -4,11 +4,11 @@
 //! here: claiming, money (`settle`), files (`files`), pictures to start from (`inputs`).
 
 use super::{
-    files,
+    call, files,
     inputs::{self, Loaded, NotLoaded},
     patience, settle,
 };
-use crate::{app::body::TaskBody, entropy, state::App};
+use crate::{app::body::TaskBody, entropy, state::App, trace};
 use rynjer_core::{
     catalog::{Mode, Product},
     task::Step,
@@ -22,6 +22,7 @@ use rynjer_store::{
 };
 use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 /// Backoff of calls that may be repeated: doubled from the first to the last, with full jitter.
 const BACKOFF_MS: (i64, i64) = (500, 60_000);
@@ -35,7 +36,9 @@ const LAST_ASKING: Duration = Duration::from_secs(60);
 /// Runs the next step of a task.
 pub(super) async fn run(app: &App, owner: &str, task: Leased, stop: &CancellationToken) {
     let id = task.id.clone();
-    if let Err(error) = prepare_and_step(app, &task, stop).await {
+    let span =
+        trace::task_run(&task.provider, task.step.as_str(), || TaskBody::from_stored(&task.body).trace);
+    if let Err(error) = prepare_and_step(app, &task, stop).instrument(span).await {
         // The lease runs out and another worker goes on.
         tracing::warn!(%error, task = %id, owner, "a task's step was not written");
     }
@@ -172,7 +175,8 @@ async fn submit(
     mut loaded: Loaded,
     stop: &CancellationToken,
 ) -> Result<(), StoreError> {
-    let answer = provider.submit(job(task, &mut loaded), on_progress(app, task, stop)).await;
+    let asked = provider.submit(job(task, &mut loaded), on_progress(app, task, stop));
+    let answer = call::observe(provider.name(), "submit", asked).await;
     drop(loaded);
     match answer {
         Ok(SubmitAnswer::Accepted { provider_task_id, poll_after_ms }) => {
@@ -204,7 +208,8 @@ async fn poll(
     let Some(provider_task_id) = task.provider_task_id.clone() else {
         return settle::await_late_answer(app, task).await;
     };
-    let answer = provider.poll(job(task, &mut loaded), provider_task_id, on_progress(app, task, stop)).await;
+    let asked = provider.poll(job(task, &mut loaded), provider_task_id, on_progress(app, task, stop));
+    let answer = call::observe(provider.name(), "poll", asked).await;
     drop(loaded);
     let holder = task.holder();
     // Past its time a task is asked once more, since what is finished may have waited for us.

@@ -44,13 +44,13 @@ pub(super) async fn fail_with(
         loss: loss.then(|| task.attempt_id.clone()),
     };
     let outcome = patience::submit(app, Command::Release(Box::new(release))).await?;
-    note(app, task, &outcome).await
+    note(app, task, &outcome, Status::Failed).await
 }
 
 /// Charges what was delivered.
 pub(super) async fn capture(app: &App, task: &Leased, capture: Capture) -> Result<(), StoreError> {
     let outcome = patience::submit(app, Command::Capture(Box::new(capture))).await?;
-    note(app, task, &outcome).await?;
+    note(app, task, &outcome, Status::Success).await?;
     // A success is this very job, captured by another run of the task; and a task is only canceled where that
     // is free upstream. Nothing is lost then.
     if matches!(outcome, Outcome::Stale { status: Status::Failed }) {
@@ -65,9 +65,10 @@ pub(super) async fn capture(app: &App, task: &Leased, capture: Capture) -> Resul
 /// How long a task rests whose account's ledger is broken, until somebody has looked.
 const FROZEN_PAUSE_MS: i64 = 600_000;
 
-async fn note(app: &App, task: &Leased, outcome: &Outcome) -> Result<(), StoreError> {
+async fn note(app: &App, task: &Leased, outcome: &Outcome, end: Status) -> Result<(), StoreError> {
     match outcome {
         Outcome::Settled { charged, released } => {
+            crate::metrics::task_finished(&task.product, end);
             tracing::debug!(task = %task.id, %charged, %released, "task settled");
         }
         Outcome::Refused(refusal) => {

@@ -53,16 +53,20 @@ pub(super) async fn run(worker: &Worker) {
 }
 
 async fn round(app: &App, number: u32) {
-    if let Err(error) = sweep(app).await {
+    let swept = sweep(app).await;
+    crate::metrics::swept("retention", swept.is_ok());
+    if let Err(error) = swept {
         tracing::warn!(?error, "a sweep failed");
     }
     if number.is_multiple_of(AUDIT_EVERY) {
         audit(app).await;
     }
-    if number.is_multiple_of(ORPHANS_EVERY)
-        && let Err(error) = sweep_orphans(app).await
-    {
-        tracing::warn!(?error, "looking for orphaned files failed");
+    if number.is_multiple_of(ORPHANS_EVERY) {
+        let swept = sweep_orphans(app).await;
+        crate::metrics::swept("orphans", swept.is_ok());
+        if let Err(error) = swept {
+            tracing::warn!(?error, "looking for orphaned files failed");
+        }
     }
 }
 
@@ -70,7 +74,9 @@ async fn round(app: &App, number: u32) {
 /// the metrics.
 async fn audit(app: &App) {
     let admin = Admin { store: app.store.clone(), clock: app.clock.clone() };
-    match admin.audit_ledger().await {
+    let audited = admin.audit_ledger().await;
+    crate::metrics::swept("audit", audited.is_ok());
+    match audited {
         Ok(report) => {
             for finding in &report.findings {
                 let (invariant, account, detail) = (finding.invariant, &finding.account_id, &finding.detail);
