@@ -127,7 +127,9 @@ class Promises:
         data, replayed = answer.data, answer.header("idempotent-replayed") == "true"
         with self.lock:
             if record.task_id is None:
-                record.task_id, record.winner = data["task_id"], body
+                # Who sees that it has a task may repeat the winner at once.
+                record.winner = body
+                record.task_id = data["task_id"]
             sends = record.sends
         if record.winner is not body:
             self.violate(f"{record.request_id} took two different bodies")
