@@ -33,6 +33,8 @@ AUDIT_TRIES = 3
 LEASE_SECONDS = 3
 SHORT_LEASE = {"RYNJER_WORKER__LEASE_SECONDS": str(LEASE_SECONDS), "RYNJER_WORKER__BEAT_SECONDS": "1"}
 ONE_RENDER = {"RYNJER_SANDBOX__PARALLEL_RENDERS": "1"}
+# Tokens name the gateway that they are for: all processes must call themselves the same.
+ONE_NAME = {"RYNJER_SERVER__PUBLIC_URL": "https://gateway.example"}
 
 
 class Node(Gateway):
@@ -106,7 +108,8 @@ class Cluster:
         self.folder = Path(tempfile.mkdtemp(prefix=prefix))
         self.server = None if sqlite else PostgresServer(fast)
         self.sqlite_path = self.folder / "shared.db" if sqlite else None
-        self.settings = {"RYNJER_MASTER_KEY": secrets.token_hex(32)} | ONE_RENDER | SHORT_LEASE | (settings or {})
+        self.settings = {"RYNJER_MASTER_KEY": secrets.token_hex(32)} | ONE_NAME | ONE_RENDER | SHORT_LEASE
+        self.settings |= settings or {}
         self.counts = {"api": apis, "worker": workers}
         self.nodes = []
         self.is_failed = False
