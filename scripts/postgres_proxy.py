@@ -1,8 +1,8 @@
 """A TCP proxy in front of PostgreSQL that cuts connections: at random moments, and around COMMIT.
 
 Runs as a process of its own, so that it is quick beside a busy client: `postgres_proxy.py LISTEN_PORT TARGET_PORT`. It
-takes one JSON object a line on stdin, {"cut_every_seconds": S, "commit_cut_share": P}, answers each with its counts as
-one line on stdout, and ends with its stdin. Not here: what must hold meanwhile.
+takes one JSON object a line on stdin, {"cut_every_seconds": S, "commit_cut_share": P, "commit_late_share": Q}, answers
+each with its counts as one line on stdout, and ends with its stdin. Not here: what must hold meanwhile.
 """
 
 import asyncio
@@ -19,6 +19,8 @@ from contextlib import suppress
 HOST = "127.0.0.1"
 # The client is refused encryption by the server's one byte, and starts again.
 ENCRYPTION_REQUESTS = {80877103, 80877104}
+# How long a COMMIT may be on its way after its client lost the connection.
+LATE_SECONDS = (0.05, 3.0)
 
 
 class Cut(Exception):
@@ -32,6 +34,7 @@ class Proxy:
         self.target_port = target_port
         self.cut_every_seconds = 0.0
         self.commit_cut_share = 0.0
+        self.commit_late_share = 0.0
         self.counts = Counter()
         self.open = set()
 
@@ -107,9 +110,18 @@ class Link:
                     await self.upstream_writer.drain()
 
     async def commit(self, message):
-        """A COMMIT passes, is lost, or loses its answer."""
+        """A COMMIT passes, is lost, loses its answer, or comes when its client has gone elsewhere."""
         counts = self.proxy.counts
         counts["commits"] += 1
+        if random.random() < self.proxy.commit_late_share:
+            counts["late commits"] += 1
+            abort(self.writer)
+            await asyncio.sleep(random.uniform(*LATE_SECONDS))
+            self.swallow = True
+            self.upstream_writer.write(message)
+            await self.upstream_writer.drain()
+            await self.swallowed.wait()
+            raise Cut
         if random.random() >= self.proxy.commit_cut_share:
             self.upstream_writer.write(message)
             await self.upstream_writer.drain()
@@ -190,9 +202,10 @@ class ProxyProcess:
         )
         self.set()
 
-    def set(self, cut_every_seconds=0.0, commit_cut_share=0.0):
+    def set(self, cut_every_seconds=0.0, commit_cut_share=0.0, commit_late_share=0.0):
         """How connections are treated from now on; what was done so far."""
-        wanted = {"cut_every_seconds": cut_every_seconds, "commit_cut_share": commit_cut_share}
+        wanted = {"cut_every_seconds": cut_every_seconds}
+        wanted |= {"commit_cut_share": commit_cut_share, "commit_late_share": commit_late_share}
         self.process.stdin.write(json.dumps(wanted) + "\n")
         self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())
