@@ -277,16 +277,12 @@ class Campaign(Promises):
         with self.lock:
             recent = self.unchecked[-400:]
         shape = generator.random()
-        record = generator.choice(recent) if recent else None
-        if record is None or shape < 0.5:
+        if not recent or shape < 0.5:
             return self.fresh(generator)
+        record = generator.choice(recent if shape < 0.9 else self.unchecked)
         if record.task_id is None:
             return self.send, record, generator.randrange(2)
-        if shape < 0.8:
-            return self.send_winner, record
-        if shape < 0.9:
-            return self.poll, record
-        return self.send_winner, generator.choice(self.unchecked)
+        return (self.poll if shape < 0.6 else self.send_winner), record
 
     def fresh(self, generator):
         """A new request: perhaps one that is refused, one with a twin at another node, or one to be canceled."""
