@@ -30,6 +30,8 @@ SETTINGS = {
     "synchronous_commit": "on",
     "full_page_writes": "on",
     "lc_messages": "C",
+    # Nothing stays behind in /dev/shm when it is killed.
+    "dynamic_shared_memory_type": "mmap",
     "log_line_prefix": "%m [%p] ",
 }
 
