@@ -154,6 +154,19 @@ class PostgresServer:
                 os.kill(child, signal.SIGKILL)
         self.process.wait()
 
+    def freeze(self):
+        """Stops it and all its processes in the midst of whatever they do; they hold their locks meanwhile."""
+        os.kill(self.process.pid, signal.SIGSTOP)
+        for child in children_of(self.process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGSTOP)
+
+    def thaw(self):
+        """Lets it go on."""
+        for each in [*children_of(self.process.pid), self.process.pid]:
+            with suppress(ProcessLookupError):
+                os.kill(each, signal.SIGCONT)
+
     def stop(self, mode="fast"):
         """Asks it to end, as `pg_ctl stop -m fast` or `-m immediate` do."""
         if self.process is None or self.process.poll() is not None:
