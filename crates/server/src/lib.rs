@@ -14,6 +14,7 @@ mod http;
 mod hub;
 mod keyring;
 mod metrics;
+mod objects;
 mod seats;
 mod state;
 mod worker;

@@ -78,7 +78,7 @@ pub(crate) fn code(error: &Error) -> ErrorCode {
             ErrorCode::RateLimited
         }
         Error::Ledger(refusal) => ledger_code(refusal),
-        Error::Overloaded => ErrorCode::Overloaded,
+        Error::Overloaded | Error::StorageAway => ErrorCode::Overloaded,
         Error::ShuttingDown => ErrorCode::ShuttingDown,
         Error::Internal(_) => ErrorCode::Internal,
     }
@@ -150,6 +150,7 @@ fn data(error: &Error, context: &Context<'_>) -> ErrorData {
         | Error::TooManyUploads { .. } => {
             data.retry_after_seconds = Some(1);
         }
+        Error::StorageAway => data.retry_after_seconds = Some(5),
         Error::MissingCredentials
         | Error::InvalidToken { hint: None }
         | Error::ExpiredToken
@@ -181,6 +182,11 @@ fn reworded(error: &Error) -> Option<(String, &'static str)> {
         Error::UrlExpired => (
             "The link has expired".to_owned(),
             "Ask GET /v1/generate/{request_id} or GET /v1/files/{file_id} for a fresh link.",
+        ),
+        Error::StorageAway => (
+            "Stored files can't be reached at the moment; tasks and credits are not touched by that"
+                .to_owned(),
+            "Send the same call again after Retry-After seconds.",
         ),
         Error::FileQuota { limit_bytes } => (
             format!("The account's files would take more than {limit_bytes} bytes"),

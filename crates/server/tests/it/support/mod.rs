@@ -7,6 +7,7 @@ pub(crate) mod agent;
 pub(crate) mod answer;
 pub(crate) mod client;
 pub(crate) mod png;
+pub(crate) mod s3;
 pub(crate) mod upload;
 pub(crate) mod web;
 
