@@ -15,8 +15,8 @@ use url::Url;
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long nothing may come while something is waited for.
-const READ_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long nothing may come while something is waited for; a part must be sent in that time.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// After this nothing is tried again. A task tries again by itself.
 const RETRY_TIMEOUT: Duration = Duration::from_secs(10);
 const RETRIES: usize = 3;

@@ -11,12 +11,13 @@ use object_store::{
     path::Path as Key,
 };
 
-/// Above this an object goes to a bucket in parts.
-const PART_BYTES: usize = 8 << 20;
+/// Above this an object goes to a bucket in parts. S3 takes no smaller ones, and larger ones would not pass a
+/// slow line before `s3::READ_TIMEOUT`.
+const PART_BYTES: usize = 5 << 20;
 /// S3 takes no more parts of one object.
 const PARTS_MAX: usize = 10_000;
 /// Parts of one object under way at once.
-const PARTS_AT_ONCE: usize = 4;
+const PARTS_AT_ONCE: usize = 3;
 
 /// An object that is being written. Dropped before its end it is aborted.
 pub(crate) struct Upload<'a> {

@@ -148,7 +148,7 @@ async fn a_large_output_goes_in_parts() {
         .map(|(_, _, bytes)| *bytes)
         .collect();
     assert_eq!(json!(parts.iter().sum::<u64>()), task["outputs"][0]["bytes"]);
-    assert!(parts.len() > 1 && parts.iter().all(|bytes| *bytes <= 8 << 20), "{parts:?}");
+    assert!(parts.len() > 1 && parts.iter().all(|bytes| *bytes <= 5 << 20), "{parts:?}");
     let got = app.anonymous().get(&text(&task["outputs"][0], "url")).await;
     assert_eq!(sha256(&got.body), text(&task["outputs"][0], "sha256"));
 }
