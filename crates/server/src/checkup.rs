@@ -1,6 +1,7 @@
 //! An installation as it lies there, for diagnosis: its folder, its keys, its prices, its bucket.
 //!
-//! Invariant: looking changes nothing that stays, also while a gateway runs. Not here: starting one (`gateway`).
+//! Invariant: looking changes nothing that stays, also while a gateway runs. Not here: starting one
+//! (`gateway`).
 
 use crate::{
     config::Config,

@@ -1,7 +1,7 @@
 //! From a provider's units to durable, verified files, and then the charge.
 //!
-//! Invariant: nothing is captured before its bytes are verified, hashed and durable; objects of a run that did
-//! not end the task are removed or swept. Not here: fetching from URLs (with the vendors).
+//! Invariant: nothing is captured before its bytes are verified, hashed and durable; objects of a run that
+//! did not end the task are removed or swept. Not here: fetching from URLs (with the vendors).
 
 use super::settle;
 use crate::{objects, state::App};

@@ -194,8 +194,8 @@ async fn submit(
     }
 }
 
-/// Stores what a submit brought at once. What can't be had a second time stays in memory until it is stored or
-/// the task's time is over.
+/// Stores what a submit brought at once. What can't be had a second time stays in memory until it is stored
+/// or the task's time is over.
 async fn keep_finished(
     app: &App,
     task: &Leased,

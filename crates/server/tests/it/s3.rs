@@ -289,7 +289,8 @@ async fn a_wrong_bucket_is_found_at_the_start() {
     s3.cut_after(-1);
     let refused = start(s3.settings()).await;
     let unreachable = format!(
-        "http://{address} can't be reached for s3://studio/eu/rynjer: correct storage.endpoint or the network ("
+        "http://{address} can't be reached for s3://studio/eu/rynjer: correct storage.endpoint or the \
+         network ("
     );
     assert!(refused.starts_with(&unreachable), "{refused}");
     assert!(!refused.contains("hunter2"), "{refused}");
