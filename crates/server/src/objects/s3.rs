@@ -145,6 +145,19 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_in_a_file() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let file = folder.path().join("s3");
+        assert_eq!(given("secret_access_key", "", None), Ok(None));
+        assert_eq!(given("secret_access_key", "a", None), Ok(Some("a".to_owned())));
+        std::fs::write(&file, "hunter2\n").unwrap();
+        assert_eq!(given("secret_access_key", "", Some(&file)), Ok(Some("hunter2".to_owned())));
+        std::fs::write(&file, "\n").unwrap();
+        let empty = format!("storage.secret_access_key_file {}: the file is empty", file.display());
+        assert_eq!(given("secret_access_key", "", Some(&file)), Err(empty));
+    }
+
+    #[test]
     fn every_variable_is_known() {
         for name in CREDENTIALS {
             assert!(name.to_ascii_lowercase().parse::<AmazonS3ConfigKey>().is_ok(), "{name}");
