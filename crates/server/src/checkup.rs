@@ -1,12 +1,13 @@
-//! An installation as it lies there, for diagnosis: its folder, its keys, its prices.
+//! An installation as it lies there, for diagnosis: its folder, its keys, its prices, its bucket.
 //!
-//! Invariant: looking changes nothing, also while a gateway runs. Not here: starting one (`gateway`).
+//! Invariant: looking changes nothing that stays, also while a gateway runs. Not here: starting one
+//! (`gateway`).
 
 use crate::{
     config::Config,
     data_dir::{self, DataDirError},
     gateway::{self, StartError},
-    keyring,
+    keyring, objects,
 };
 use rynjer_store::{Database, inspect::Inspection, secret::SecretRow};
 use std::path::{Path, PathBuf};
@@ -55,6 +56,19 @@ pub fn database(data_dir: &Path, url: &str) -> Result<Database, StartError> {
 #[must_use]
 pub fn opens(secrets: &[SecretRow], master_key: &[u8; 32]) -> bool {
     keyring::opens(secrets, master_key)
+}
+
+/// Tries out the bucket that outputs go to, by a small object that does not stay, and tells its URL; none if
+/// they go to a folder.
+///
+/// # Errors
+/// One sentence that says what to do.
+pub async fn object_storage(config: &Config, data_dir: &Path) -> Result<Option<String>, StartError> {
+    if config.storage.url.is_local() {
+        return Ok(None);
+    }
+    drop(objects::open(&config.storage, data_dir).await?);
+    Ok(Some(config.storage.url.to_string()))
 }
 
 /// What differs between the catalog and the stored prices of a version of the same name, if anything does.

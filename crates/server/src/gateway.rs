@@ -21,11 +21,11 @@ use crate::{
     hub::Hub,
     keyring::{Keyring, Lives},
     metrics, migration,
+    objects::{self, OpenError},
     state::{App, Inner},
     worker::{self, InputSource, Worker},
 };
 use axum::Router;
-use object_store::local::LocalFileSystem;
 use rynjer_core::{catalog::Catalog, time::DAY_MS};
 use rynjer_providers::{
     Registry,
@@ -99,6 +99,17 @@ pub enum StartError {
     Inputs(String),
     #[error("the output folder {0} can't be used: {1}")]
     Outputs(PathBuf, String),
+    #[error("{0}")]
+    Objects(String),
+}
+
+impl From<OpenError> for StartError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Folder(folder, problem) => Self::Outputs(folder, problem),
+            OpenError::Bucket(sentence) => Self::Objects(sentence),
+        }
+    }
 }
 
 /// A running gateway.
@@ -246,6 +257,7 @@ impl Gateway {
         };
         tokio::join!(self.servers.wait(), work);
         self.heart.stop().await;
+        self.app.outputs.close().await;
     }
 }
 
@@ -341,10 +353,7 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
             Error::Internal(text) => StartError::Keys(text),
             other => StartError::Keys(format!("{other:?}")),
         })?;
-    let folder = config.storage.path.clone().unwrap_or_else(|| options.data_dir.join("outputs"));
-    let unusable = |error: String| StartError::Outputs(folder.clone(), error);
-    std::fs::create_dir_all(&folder).map_err(|error| unusable(error.to_string()))?;
-    let outputs = LocalFileSystem::new_with_prefix(&folder).map_err(|error| unusable(error.to_string()))?;
+    let outputs = objects::open(&config.storage, &options.data_dir).await?;
     let inputs = InputSource::new(&config.inputs).map_err(|error| StartError::Inputs(error.to_string()))?;
     let sandbox = Sandbox::new(SandboxSettings {
         max_parallel_renders: match config.sandbox.parallel_renders {
@@ -361,7 +370,7 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
         node: node::Node::new(options.role, clock.now_ms()),
         clock,
         providers: Registry::default().with(Arc::new(sandbox)),
-        outputs: Arc::new(outputs.with_fsync(true)),
+        outputs,
         uploads: Uploads::new(),
         inputs,
         callers: Callers::new(),

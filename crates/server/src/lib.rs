@@ -16,6 +16,7 @@ mod hub;
 mod keyring;
 mod metrics;
 pub mod migration;
+mod objects;
 mod seats;
 mod state;
 pub mod trace;

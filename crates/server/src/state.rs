@@ -9,9 +9,9 @@ use crate::{
     config::Config,
     hub::{Hub, Ring},
     keyring::Keyring,
+    objects::Objects,
     worker::InputSource,
 };
-use object_store::ObjectStore;
 use rynjer_core::catalog::Catalog;
 use rynjer_providers::Registry;
 use rynjer_store::{Store, StoreError};
@@ -28,7 +28,7 @@ pub(crate) struct Inner {
     pub(crate) clock: Clock,
     pub(crate) config: Config,
     pub(crate) providers: Registry,
-    pub(crate) outputs: Arc<dyn ObjectStore>,
+    pub(crate) outputs: Objects,
     pub(crate) uploads: Uploads,
     pub(crate) inputs: InputSource,
     pub(crate) callers: Callers,

@@ -139,6 +139,18 @@ fn settings_with_an_unknown_key() {
 }
 
 #[test]
+fn a_bucket_that_nobody_serves() {
+    let house = Installation::started();
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let storage = format!(
+        "[storage]\nurl = \"s3://studio\"\nendpoint = \"http://{address}\"\naccess_key_id = \"a\"\n\
+         secret_access_key = \"hunter2\"\n"
+    );
+    fs::write(&house.config, storage).unwrap();
+    house.fault("object_storage", &format!("http://{address} can't be reached for s3://studio"));
+}
+
+#[test]
 fn a_master_key_of_another_installation() {
     let house = Installation::started();
     let file = house.data().join("master.key");

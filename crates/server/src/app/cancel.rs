@@ -8,7 +8,6 @@ use crate::{
     metrics,
     state::App,
 };
-use object_store::{ObjectStoreExt, path::Path};
 use rynjer_api::TaskAnswer;
 use rynjer_core::{
     ledger::{Command, Guard, Outcome, Release},
@@ -76,10 +75,8 @@ pub(crate) async fn delete(app: &App, caller: &Caller, id: &str) -> Result<TaskA
     }
     let (account, task, now_ms) = (row.account.clone(), row.id.clone(), app.now_ms());
     let keys = app.store.write(move |tx| retention::erase_task(tx, &account, &task, now_ms)).await;
-    for key in keys.map_err(Error::from)? {
-        // A file that resists is an orphan from here on, and the sweep takes it.
-        drop(app.outputs.delete(&Path::from(key)).await);
-    }
+    // A file that resists is an orphan from here on, and the sweep takes it.
+    app.outputs.remove_all(&keys.map_err(Error::from)?).await;
     let row = task::by_id(app, caller, &row.id).await?;
     task::answer(app, caller.live, &row, Vec::new())
 }

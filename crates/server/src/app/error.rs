@@ -97,6 +97,8 @@ pub enum Error {
     /// Refused by the ledger.
     Ledger(Refusal),
     Overloaded,
+    /// Stored files can't be read or written now.
+    StorageAway,
     ShuttingDown,
     /// This machine's clock is far from the time that all nodes share.
     ClockOff {
@@ -110,6 +112,12 @@ impl Error {
     /// One wrong field.
     pub fn field(field: impl Into<String>, problem: impl Into<String>) -> Self {
         Self::Invalid(vec![Field::new(field, problem)])
+    }
+
+    /// The object storage did not do what it was asked; it may do it soon.
+    pub(crate) fn storage(operation: &'static str, error: &object_store::Error) -> Self {
+        crate::objects::failed(operation, error);
+        Self::StorageAway
     }
 
     /// A fault of ours.

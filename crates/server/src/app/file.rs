@@ -11,7 +11,6 @@ use crate::{
     },
     state::App,
 };
-use object_store::{ObjectStoreExt, path::Path};
 use rynjer_api::{FileAnswer, FileDeleteAnswer};
 use rynjer_core::{
     id::{AccountId, AgentId, FileId},
@@ -39,7 +38,7 @@ pub(crate) async fn delete(app: &App, caller: &Caller, id: &str) -> Result<FileD
     let (account, agent, now_ms) = (caller.account.clone(), agent_of(caller), app.now_ms());
     let gone = app.store.write(move |tx| file::delete(tx, &account, agent.as_deref(), &id, now_ms)).await;
     let row = gone.map_err(Error::from)?.ok_or(Error::NotFound)?;
-    drop(app.outputs.delete(&Path::from(row.object_key)).await);
+    app.outputs.remove(&row.object_key).await;
     Ok(FileDeleteAnswer { file_id: row.id.to_string(), deleted: true })
 }
 

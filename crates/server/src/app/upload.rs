@@ -6,11 +6,12 @@
 use crate::{
     app::{Error, caller::Caller, file::answer},
     entropy,
+    objects::Upload,
     seats::Seats,
     state::App,
 };
 use bytes::Bytes;
-use object_store::{MultipartUpload, ObjectStoreExt, PutPayload, path::Path};
+use object_store::{ObjectStoreExt, path::Path};
 use rynjer_api::FileAnswer;
 use rynjer_core::{
     id::{AccountId, FileId},
@@ -98,15 +99,15 @@ pub(crate) struct Receiving<'a> {
     /// What the account had left at the beginning.
     room_bytes: i64,
     hash: Sha256,
-    staged: Option<Staged>,
+    staged: Option<Staged<'a>>,
     _place: Place<'a>,
     _turn: OwnedSemaphorePermit,
 }
 
 /// The parts of a large upload that are in object storage already.
-struct Staged {
+struct Staged<'a> {
     object_key: String,
-    upload: Box<dyn MultipartUpload>,
+    upload: Upload<'a>,
 }
 
 /// Begins an upload. Only who can start from a picture has a use for one.
@@ -161,21 +162,23 @@ impl Receiving<'_> {
     }
 
     async fn abort(&mut self) {
-        if let Some(mut staged) = self.staged.take() {
-            drop(staged.upload.abort().await);
+        if let Some(staged) = self.staged.take() {
+            staged.upload.abort().await;
         }
     }
 
     async fn send_part(&mut self) -> Result<(), Error> {
-        let part = std::mem::take(&mut self.buffer);
+        // Some storages want parts of one size.
+        let rest = self.buffer.split_off(PART_BYTES.min(self.buffer.len()));
+        let part = std::mem::replace(&mut self.buffer, rest);
         if self.staged.is_none() {
-            let extension = extension_of_bytes(&part).ok_or_else(no_picture)?;
+            let (extension, mime) = type_of_bytes(&part).ok_or_else(no_picture)?;
             let object_key = object_key(&self.caller.account, &self.id, extension);
-            let upload = self.app.outputs.put_multipart(&Path::from(object_key.as_str())).await;
-            self.staged = Some(Staged { object_key, upload: upload.map_err(Error::internal)? });
+            let upload = self.app.outputs.begin(&object_key, mime).await.map_err(unwritten)?;
+            self.staged = Some(Staged { object_key, upload });
         }
         let Some(staged) = &mut self.staged else { return Ok(()) };
-        staged.upload.put_part(PutPayload::from(part)).await.map_err(Error::internal)
+        staged.upload.part(Bytes::from(part), 1).await.map_err(unwritten)
     }
 
     /// Keeps what was received.
@@ -197,7 +200,7 @@ impl Receiving<'_> {
             let bytes = Bytes::from(std::mem::take(&mut self.buffer));
             let image = look(app, bytes.clone()).await.map_err(unusable)?;
             let object_key = object_key(&caller.account, &self.id, extension_of(&image));
-            put(app, &object_key, &bytes).await?;
+            app.outputs.put(&object_key, image.mime, &bytes).await.map_err(unwritten)?;
             (image, object_key)
         };
         let arrived = Arrived { id: self.id.clone(), object_key, sha256, bytes: self.bytes };
@@ -212,14 +215,14 @@ impl Receiving<'_> {
         if !self.buffer.is_empty() {
             self.send_part().await?;
         }
-        let Some(mut staged) = self.staged.take() else { return Err(Error::internal("no part was sent")) };
-        staged.upload.complete().await.map_err(Error::internal)?;
+        let Some(staged) = self.staged.take() else { return Err(Error::internal("no part was sent")) };
+        staged.upload.complete().await.map_err(unwritten)?;
         let key = Path::from(staged.object_key.as_str());
         match look_into_object(self.app, &key).await {
             Ok(image) => Ok((image, staged.object_key)),
             Err(error) => {
                 // What can't be deleted now is an orphan from here on.
-                drop(self.app.outputs.delete(&key).await);
+                self.app.outputs.remove(&staged.object_key).await;
                 Err(error)
             }
         }
@@ -244,7 +247,7 @@ pub(crate) async fn store(
     }
     let id = FileId::new(app.now_ms(), entropy::id());
     let object_key = object_key(&caller.account, &id, extension_of(image));
-    put(app, &object_key, &image.bytes).await?;
+    app.outputs.put(&object_key, image.mime, &image.bytes).await.map_err(unwritten)?;
     let arrived = Arrived { id, object_key, sha256, bytes: image.bytes.len() };
     keep(app, arrived.row(app, caller, image, until_ms)).await
 }
@@ -257,8 +260,11 @@ pub(crate) async fn copy(
     until_ms: i64,
 ) -> Result<FileRow, Error> {
     let _turn = app.uploads.looked_into.acquire().await.map_err(Error::internal)?;
-    let object = app.outputs.get(&Path::from(object_key)).await.map_err(|_| Error::NotFound)?;
-    let bytes = object.bytes().await.map_err(Error::internal)?;
+    let object = app.outputs.get(&Path::from(object_key)).await.map_err(|error| match error {
+        object_store::Error::NotFound { .. } => Error::NotFound,
+        error => unread(error),
+    })?;
+    let bytes = object.bytes().await.map_err(unread)?;
     let image = look(app, bytes).await.map_err(unusable)?;
     store(app, caller, &image, until_ms).await
 }
@@ -276,16 +282,21 @@ pub(crate) async fn look(app: &App, bytes: Bytes) -> Result<InputImage, FetchErr
 
 async fn look_into_object(app: &App, key: &Path) -> Result<InputImage, Error> {
     let _turn = app.uploads.looked_into.acquire().await.map_err(Error::internal)?;
-    let object = app.outputs.get(key).await.map_err(Error::internal)?;
-    let bytes = object.bytes().await.map_err(Error::internal)?;
+    let object = app.outputs.get(key).await.map_err(unread)?;
+    let bytes = object.bytes().await.map_err(unread)?;
     let image = look(app, bytes).await.map_err(unusable)?;
     // Its bytes would stay in memory after the turn is over.
     Ok(InputImage { bytes: Bytes::new(), ..image })
 }
 
-async fn put(app: &App, object_key: &str, bytes: &Bytes) -> Result<(), Error> {
-    let payload = PutPayload::from_bytes(bytes.clone());
-    app.outputs.put(&Path::from(object_key), payload).await.map(drop).map_err(Error::internal)
+#[expect(clippy::needless_pass_by_value, reason = "it is the argument of `map_err`")]
+fn unwritten(error: object_store::Error) -> Error {
+    Error::storage("write", &error)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is the argument of `map_err`")]
+fn unread(error: object_store::Error) -> Error {
+    Error::storage("read", &error)
 }
 
 async fn renewed(app: &App, caller: &Caller, sha256: &str, until_ms: i64) -> Result<Option<FileRow>, Error> {
@@ -328,7 +339,7 @@ async fn keep(app: &App, row: FileRow) -> Result<FileRow, Error> {
     let kept = app.store.write(move |tx| file::keep(tx, &new, now_ms, account_bytes_max)).await;
     // After an error nobody knows whether the row is there: the sweep finds out.
     if matches!(kept, Ok(Kept::Renewed(_) | Kept::OverQuota)) {
-        drop(app.outputs.delete(&Path::from(row.object_key.as_str())).await);
+        app.outputs.remove(&row.object_key).await;
     }
     match kept? {
         Kept::New => Ok(row),
@@ -366,11 +377,11 @@ fn extension_of(image: &InputImage) -> &'static str {
 }
 
 /// From the first bytes, long before the whole picture is there.
-fn extension_of_bytes(bytes: &[u8]) -> Option<&'static str> {
+fn type_of_bytes(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
     match bytes {
-        [0x89, b'P', b'N', b'G', ..] => Some("png"),
-        [0xff, 0xd8, 0xff, ..] => Some("jpg"),
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some("webp"),
+        [0x89, b'P', b'N', b'G', ..] => Some(("png", "image/png")),
+        [0xff, 0xd8, 0xff, ..] => Some(("jpg", "image/jpeg")),
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(("webp", "image/webp")),
         _ => None,
     }
 }

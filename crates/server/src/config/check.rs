@@ -19,7 +19,7 @@ pub(super) fn together(config: &Config, warnings: &mut Vec<String>) -> Result<()
 }
 
 fn problem(config: &Config) -> Option<String> {
-    listening(config).or_else(|| sizes(config)).or_else(|| times(config))
+    listening(config).or_else(|| sizes(config)).or_else(|| times(config)).or_else(|| config.storage.problem())
 }
 
 fn listening(config: &Config) -> Option<String> {

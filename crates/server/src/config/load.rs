@@ -337,7 +337,7 @@ mod tests {
             (
                 "[moderation]\non = true",
                 "r.toml sets [moderation], which is not a setting; the sections are catalog, database, \
-                 inputs, keys, limits, log, retention, sandbox, server, storage, worker",
+                 inputs, keys, limits, log, retention, sandbox, server, storage, trace, worker",
             ),
             ("listen = \"a\"", "r.toml sets listen, which is not a setting; did you mean server.listen?"),
             (

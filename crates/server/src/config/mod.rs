@@ -36,7 +36,7 @@ pub use retention::Retention;
 pub use sandbox::Sandbox;
 pub use secret::Secret;
 pub use server::Server;
-pub use storage::{Catalog, Storage};
+pub use storage::{Catalog, Downloads, ObjectUrl, SecretText, Storage};
 pub use trace::Trace;
 pub use worker::Worker;
 
@@ -83,7 +83,8 @@ impl Config {
         load::load(file, env, flags)
     }
 
-    /// The settings as a file that `--config` accepts; a password in `database.url` is not shown.
+    /// The settings as a file that `--config` accepts; a password in `database.url` and
+    /// `storage.secret_access_key` are not shown.
     ///
     /// # Errors
     /// Never for a loaded configuration: only for what TOML can't hold.
@@ -120,7 +121,12 @@ metrics_listen = ""
 [database]
 url = "sqlite:/var/lib/rynjer.db"
 [storage]
-path = "/srv/outputs"
+url = "s3://bucket/outputs"
+endpoint = "https://s3.example"
+region = "eu-central-1"
+downloads = "redirect"
+access_key_id = "AKIA"
+secret_access_key_file = "/run/secrets/s3"
 [log]
 format = "json"
 "#;

@@ -78,7 +78,7 @@ pub(crate) fn code(error: &Error) -> ErrorCode {
             ErrorCode::RateLimited
         }
         Error::Ledger(refusal) => ledger_code(refusal),
-        Error::Overloaded | Error::ClockOff { .. } => ErrorCode::Overloaded,
+        Error::Overloaded | Error::ClockOff { .. } | Error::StorageAway => ErrorCode::Overloaded,
         Error::ShuttingDown => ErrorCode::ShuttingDown,
         Error::Internal(_) => ErrorCode::Internal,
     }
@@ -151,6 +151,7 @@ fn data(error: &Error, context: &Context<'_>) -> ErrorData {
         | Error::TooManyUploads { .. } => {
             data.retry_after_seconds = Some(1);
         }
+        Error::StorageAway => data.retry_after_seconds = Some(5),
         Error::MissingCredentials
         | Error::InvalidToken { hint: None }
         | Error::ExpiredToken
@@ -182,6 +183,11 @@ fn reworded(error: &Error) -> Option<(String, &'static str)> {
         Error::UrlExpired => (
             "The link has expired".to_owned(),
             "Ask GET /v1/generate/{request_id} or GET /v1/files/{file_id} for a fresh link.",
+        ),
+        Error::StorageAway => (
+            "Stored files can't be reached at the moment; tasks and credits are not touched by that"
+                .to_owned(),
+            "Send the same call again after Retry-After seconds.",
         ),
         Error::FileQuota { limit_bytes } => (
             format!("The account's files would take more than {limit_bytes} bytes"),

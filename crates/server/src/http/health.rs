@@ -26,7 +26,12 @@ pub(crate) async fn readyz(State(shared): State<Shared>) -> Result<axum::Json<Va
     let read = shared.app.store.read(rynjer_store::ping).await;
     read.map_err(|error: StoreError| Fail(Error::from(error)))?;
     node::check_clock(&shared.app)?;
-    Ok(axum::Json(json!({"status": "ok"})))
+    let mut answer = json!({"status": "ok"});
+    // Without it only files wait; whatever else is asked for is answered.
+    if let Some(up) = shared.app.outputs.is_up().await {
+        answer["object_storage"] = json!(if up { "ok" } else { "away" });
+    }
+    Ok(axum::Json(answer))
 }
 
 /// The same as `/readyz`.

@@ -21,7 +21,7 @@ use axum::{
     response::Response,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
-use object_store::{GetOptions, ObjectStore, path::Path as ObjectPath};
+use object_store::{GetOptions, path::Path as ObjectPath};
 use serde::Deserialize;
 
 /// The signature's parameters, as they stand in a URL.
@@ -63,6 +63,12 @@ pub(crate) async fn send(
         byte_range::Answer::Unsatisfiable => (StatusCode::RANGE_NOT_SATISFIABLE, 0..0),
     };
     let empty = range.is_empty() || method == Method::HEAD;
+    if !empty {
+        let found = app.outputs.redirect(stored).await;
+        if let Some(url) = found.map_err(|error| Error::storage("sign", &error))? {
+            return Ok(redirected(&url));
+        }
+    }
     let body = if empty { Body::empty() } else { open(app, stored, range.clone()).await? };
     let mut response = Response::new(body);
     *response.status_mut() = status;
@@ -89,11 +95,28 @@ pub(crate) async fn send(
     Ok(response)
 }
 
+/// Leads to the storage's own link. Nobody may remember it: it works for minutes.
+fn redirected(url: &str) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
+    let headers = response.headers_mut();
+    if let Ok(url) = HeaderValue::from_str(url) {
+        headers.insert(header::LOCATION, url);
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}
+
 async fn open(app: &App, stored: &Stored, range: std::ops::Range<u64>) -> Result<Body, Error> {
     let options = GetOptions { range: Some(range.into()), ..GetOptions::default() };
     let found = app.outputs.get_opts(&ObjectPath::from(stored.object_key.as_str()), options).await;
     match found {
         Ok(found) => Ok(Body::from_stream(found.into_stream())),
-        Err(error) => Err(Error::internal(format!("a stored object is gone: {error}"))),
+        Err(error @ object_store::Error::NotFound { .. }) => {
+            Err(Error::internal(format!("a stored object is gone: {error}")))
+        }
+        Err(error) => Err(Error::storage("read", &error)),
     }
 }

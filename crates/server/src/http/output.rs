@@ -28,7 +28,9 @@ use http::{HeaderMap, Method};
     responses(
         (status = 200, description = "The file", content_type = "application/octet-stream", body = Vec<u8>),
         (status = 206, description = "The part", content_type = "application/octet-stream", body = Vec<u8>),
-        (status = 304, description = "Unchanged"), (status = 416, description = "No such part")))]
+        (status = 304, description = "Unchanged"),
+        (status = 307, description = "It is at the address in `Location`, for a few minutes"),
+        (status = 416, description = "No such part")))]
 pub(crate) async fn get_output(
     State(app): State<App>,
     method: Method,

@@ -5,7 +5,7 @@
 //! (`memory`).
 
 use super::memory::{Memory, Share};
-use crate::{app::body::TaskBody, entropy, state::App};
+use crate::{app::body::TaskBody, entropy, objects, state::App};
 use bytes::Bytes;
 use data_encoding::BASE64;
 use object_store::{ObjectStoreExt, path::Path};
@@ -54,6 +54,8 @@ pub(super) struct Loaded {
 pub(super) enum NotLoaded {
     /// Others have the memory: nothing was read.
     Busy,
+    /// Stored pictures can't be read now.
+    Away,
     Unusable {
         error: TaskError,
         message: String,
@@ -114,9 +116,12 @@ pub(super) async fn load(app: &App, task: &Leased, body: TaskBody, now_ms: i64) 
             FetchLimits { max_bytes: one_bytes(app).min(left_bytes), max_pixels: settings.max_pixels };
         let read = tokio::select! {
             read = with_retries(app, place, &limits) => read,
-            () = &mut time => Err(too_slow(app)),
+            () = &mut time => Err(NotRead::Picture(too_slow(app))),
         };
-        let image = read.map_err(|error| unusable(index, error))?;
+        let image = read.map_err(|error| match error {
+            NotRead::Away => NotLoaded::Away,
+            NotRead::Picture(error) => unusable(index, error),
+        })?;
         left_bytes = left_bytes.saturating_sub(image.bytes.len() as u64);
         images.push(image);
     }
@@ -171,16 +176,31 @@ fn unusable(index: usize, error: FetchError) -> NotLoaded {
     NotLoaded::Unusable { error, message: format!("input_image_urls.{index}: {message}") }
 }
 
-async fn with_retries(app: &App, place: &Place<'_>, limits: &FetchLimits) -> Result<InputImage, FetchError> {
+/// Why a picture was not read.
+enum NotRead {
+    Picture(FetchError),
+    /// The object storage did not answer.
+    Away,
+}
+
+impl From<FetchError> for NotRead {
+    fn from(error: FetchError) -> Self {
+        Self::Picture(error)
+    }
+}
+
+async fn with_retries(app: &App, place: &Place<'_>, limits: &FetchLimits) -> Result<InputImage, NotRead> {
     let mut tries = 0;
     loop {
         let read = match place {
-            Place::Url(url) => fetched(app, url, limits).await,
-            Place::Data(text) => picture(text, limits),
+            Place::Url(url) => fetched(app, url, limits).await.map_err(NotRead::from),
+            Place::Data(text) => picture(text, limits).map_err(NotRead::from),
             Place::Object(key) => object(app, key, limits).await,
         };
         match read {
-            Err(FetchError::Unreachable(_)) if tries < RETRIES && !matches!(place, Place::Data(_)) => {
+            Err(NotRead::Picture(FetchError::Unreachable(_)))
+                if tries < RETRIES && !matches!(place, Place::Data(_)) =>
+            {
                 tries += 1;
                 let jitter_ms = u32::from_be_bytes(entropy::bytes()) % PAUSE_MS;
                 let pause_ms = PAUSE_MS.saturating_mul(tries).saturating_add(jitter_ms);
@@ -204,18 +224,24 @@ fn looked_into(bytes: &Bytes, limits: &FetchLimits) -> Result<InputImage, FetchE
     Ok(InputImage { bytes: Bytes::copy_from_slice(&image.bytes), ..image })
 }
 
-async fn object(app: &App, key: &Path, limits: &FetchLimits) -> Result<InputImage, FetchError> {
+async fn object(app: &App, key: &Path, limits: &FetchLimits) -> Result<InputImage, NotRead> {
     let gone = |error: object_store::Error| {
+        if !matches!(error, object_store::Error::NotFound { .. }) {
+            objects::failed("read", &error);
+            return NotRead::Away;
+        }
         tracing::warn!(%error, %key, "an input picture could not be read");
-        FetchError::Unreachable("The file is no longer there.".to_owned())
+        FetchError::Unreachable("The file is no longer there.".to_owned()).into()
     };
     let found = app.outputs.get(key).await.map_err(gone)?;
     if found.meta.size > limits.max_bytes {
         let most = limits.max_bytes;
-        return Err(FetchError::Rejected(format!("The pictures have more than {most} bytes together.")));
+        return Err(
+            FetchError::Rejected(format!("The pictures have more than {most} bytes together.")).into()
+        );
     }
     let bytes = found.bytes().await.map_err(gone)?;
-    looked_into(&bytes, limits)
+    Ok(looked_into(&bytes, limits)?)
 }
 
 fn picture(text: &str, limits: &FetchLimits) -> Result<InputImage, FetchError> {

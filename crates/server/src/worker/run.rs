@@ -4,7 +4,8 @@
 //! here: claiming, money (`settle`), files (`files`), pictures to start from (`inputs`).
 
 use super::{
-    call, files,
+    call,
+    files::{self, Stored},
     inputs::{self, Loaded, NotLoaded},
     patience, settle,
 };
@@ -14,7 +15,7 @@ use rynjer_core::{
     task::Step,
 };
 use rynjer_providers::{
-    Ambiguity, Job, OnProgress, PollAnswer, Provider, ProviderError, SubmitAnswer, TaskError,
+    Ambiguity, Job, OnProgress, PollAnswer, Provider, ProviderError, SubmitAnswer, TaskError, Unit,
 };
 use rynjer_store::{
     StoreError,
@@ -96,7 +97,7 @@ async fn load(app: &App, task: &Leased) -> Result<Option<Loaded>, StoreError> {
     }
     let loaded = match inputs::load(app, task, body, now_ms).await {
         Ok(loaded) => loaded,
-        Err(NotLoaded::Busy) => return put_back(app, task).await.map(|()| None),
+        Err(NotLoaded::Busy | NotLoaded::Away) => return put_back(app, task).await.map(|()| None),
         // A provider that was asked before may bill what it made of the first try.
         Err(NotLoaded::Unusable { error, message }) => {
             return settle::fail(app, task, error.code(), &message, !fresh).await.map(|()| None);
@@ -188,7 +189,7 @@ async fn submit(
             patience::write(app, unit).await.map(drop)
         }
         Ok(SubmitAnswer::Finished { provider_task_id, units }) => {
-            files::store_and_capture(app, task, provider_task_id, units).await
+            keep_finished(app, task, provider, provider_task_id, &units).await
         }
         Err(ProviderError::Refused { error, message }) => refuse(app, task, error, &message).await,
         Err(ProviderError::NotNow { retry_after_ms, message }) => {
@@ -196,6 +197,45 @@ async fn submit(
         }
         Err(ProviderError::Ambiguous { message }) => ambiguous(app, task, provider, &message).await,
     }
+}
+
+/// Stores what a submit brought at once. What can't be had a second time stays in memory until it is stored
+/// or the task's time is over.
+async fn keep_finished(
+    app: &App,
+    task: &Leased,
+    provider: &Arc<dyn Provider>,
+    provider_task_id: Option<String>,
+    units: &[Unit],
+) -> Result<(), StoreError> {
+    let mut tries = 0;
+    loop {
+        match files::store_and_capture(app, task, provider_task_id.clone(), units).await? {
+            Stored::Ended => return Ok(()),
+            Stored::Away => tries += 1,
+        }
+        let pause_ms = backoff_ms(tries, None);
+        if let Some(id) = provider_task_id {
+            let (holder, attempt) = (task.holder(), task.attempt);
+            let poll_at_ms = (app.now_ms() + pause_ms).min(task.deadline_at_ms);
+            let unit =
+                move |tx: &mut dyn rynjer_store::Tx| lease::submitted(tx, &holder, attempt, &id, poll_at_ms);
+            return patience::write(app, unit).await.map(drop);
+        }
+        if provider.ambiguity() == Ambiguity::Key {
+            return retry_later(app, task, None).await;
+        }
+        tokio::time::sleep(Duration::from_millis(u64::try_from(pause_ms).unwrap_or(0))).await;
+    }
+}
+
+/// Asks the provider once more later, and stores then, unless the task's time is over.
+async fn store_later(app: &App, task: &Leased) -> Result<(), StoreError> {
+    if app.now_ms() >= task.deadline_at_ms {
+        let message = "the output could not be stored in time";
+        return settle::fail(app, task, "timed_out", message, true).await;
+    }
+    retry_later(app, task, None).await
 }
 
 async fn poll(
@@ -232,7 +272,10 @@ async fn poll(
             if !patience::write(app, move |tx| lease::storing(tx, &holder, due_at_ms)).await? {
                 return Ok(());
             }
-            files::store_and_capture(app, task, None, units).await
+            match files::store_and_capture(app, task, None, &units).await? {
+                Stored::Ended => Ok(()),
+                Stored::Away => store_later(app, task).await,
+            }
         }
         Err(ProviderError::Refused { error, message }) => refuse(app, task, error, &message).await,
         // A poll changes nothing upstream: ask again until the task's time is over.

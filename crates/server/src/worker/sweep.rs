@@ -13,7 +13,6 @@ use crate::{
     state::App,
 };
 use futures::TryStreamExt;
-use object_store::{ObjectStoreExt, path::Path};
 use rynjer_core::{
     ledger::{Command, Guard, Outcome, Release},
     task::{Status, Step},
@@ -110,13 +109,13 @@ pub(super) async fn sweep(app: &App) -> Result<(), Error> {
     let before_ms = ago(settings.output_days);
     loop {
         let keys = app.store.write(move |tx| retention::expire_outputs(tx, before_ms, now_ms)).await;
-        if delete(app, keys.map_err(Error::from)?).await == 0 {
+        if delete(app, &keys.map_err(Error::from)?).await == 0 {
             break;
         }
     }
     loop {
         let keys = app.store.write(move |tx| retention::expire_files(tx, now_ms)).await;
-        if delete(app, keys.map_err(Error::from)?).await == 0 {
+        if delete(app, &keys.map_err(Error::from)?).await == 0 {
             return Ok(());
         }
     }
@@ -167,22 +166,20 @@ async fn end(app: &App, task: Abandoned) {
 }
 
 /// Deletes objects and tells how many there were to delete.
-async fn delete(app: &App, keys: Vec<String>) -> usize {
-    let count = keys.len();
-    for key in keys {
-        // One that is gone already, or that resists, is an orphan from here on.
-        drop(app.outputs.delete(&Path::from(key)).await);
-    }
-    count
+async fn delete(app: &App, keys: &[String]) -> usize {
+    // One that is gone already, or that resists, is an orphan from here on.
+    app.outputs.remove_all(keys).await;
+    keys.len()
 }
 
 /// Deletes objects that no row names: outputs of tasks, and uploaded files.
 pub(super) async fn sweep_orphans(app: &App) -> Result<(), Error> {
     // Files carry the machine's time, whatever a test clock says.
     let oldest_ms = app.now_ms() - app.clock.moved_ms().unwrap_or(0) - ORPHAN_AGE_MS;
+    app.outputs.sweep_staging(oldest_ms).await;
     let mut objects = app.outputs.list(None);
     let (mut outputs, mut files) = (Vec::new(), Vec::new());
-    while let Some(object) = objects.try_next().await.map_err(Error::internal)? {
+    while let Some(object) = objects.try_next().await.map_err(|error| Error::storage("list", &error))? {
         if object.last_modified.timestamp_millis() < oldest_ms {
             let key = object.location.to_string();
             match *key.split('/').collect::<Vec<_>>() {
@@ -211,6 +208,6 @@ async fn delete_orphans(app: &App, outputs: Keys, files: Keys) -> Result<(), Err
         Ok::<_, Error>(orphans)
     };
     let orphans = app.store.read(find).await?;
-    delete(app, orphans).await;
+    delete(app, &orphans).await;
     Ok(())
 }

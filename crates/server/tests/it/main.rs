@@ -44,6 +44,10 @@ mod price_change;
 #[cfg(test)]
 mod route;
 #[cfg(test)]
+mod s3;
+#[cfg(test)]
+mod s3_outage;
+#[cfg(test)]
 mod slow_input;
 #[cfg(test)]
 mod task;

@@ -1,4 +1,4 @@
-//! An operator's checks: settings, folder, port, database, keys, prices, disk.
+//! An operator's checks: settings, folder, database, keys, prices, disk, bucket, port.
 //!
 //! Invariant: a running gateway is not disturbed, and nothing is made that was not there. Not here: the
 //! client's side (`gateway`).
@@ -71,6 +71,7 @@ pub(super) async fn check(arguments: &Doctor, checks: &mut Checks) -> Result<(),
         count(inspection.prices.len(), "stored version is", "stored versions are") + " as in the catalog",
     );
     disk(&data_dir, checks)?;
+    object_storage(&config, &data_dir, checks).await?;
     let named = arguments.reach.base_url.as_deref();
     if held
         && let Some(base_url) = named
@@ -208,6 +209,19 @@ fn disk(data_dir: &Path, checks: &mut Checks) -> Result<(), Failure> {
         .suggest("make room, or move the data folder: without room nothing is accepted"));
     }
     checks.pass("disk", format!("{} free", size(free_bytes)));
+    Ok(())
+}
+
+/// The bucket of outputs, if they go to one.
+async fn object_storage(config: &Config, data_dir: &Path, checks: &mut Checks) -> Result<(), Failure> {
+    let tried = checkup::object_storage(config, data_dir).await.map_err(|error| {
+        Failure::failed(error.to_string())
+            .coded("object_storage")
+            .suggest("correct the section [storage]; the gateway does not start without it")
+    })?;
+    if let Some(url) = tried {
+        checks.pass("storage", format!("{url} takes, gives and deletes objects"));
+    }
     Ok(())
 }
 

@@ -10,6 +10,7 @@ pub(crate) mod client;
 pub(crate) mod database;
 pub(crate) mod neighbour;
 pub(crate) mod png;
+pub(crate) mod s3;
 pub(crate) mod upload;
 pub(crate) mod web;
 
