@@ -8,7 +8,7 @@ use crate::{
     gateway::{self, StartError},
     keyring,
 };
-use rynjer_store::{inspect::Inspection, secret::SecretRow};
+use rynjer_store::{Database, inspect::Inspection, secret::SecretRow};
 use std::path::{Path, PathBuf};
 
 /// Whether a gateway holds the folder now.
@@ -47,8 +47,8 @@ pub fn master_key(dir: &Path) -> Result<Option<[u8; 32]>, DataDirError> {
 ///
 /// # Errors
 /// A URL that this version does not take.
-pub fn database_path(data_dir: &Path, url: &str) -> Result<PathBuf, StartError> {
-    gateway::database_path(data_dir, url)
+pub fn database(data_dir: &Path, url: &str) -> Result<Database, StartError> {
+    gateway::database(data_dir, url)
 }
 
 /// Whether a master key opens every stored key.

@@ -4,10 +4,13 @@
 //! loses no request. Not here: flags, signals, printing.
 
 use crate::{
-    app::{self, Error, admin::Admin, caller::Callers, price::PricesError, queue::Queues, upload::Uploads},
+    app::{
+        self, Error, admin::Admin, caller::Callers, node, price::PricesError, queue::Queues, upload::Uploads,
+    },
     clock::Clock,
-    config::Config,
+    config::{self, Config},
     data_dir::{self, DATABASE_FILE, DataDirError, Held},
+    heartbeat::{self, Heartbeat},
     http::{
         body_memory::Bodies,
         extract::Shared,
@@ -16,19 +19,19 @@ use crate::{
         router, tls,
     },
     hub::Hub,
-    keyring::Keyring,
+    keyring::{Keyring, Lives},
     metrics, migration,
     state::{App, Inner},
     worker::{self, InputSource, Worker},
 };
 use axum::Router;
 use object_store::local::LocalFileSystem;
-use rynjer_core::catalog::Catalog;
+use rynjer_core::{catalog::Catalog, time::DAY_MS};
 use rynjer_providers::{
     Registry,
     sandbox::{Sandbox, SandboxSettings},
 };
-use rynjer_store::{Settings, Store, StoreError};
+use rynjer_store::{Database, Link, LinkError, Settings, Store, StoreError};
 use std::{
     io,
     net::SocketAddr,
@@ -70,7 +73,7 @@ pub enum StartError {
     #[error(transparent)]
     DataDir(#[from] DataDirError),
     #[error("the database {0} can't be opened: {1}")]
-    Database(PathBuf, StoreError),
+    Database(String, StoreError),
     #[error(
         "the database {0} has an older schema, and the copy that is made before it is changed failed: {1}. \
          Nothing was changed. Free room beside it, then start again."
@@ -78,8 +81,10 @@ pub enum StartError {
     NoCopy(PathBuf, String),
     #[error("no database at {0}. Start a gateway there first (`rynjer serve`), or correct --data-dir.")]
     NoDatabase(PathBuf),
-    #[error("database.url {0:?} is not supported: this version takes sqlite:PATH")]
+    #[error("database.url {0:?} is not supported: it is sqlite:PATH or postgres://USER@HOST/NAME")]
     DatabaseUrl(String),
+    #[error("{0}")]
+    DatabaseLink(#[from] LinkError),
     #[error("the catalog is not usable: {0}")]
     Catalog(String),
     #[error(transparent)]
@@ -103,6 +108,7 @@ pub struct Gateway {
     address: Option<SocketAddr>,
     metrics_address: Option<SocketAddr>,
     worker: Option<Worker>,
+    heart: Heartbeat,
     drain: Drain,
     servers: TaskTracker,
     shared: Shared,
@@ -129,7 +135,10 @@ impl Gateway {
         let app = open_app(&options).await?;
         if held.is_some() {
             app.hub.set_alone();
+        } else {
+            app.hear_others().map_err(|error| StartError::Database("of many processes".to_owned(), error))?;
         }
+        let heart = Heartbeat::start(&app).await;
         let drain = Drain::new();
         let limits = &app.config.limits;
         let rates = RateLimits::new(
@@ -137,6 +146,7 @@ impl Gateway {
             limits.burst,
             limits.identity_per_minute,
             limits.rate_limits,
+            app.node.api_nodes(),
         );
         let shared = Shared {
             app: app.clone(),
@@ -160,12 +170,12 @@ impl Gateway {
             if held.is_some() {
                 // The lock proves that every other owner of a lease is dead.
                 let taken = worker.take_over().await;
-                taken.map_err(|error| StartError::Database(app.store.path().to_owned(), error))?;
+                taken.map_err(|error| StartError::Database("of the data folder".to_owned(), error))?;
             }
             worker.start();
         }
         let admin = Admin { store: app.store.clone(), clock: app.clock.clone() };
-        Ok(Self { app, admin, address, metrics_address, worker, drain, servers, shared, _held: held })
+        Ok(Self { app, admin, address, metrics_address, worker, heart, drain, servers, shared, _held: held })
     }
 
     /// Where the world reaches it; no slash at its end.
@@ -202,20 +212,26 @@ impl Gateway {
         self.app.hub.work_arrived();
     }
 
-    /// Runs one round of retention now.
+    /// Runs one round of retention now, unless another node has that duty; whether it ran.
     ///
     /// # Errors
     /// Only of the store.
-    pub async fn sweep(&self) -> Result<(), Error> {
+    pub async fn sweep(&self) -> Result<bool, Error> {
         worker::sweep_now(&self.app).await
     }
 
-    /// Looks for stored objects that no row names, and deletes those older than a day.
+    /// Looks for stored objects that no row names, and deletes those older than a day; unless another node
+    /// has that duty.
     ///
     /// # Errors
     /// Of the store or the object storage.
-    pub async fn sweep_orphans(&self) -> Result<(), Error> {
+    pub async fn sweep_orphans(&self) -> Result<bool, Error> {
         worker::sweep_orphans_now(&self.app).await
+    }
+
+    /// Adds new signing keys where the newest are old, unless another node has that duty; whether it has it.
+    pub async fn rotate_keys(&self) -> bool {
+        heartbeat::rotate_keys(&self.app).await
     }
 
     /// Drains and stops: no new work, every accepted request is answered, leases are handed back.
@@ -229,6 +245,7 @@ impl Gateway {
             }
         };
         tokio::join!(self.servers.wait(), work);
+        self.heart.stop().await;
     }
 }
 
@@ -237,12 +254,14 @@ impl Gateway {
 /// # Errors
 /// No database there, or one that can't be opened.
 pub fn open_admin(data_dir: &Path, database_url: Option<&str>) -> Result<Admin, StartError> {
-    let path = database_path(data_dir, database_url.unwrap_or(""))?;
-    if !path.exists() {
-        return Err(StartError::NoDatabase(path));
+    let place = database(data_dir, database_url.unwrap_or(""))?;
+    if let Database::Sqlite(path) = &place
+        && !path.exists()
+    {
+        return Err(StartError::NoDatabase(path.clone()));
     }
-    migration::keep_copy(&path)?;
-    open_backup(&path)
+    migration::keep_copy(&place)?;
+    opened(place)
 }
 
 /// Opens a database file that is a copy itself.
@@ -250,55 +269,78 @@ pub fn open_admin(data_dir: &Path, database_url: Option<&str>) -> Result<Admin, 
 /// # Errors
 /// It can't be opened.
 pub fn open_backup(path: &Path) -> Result<Admin, StartError> {
+    opened(Database::Sqlite(path.to_owned()))
+}
+
+fn opened(place: Database) -> Result<Admin, StartError> {
     let clock = Clock::System;
-    let store = open_store(path, 1, 64, 64, clock.now_ms())?;
+    let store = open_store(place, &ADMIN, true, clock.now_ms())?;
     Ok(Admin { store, clock })
 }
 
-pub(crate) fn database_path(data_dir: &Path, url: &str) -> Result<PathBuf, StartError> {
+/// The database of a URL; without one, the file in the data folder.
+pub(crate) fn database(data_dir: &Path, url: &str) -> Result<Database, StartError> {
     if url.is_empty() {
-        return Ok(data_dir.join(DATABASE_FILE));
+        return Ok(Database::Sqlite(data_dir.join(DATABASE_FILE)));
+    }
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        return Ok(Database::Postgres(Box::new(Link::parse(url)?)));
     }
     let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:"));
     match path.filter(|path| !path.is_empty()) {
-        Some(path) => Ok(PathBuf::from(path)),
+        Some(path) => Ok(Database::Sqlite(PathBuf::from(path))),
         None => Err(StartError::DatabaseUrl(url.split("://").next().unwrap_or_default().to_owned())),
     }
 }
 
+/// How an operator's command uses a database.
+const ADMIN: config::Threads =
+    config::Threads { reader_threads: 1, writer_threads: 1, queue_capacity: 64, batch_max: 64 };
+
 fn open_store(
-    path: &Path,
-    reader_threads: usize,
-    queue_capacity: usize,
-    batch_max: usize,
+    database: Database,
+    threads: &config::Threads,
+    notify: bool,
     now_ms: i64,
 ) -> Result<Store, StartError> {
-    let writer_id = data_encoding::HEXLOWER.encode(&crate::entropy::bytes::<8>());
-    let settings = Settings { path: path.to_owned(), reader_threads, queue_capacity, batch_max, writer_id };
-    Store::open(&settings, now_ms).map_err(|error| StartError::Database(path.to_owned(), error))
+    let name = match &database {
+        Database::Sqlite(path) => path.display().to_string(),
+        Database::Postgres(_) => "on PostgreSQL".to_owned(),
+    };
+    let settings = Settings {
+        database,
+        reader_threads: threads.reader_threads,
+        writer_threads: threads.writer_threads,
+        queue_capacity: threads.queue_capacity,
+        batch_max: threads.batch_max,
+        writer_id: data_encoding::HEXLOWER.encode(&crate::entropy::bytes::<8>()),
+        notify,
+    };
+    Store::open(&settings, now_ms).map_err(|error| StartError::Database(name, error))
 }
 
 async fn open_app(options: &Options) -> Result<App, StartError> {
     let config = options.config.clone();
     let now_ms = options.clock.now_ms();
-    let path = database_path(&options.data_dir, config.database.url.expose())?;
-    let database = &config.database;
-    migration::keep_copy(&path)?;
-    let store =
-        open_store(&path, database.reader_threads, database.queue_capacity, database.batch_max, now_ms)?;
+    let place = database(&options.data_dir, config.database.url.expose())?;
+    migration::keep_copy(&place)?;
+    let store = open_store(place, &config.database.threads, config.database.notify, now_ms)?;
     let catalog = open_catalog(&config, &options.data_dir)?;
     app::price::keep(&store, &catalog, now_ms).await.map_err(|error| match error {
-        PricesError::Store(error) => StartError::Database(path.clone(), error),
+        PricesError::Store(error) => StartError::Database("with the prices".to_owned(), error),
         other => StartError::Prices(other),
     })?;
     let master_key = match options.master_key {
         Some(key) => key,
         None => data_dir::master_key(&options.data_dir)?,
     };
-    let keyring = Keyring::open(&store, &master_key, now_ms).await.map_err(|error| match error {
-        Error::Internal(text) => StartError::Keys(text),
-        other => StartError::Keys(format!("{other:?}")),
-    })?;
+    let clock = node::shared_clock(&store, &options.clock).await;
+    let clock = clock.map_err(|error| StartError::Database("of many processes".to_owned(), error))?;
+    let keyring =
+        Keyring::open(&store, &master_key, &clock, lives(&config)).await.map_err(|error| match error {
+            Error::Internal(text) => StartError::Keys(text),
+            other => StartError::Keys(format!("{other:?}")),
+        })?;
     let folder = config.storage.path.clone().unwrap_or_else(|| options.data_dir.join("outputs"));
     let unusable = |error: String| StartError::Outputs(folder.clone(), error);
     std::fs::create_dir_all(&folder).map_err(|error| unusable(error.to_string()))?;
@@ -316,7 +358,8 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
         store,
         catalog,
         keyring,
-        clock: options.clock.clone(),
+        node: node::Node::new(options.role, clock.now_ms()),
+        clock,
         providers: Registry::default().with(Arc::new(sandbox)),
         outputs: Arc::new(outputs.with_fsync(true)),
         uploads: Uploads::new(),
@@ -328,6 +371,13 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
         openapi: OnceLock::new(),
         config,
     }))
+}
+
+/// How long keys sign, and the longest life of what they sign.
+fn lives(config: &Config) -> Lives {
+    let (url_days, file_hours) = (config.retention.url_days, config.retention.file_hours);
+    let url_ms = (i64::from(url_days) * DAY_MS).max(i64::from(file_hours) * 3_600_000);
+    Lives { rotate_days: config.keys.rotate_days, url_ms }
 }
 
 /// The catalog that the settings name, else the installed one, else the compiled-in one.

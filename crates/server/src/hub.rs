@@ -6,11 +6,11 @@
 
 use crate::{clock, seats::Seats};
 use rynjer_core::id::TaskId;
-use rynjer_store::task::TaskRow;
+use rynjer_store::{Store, task::TaskRow};
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard,
+        Arc, Mutex, MutexGuard, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -32,6 +32,44 @@ pub(crate) struct Hub {
     work: Arc<Notify>,
     /// No other process changes tasks of this database.
     alone: AtomicBool,
+    /// How other processes are told.
+    others: OnceLock<Store>,
+}
+
+/// What processes on one database tell each other. A version of tomorrow may say more: unknown words are
+/// passed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ring {
+    /// A task changed.
+    Task(TaskId),
+    /// A task is over: whoever works on it may stop.
+    Stop(TaskId),
+    /// There is something to do.
+    Work,
+    /// Keys, tokens or agents changed.
+    Credentials,
+}
+
+impl Ring {
+    /// One word.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Task(id) => format!("task:{id}"),
+            Self::Stop(id) => format!("stop:{id}"),
+            Self::Work => "work".to_owned(),
+            Self::Credentials => "credentials".to_owned(),
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        match text.split_once(':') {
+            Some(("task", id)) => TaskId::parse(id).map(Self::Task),
+            Some(("stop", id)) => TaskId::parse(id).map(Self::Stop),
+            None if text == "work" => Some(Self::Work),
+            None if text == "credentials" => Some(Self::Credentials),
+            _ => None,
+        }
+    }
 }
 
 /// What is between two changes of a task: one reading for all who wait.
@@ -82,8 +120,34 @@ impl Hub {
         }
     }
 
+    /// From now on other processes on this database are told too.
+    pub(crate) fn tell_others(&self, store: &Store) {
+        drop(self.others.set(store.clone()));
+    }
+
+    fn tell(&self, ring: impl FnOnce() -> Ring) {
+        if let Some(store) = self.others.get() {
+            store.ring(|| ring().text());
+        }
+    }
+
+    /// Does here what another process told.
+    pub(crate) fn heard(&self, ring: &Ring) {
+        match ring {
+            Ring::Task(id) => self.task_changed_here(id),
+            Ring::Stop(id) => self.stop_here(id),
+            Ring::Work => self.work.notify_one(),
+            Ring::Credentials => {}
+        }
+    }
+
     /// Tells everyone who waits for a task that it changed.
     pub(crate) fn task_changed(&self, task: &TaskId) {
+        self.task_changed_here(task);
+        self.tell(|| Ring::Task(task.clone()));
+    }
+
+    fn task_changed_here(&self, task: &TaskId) {
         if let Some(sender) = locked(&self.waiters).get(task) {
             sender.send_replace(Arc::default());
         }
@@ -162,16 +226,22 @@ impl Hub {
         locked(&self.in_hand).remove(task);
     }
 
-    /// Stops the work on a task that is over, if this node does it; another node's heartbeat stops it there.
+    /// Stops the work on a task that is over, wherever it is done; where nobody hears, the heartbeat does.
     pub(crate) fn stop_work(&self, task: &TaskId) {
+        self.stop_here(task);
+        self.tell(|| Ring::Stop(task.clone()));
+    }
+
+    fn stop_here(&self, task: &TaskId) {
         if let Some(stop) = locked(&self.in_hand).get(task) {
             stop.cancel();
         }
     }
 
-    /// Tells the worker that there is something to do.
+    /// Tells the workers that there is something to do.
     pub(crate) fn work_arrived(&self) {
         self.work.notify_one();
+        self.tell(|| Ring::Work);
     }
 
     /// Returns once there may be something to do.

@@ -10,6 +10,7 @@ pub mod config;
 mod data_dir;
 pub mod entropy;
 pub mod gateway;
+mod heartbeat;
 mod http;
 mod hub;
 mod keyring;

@@ -93,7 +93,7 @@ fn begin(app: &App) {
     metrics::counter!("rynjer_leases_lost_total").absolute(0);
     metrics::gauge!("rynjer_ledger_findings").increment(0.0);
     metrics::gauge!("rynjer_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
-    metrics::gauge!("rynjer_store_queue_capacity").set(number(app.config.database.queue_capacity));
+    metrics::gauge!("rynjer_store_queue_capacity").set(number(app.config.database.threads.queue_capacity));
 }
 
 /// The routes of the metrics port.

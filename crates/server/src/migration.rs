@@ -4,7 +4,7 @@
 //! synced. Not here: the steps (`store::migrate`), PostgreSQL, whose operator keeps backups.
 
 use crate::gateway::{self, StartError};
-use rynjer_store::{inspect, latest_schema};
+use rynjer_store::{Database, inspect, latest_schema};
 use std::{
     fs::{self, File, OpenOptions},
     io,
@@ -18,7 +18,8 @@ const MARK: &str = ".before-schema-";
 /// What opening a database will do to its schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    pub database: PathBuf,
+    /// None where it is no file.
+    pub database: Option<PathBuf>,
     /// The newest step in it; none if there is no schema yet.
     pub found: Option<i64>,
     pub latest: i64,
@@ -31,27 +32,32 @@ pub struct Plan {
 /// # Errors
 /// No database there, or one that can't be read.
 pub fn plan(data_dir: &Path, database_url: Option<&str>) -> Result<Plan, StartError> {
-    let path = gateway::database_path(data_dir, database_url.unwrap_or(""))?;
-    if !path.exists() {
-        return Err(StartError::NoDatabase(path));
+    match gateway::database(data_dir, database_url.unwrap_or(""))? {
+        Database::Sqlite(path) if !path.exists() => Err(StartError::NoDatabase(path)),
+        Database::Sqlite(path) => plan_of(&path),
+        server @ Database::Postgres(_) => {
+            let found = inspect::schema_of(&server);
+            let found = found.map_err(|error| StartError::Database("on PostgreSQL".to_owned(), error))?;
+            Ok(Plan { database: None, found, latest: latest_schema(), copy: None })
+        }
     }
-    plan_of(&path)
 }
 
 fn plan_of(path: &Path) -> Result<Plan, StartError> {
     let latest = latest_schema();
     let found = if fs::metadata(path).is_ok_and(|file| file.len() > 0) {
-        inspect::schema(path).map_err(|error| StartError::Database(path.to_owned(), error))?
+        inspect::schema(path).map_err(|error| StartError::Database(path.display().to_string(), error))?
     } else {
         None
     };
     let older = found.is_some_and(|found| found < latest);
     let copy = older.then(|| with_end(path, &format!("{MARK}{latest}")));
-    Ok(Plan { database: path.to_owned(), found, latest, copy })
+    Ok(Plan { database: Some(path.to_owned()), found, latest, copy })
 }
 
 /// Copies a database whose schema is older than this program's, and removes copies that are too many.
-pub(crate) fn keep_copy(path: &Path) -> Result<(), StartError> {
+pub(crate) fn keep_copy(database: &Database) -> Result<(), StartError> {
+    let Database::Sqlite(path) = database else { return Ok(()) };
     let plan = plan_of(path)?;
     let (Some(copy), Some(found)) = (plan.copy, plan.found) else { return Ok(()) };
     let failed = |error: String| StartError::NoCopy(path.to_owned(), error);

@@ -4,17 +4,17 @@
 //! HTTP.
 
 use crate::{
-    app::{caller::Callers, queue::Queues, upload::Uploads},
+    app::{caller::Callers, node::Node, queue::Queues, upload::Uploads},
     clock::Clock,
     config::Config,
-    hub::Hub,
+    hub::{Hub, Ring},
     keyring::Keyring,
     worker::InputSource,
 };
 use object_store::ObjectStore;
 use rynjer_core::catalog::Catalog;
 use rynjer_providers::Registry;
-use rynjer_store::Store;
+use rynjer_store::{Store, StoreError};
 use std::sync::{Arc, OnceLock};
 
 /// The application, cheap to clone.
@@ -33,6 +33,7 @@ pub(crate) struct Inner {
     pub(crate) inputs: InputSource,
     pub(crate) callers: Callers,
     pub(crate) hub: Hub,
+    pub(crate) node: Node,
     pub(crate) queues: Queues,
     /// Set once the listening address is known; no slash at its end.
     pub(crate) base_url: OnceLock<String>,
@@ -43,6 +44,27 @@ pub(crate) struct Inner {
 impl App {
     pub(crate) fn new(inner: Inner) -> Self {
         Self(Arc::new(inner))
+    }
+
+    /// Lets this process hear what others on its database tell it, and tell them.
+    pub(crate) fn hear_others(&self) -> Result<(), StoreError> {
+        self.hub.tell_others(&self.store);
+        // Strong, it would keep the store open for ever.
+        let app = Arc::downgrade(&self.0);
+        self.store.on_ring(move |ring| {
+            let Some(app) = app.upgrade() else { return };
+            match Ring::parse(ring) {
+                Some(Ring::Credentials) => app.callers.forget_all(),
+                Some(ring) => app.hub.heard(&ring),
+                None => {}
+            }
+        })
+    }
+
+    /// Makes every process ask the store again who its callers are.
+    pub(crate) fn credentials_changed(&self) {
+        self.callers.forget_all();
+        self.store.ring(|| Ring::Credentials.text());
     }
 
     /// Where the world reaches this gateway.

@@ -31,7 +31,7 @@ pub fn account_by_email(tx: &mut dyn Tx, email: &str, mode: &str) -> Result<Opti
 /// All agents, newest first, of one account or of all.
 pub fn agents(tx: &mut dyn Tx, account: Option<&AccountId>) -> Result<Vec<AgentRow>, StoreError> {
     let rows = tx.all(
-        "SELECT id FROM agents WHERE ($1 IS NULL OR account_id = $1) ORDER BY id DESC",
+        "SELECT id FROM agents WHERE (CAST($1 AS TEXT) IS NULL OR account_id = $1) ORDER BY id DESC",
         &[account.map(AccountId::as_str).into()],
     )?;
     let mut agents = Vec::with_capacity(rows.len());

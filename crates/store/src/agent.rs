@@ -99,6 +99,13 @@ pub fn get(tx: &mut dyn Tx, id: &AgentId) -> Result<Option<AgentRow>, StoreError
     tx.one(&sql, &[id.as_str().into()])?.as_ref().map(agent_of).transpose()
 }
 
+/// The same for a unit that decides from it: nobody else changes the agent before this unit is over.
+pub fn lock(tx: &mut dyn Tx, id: &AgentId) -> Result<Option<AgentRow>, StoreError> {
+    let lock = tx.dialect().for_update("agents");
+    let sql = format!("SELECT {COLUMNS} FROM agents WHERE id = $1 {lock}");
+    tx.one(&sql, &[id.as_str().into()])?.as_ref().map(agent_of).transpose()
+}
+
 /// The agent that a registration code belongs to.
 pub fn by_registration(tx: &mut dyn Tx, hash: &[u8; 32]) -> Result<Option<AgentRow>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM agents WHERE registration_hash = $1");

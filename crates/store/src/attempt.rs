@@ -3,7 +3,33 @@
 //! Invariant: an attempt that a provider may have heard of is never deleted. Not here: when one begins or
 //! ends (`lease`, `ledger`).
 
-use crate::{error::StoreError, lease::Holder, tx::Tx};
+use crate::{
+    batch::{Rows, with_keys},
+    dialect::Type,
+    error::StoreError,
+    lease::Holder,
+    tx::Tx,
+};
+use rynjer_core::id::AttemptId;
+use std::collections::HashMap;
+
+/// The ids of attempts by their task, given as account, task and number. A statement of its own: one that
+/// locks tasks may see a task's newest state beside attempts of a moment before.
+pub(crate) fn ids<'a>(
+    tx: &mut dyn Tx,
+    wanted: impl Iterator<Item = Result<(&'a str, &'a str, i64), StoreError>>,
+) -> Result<HashMap<String, AttemptId>, StoreError> {
+    let mut keys = Rows::new(3);
+    for attempt in wanted {
+        let (account, task, number) = attempt?;
+        keys.push([account.into(), task.into(), number.into()]);
+    }
+    let sql = "SELECT a.task_id, a.id FROM keys JOIN attempts a ON a.account_id = keys.account_id \
+               AND a.task_id = keys.task_id AND a.number = keys.number";
+    let types = [Type::Text, Type::Text, Type::Int];
+    let rows = with_keys(tx, "account_id, task_id, number", &types, &keys, sql)?;
+    rows.iter().map(|row| Ok((row.text(0)?, AttemptId::from_stored(row.text(1)?)))).collect()
+}
 
 /// Closes an attempt with how it ended.
 pub(crate) fn close(

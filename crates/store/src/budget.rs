@@ -20,8 +20,7 @@ pub fn set(
     limit: Credits,
     now_ms: i64,
 ) -> Result<BudgetId, StoreError> {
-    let lock = tx.dialect().for_update();
-    tx.one(&format!("SELECT id FROM accounts WHERE id = $1 {lock}"), &[account.as_str().into()])?;
+    crate::account::lock(tx, account)?;
     let known = tx.one(
         "UPDATE budgets SET limit_credits = $5 WHERE account_id = $1 AND subject = $2 AND subject_id = $3 \
          AND period = $4 RETURNING id",

@@ -6,6 +6,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
     Sqlite,
+    Postgres,
 }
 
 /// Types of columns, for casts of parameters in `VALUES`.
@@ -19,27 +20,31 @@ pub(crate) enum Type {
 }
 
 impl Dialect {
-    /// Statement that begins a transaction that may write.
-    pub(crate) fn begin(self) -> &'static str {
-        match self {
-            // A deferred transaction that reads first fails with BUSY at its first write, whatever the
-            // time-out.
-            Self::Sqlite => "BEGIN IMMEDIATE",
-        }
-    }
-
-    /// Ends a SELECT that must lock its rows until commit.
-    pub(crate) fn for_update(self) -> &'static str {
+    /// Ends a SELECT that must lock rows of the table `name` until commit. Locks are taken in the order of
+    /// accounts, then tasks by account and id, then what hangs on a task; who decides from what it read has
+    /// locked it before.
+    pub(crate) fn for_update(self, name: &str) -> String {
         match self {
             // One writer holds the whole database.
-            Self::Sqlite => "",
+            Self::Sqlite => String::new(),
+            // Not the key: rows that refer to this one may come meanwhile.
+            Self::Postgres => format!("FOR NO KEY UPDATE OF {name}"),
         }
     }
 
-    /// Ends a SELECT that claims rows which no other worker claims.
-    pub(crate) fn for_update_skip_locked(self) -> &'static str {
+    /// The same for rows of `name` that no other worker claims.
+    pub(crate) fn for_update_skip_locked(self, name: &str) -> String {
         match self {
-            Self::Sqlite => "",
+            Self::Sqlite => String::new(),
+            Self::Postgres => format!("FOR NO KEY UPDATE OF {name} SKIP LOCKED"),
+        }
+    }
+
+    /// Statement that tells the database's time in milliseconds; none where it is this machine's.
+    pub(crate) fn now_ms_sql(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => Some("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"),
         }
     }
 
@@ -49,15 +54,18 @@ impl Dialect {
         match self {
             // No round trip to save, and a statement of one row needs no journal of its own.
             Self::Sqlite => &[1],
+            Self::Postgres => &[256, 64, 16, 4, 1],
         }
     }
 
     /// The type's name in a cast.
     pub(crate) fn type_name(self, column: Type) -> &'static str {
         match (self, column) {
-            (Self::Sqlite, Type::Text | Type::OptText) => "TEXT",
+            (_, Type::Text | Type::OptText) => "TEXT",
             (Self::Sqlite, Type::Int) => "INTEGER",
             (Self::Sqlite, Type::Bytes) => "BLOB",
+            (Self::Postgres, Type::Int) => "BIGINT",
+            (Self::Postgres, Type::Bytes) => "BYTEA",
         }
     }
 
@@ -67,9 +75,15 @@ impl Dialect {
             Self::Sqlite => text
                 .replace("{int}", "INTEGER")
                 .replace("{bytes}", "BLOB")
-                .replace("{bool}", "INTEGER")
                 .replace("{strict}", "STRICT")
                 .replace("{clustered}", "STRICT, WITHOUT ROWID"),
+            Self::Postgres => text
+                .replace("{int}", "BIGINT")
+                .replace("{bytes}", "BYTEA")
+                .replace("{strict}", "")
+                .replace("{clustered}", "")
+                // Ids sort by their bytes, as SQLite and Rust do.
+                .replace(" TEXT", " TEXT COLLATE \"C\""),
         }
     }
 
@@ -85,6 +99,13 @@ impl Dialect {
                     )
                 })
                 .concat(),
+            Self::Postgres => format!(
+                "CREATE FUNCTION {table}_append_only() RETURNS trigger LANGUAGE plpgsql AS \
+                 $$ BEGIN RAISE EXCEPTION '{table} is append-only' \
+                 USING ERRCODE = 'integrity_constraint_violation'; END $$; \
+                 CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} \
+                 FOR EACH STATEMENT EXECUTE FUNCTION {table}_append_only();"
+            ),
         }
     }
 }

@@ -12,6 +12,12 @@ pub enum StoreError {
     /// Locked by another process, the disk is full, or the connection is gone; may pass.
     #[error("the database is not available: {0}")]
     Unavailable(String),
+    /// Two transactions were in each other's way; nothing stands, and the whole is run again by itself.
+    #[error("the transaction met another one: {0}")]
+    Conflict(String),
+    /// The connection broke before the commit; nothing stands, and the whole is run again by itself.
+    #[error("the connection to the database broke: {0}")]
+    Lost(String),
     /// A constraint refused the statement.
     #[error("a constraint refused the change: {0}")]
     Constraint(String),
@@ -41,7 +47,7 @@ impl StoreError {
     #[must_use]
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Overloaded | Self::Unavailable(_) => true,
+            Self::Overloaded | Self::Unavailable(_) | Self::Conflict(_) | Self::Lost(_) => true,
             Self::Constraint(_)
             | Self::Corrupt(_)
             | Self::SchemaTooNew { .. }
@@ -49,5 +55,10 @@ impl StoreError {
             | Self::Panicked(_)
             | Self::Other(_) => false,
         }
+    }
+
+    /// Whether nothing stands and the same transaction is worth another run at once.
+    pub(crate) fn asks_for_another_run(&self) -> bool {
+        matches!(self, Self::Conflict(_) | Self::Lost(_))
     }
 }

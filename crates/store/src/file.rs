@@ -4,6 +4,7 @@
 //! quota. Not here: the bytes, which stand in object storage before their row does.
 
 use crate::{
+    account,
     error::StoreError,
     tx::{Param, Row, Tx},
 };
@@ -66,9 +67,8 @@ pub fn keep(
     now_ms: i64,
     account_bytes_max: i64,
 ) -> Result<Kept, StoreError> {
-    let lock = tx.dialect().for_update();
-    let sql =
-        format!("SELECT {COLUMNS} FROM files WHERE account_id = $1 AND agent_id = $2 AND sha256 = $3 {lock}");
+    account::lock(tx, &file.account)?;
+    let sql = format!("SELECT {COLUMNS} FROM files WHERE account_id = $1 AND agent_id = $2 AND sha256 = $3");
     let params = [file.account.as_str().into(), (&file.agent_id).into(), (&file.sha256).into()];
     let known = tx.one(&sql, &params)?.as_ref().map(file_of).transpose()?;
     if known.as_ref().is_none_or(|known| known.expires_at_ms <= now_ms) {
@@ -141,7 +141,8 @@ pub fn get(
     now_ms: i64,
 ) -> Result<Option<FileRow>, StoreError> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM files WHERE account_id = $1 AND id = $2 AND ($3 IS NULL OR agent_id = $3) \
+        "SELECT {COLUMNS} FROM files WHERE account_id = $1 AND id = $2 \
+         AND (CAST($3 AS TEXT) IS NULL OR agent_id = $3) \
          AND expires_at > $4"
     );
     let params = [account.as_str().into(), id.as_str().into(), agent_id.into(), now_ms.into()];
@@ -157,7 +158,8 @@ pub fn delete(
     now_ms: i64,
 ) -> Result<Option<FileRow>, StoreError> {
     let sql = format!(
-        "DELETE FROM files WHERE account_id = $1 AND id = $2 AND ($3 IS NULL OR agent_id = $3) \
+        "DELETE FROM files WHERE account_id = $1 AND id = $2 \
+         AND (CAST($3 AS TEXT) IS NULL OR agent_id = $3) \
          AND expires_at > $4 RETURNING {COLUMNS}"
     );
     let params = [account.as_str().into(), id.as_str().into(), agent_id.into(), now_ms.into()];

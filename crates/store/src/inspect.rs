@@ -6,10 +6,13 @@
 use crate::{
     error::StoreError,
     migrate,
+    postgres::{Link, Postgres, Use},
     secret::{self, SecretRow},
     sqlite::Sqlite,
-    tx::Tx,
+    store::Database,
+    tx::{Connection, Tx},
 };
+
 use std::path::Path;
 
 /// What a look at a database found.
@@ -23,6 +26,25 @@ pub struct Inspection {
     pub secrets: Vec<SecretRow>,
     /// Name and canonical text of each price version.
     pub prices: Vec<(String, String)>,
+}
+
+/// The newest migration of a server's database; none if it has no schema yet. Blocks.
+pub fn schema_of(database: &Database) -> Result<Option<i64>, StoreError> {
+    let link = match database {
+        Database::Sqlite(path) => return schema(path),
+        Database::Postgres(link) => Link::clone(link),
+    };
+    // The connection blocks, which a runtime's threads must not.
+    let look = move || {
+        let mut server = Postgres::new(link, Use::Read);
+        server.begin()?;
+        let known = server.one("SELECT to_regclass('schema_migrations') IS NOT NULL", &[])?;
+        if !known.map_or(Ok(false), |row| row.bool(0))? {
+            return Ok(None);
+        }
+        Ok(Some(migrate::current(&mut server)?).filter(|number| *number > 0))
+    };
+    std::thread::spawn(look).join().map_err(|_| StoreError::Panicked("see the log".to_owned()))?
 }
 
 /// The newest migration in a file; none if it has no schema yet.
@@ -40,12 +62,25 @@ pub fn copy(path: &Path, target: &Path) -> Result<(), StoreError> {
     Sqlite::open_reader(path)?.backup_to(target)
 }
 
-/// Looks at every page of a database.
-pub fn inspect(path: &Path) -> Result<Inspection, StoreError> {
-    let mut database = Sqlite::open_reader(path)?;
-    let schema = migrate::current(&mut database)?;
-    let damage = database.integrity_check()?;
-    let secrets = secret::all(&mut database)?;
+/// Looks at a database; at every page where it is a file. Blocks.
+pub fn inspect(database: &Database) -> Result<Inspection, StoreError> {
+    match database {
+        Database::Sqlite(path) => {
+            let mut file = Sqlite::open_reader(path)?;
+            let damage = file.integrity_check()?;
+            contents(&mut file, damage)
+        }
+        Database::Postgres(link) => {
+            let mut server = Postgres::new(Link::clone(link), Use::Read);
+            server.begin()?;
+            contents(&mut server, None)
+        }
+    }
+}
+
+fn contents(database: &mut dyn Tx, damage: Option<String>) -> Result<Inspection, StoreError> {
+    let schema = migrate::current(database)?;
+    let secrets = secret::all(database)?;
     let rows = database.all("SELECT name, text FROM price_versions ORDER BY name", &[])?;
     let prices = rows.iter().map(|row| Ok((row.text(0)?, row.text(1)?)));
     Ok(Inspection { schema, damage, secrets, prices: prices.collect::<Result<_, StoreError>>()? })

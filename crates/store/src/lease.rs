@@ -15,7 +15,7 @@ use rynjer_core::{
     id::{AccountId, AttemptId, TaskId},
     task::{DEATHS_BEFORE_ALONE, Step},
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What a worker asks for.
 #[derive(Debug, Clone)]
@@ -90,9 +90,7 @@ const COLUMNS: &str = "t.account_id, t.id, t.fence, t.step, t.lease_owner, t.pro
                        t.product, \
                        t.mode, t.count, t.provider_task_id, t.attempt, t.deaths, t.alone, t.tries, \
                        t.created_at, \
-                       t.deadline_at, COALESCE(t.body, '{}'), \
-                       (SELECT p.id FROM attempts p WHERE p.account_id = t.account_id AND p.task_id = t.id \
-                        AND p.number = t.attempt)";
+                       t.deadline_at, COALESCE(t.body, '{}')";
 
 /// A due task whose owner is still set lost its lease; in an active step that is a death.
 const BESIDE_OTHERS: &str = "t.deaths = 0 OR (t.deaths = 1 AND (t.lease_owner IS NULL \
@@ -130,7 +128,7 @@ pub fn claim(tx: &mut dyn Tx, claim: &Claim) -> Result<Claimed, StoreError> {
 
 /// A task with two deaths, or with one and a lease that ran out in an active step, which is the second.
 fn suspect(tx: &mut dyn Tx, claim: &Claim) -> Result<Option<Row>, StoreError> {
-    let lock = tx.dialect().for_update_skip_locked();
+    let lock = tx.dialect().for_update_skip_locked("t");
     let sql = format!(
         "SELECT {COLUMNS} FROM tasks t WHERE t.provider = $1 AND t.finished_at IS NULL AND t.due_at <= $2 \
          AND t.deaths >= 1 AND NOT ({BESIDE_OTHERS}) ORDER BY t.due_at LIMIT 1 {lock}"
@@ -140,38 +138,43 @@ fn suspect(tx: &mut dyn Tx, claim: &Claim) -> Result<Option<Row>, StoreError> {
 
 /// Accounts with something due, at most `limit`, beginning after the one served last; one index seek each.
 fn due_accounts(tx: &mut dyn Tx, claim: &Claim) -> Result<Vec<String>, StoreError> {
-    let mut accounts = Vec::new();
-    let mut seen_from_start = false;
-    let mut after = claim.after_account.clone();
-    while accounts.len() < claim.limit {
-        let row = tx.one(
-            "SELECT account_id FROM tasks WHERE provider = $1 AND finished_at IS NULL AND account_id > $2 \
-             ORDER BY account_id LIMIT 1",
-            &[(&claim.provider).into(), (&after).into()],
-        )?;
-        let Some(row) = row else {
-            if seen_from_start {
-                break;
-            }
-            seen_from_start = true;
-            after = String::new();
-            continue;
-        };
-        let account = row.text(0)?;
-        if seen_from_start && account > claim.after_account {
-            break;
-        }
-        let due = tx.one(
-            "SELECT 1 FROM tasks WHERE provider = $1 AND finished_at IS NULL AND account_id = $2 \
-             AND due_at <= $3 LIMIT 1",
-            &[(&claim.provider).into(), (&account).into(), claim.now_ms.into()],
-        )?;
-        if due.is_some() {
-            accounts.push(account.clone());
-        }
-        after = account;
+    let after = claim.after_account.as_str();
+    let mut accounts = due_accounts_between(tx, claim, after, None, claim.limit)?;
+    let left = claim.limit - accounts.len();
+    if left > 0 && !after.is_empty() {
+        accounts.extend(due_accounts_between(tx, claim, "", Some(after), left)?);
     }
     Ok(accounts)
+}
+
+/// Accounts beyond `after`, up to `last` with it.
+fn due_accounts_between(
+    tx: &mut dyn Tx,
+    claim: &Claim,
+    after: &str,
+    last: Option<&str>,
+    limit: usize,
+) -> Result<Vec<String>, StoreError> {
+    let next = |than: &str| {
+        format!(
+            "(SELECT t.account_id FROM tasks t WHERE t.provider = $1 AND t.finished_at IS NULL \
+             AND t.account_id > {than} AND (CAST($4 AS TEXT) IS NULL OR t.account_id <= $4) \
+             ORDER BY t.account_id LIMIT 1)"
+        )
+    };
+    // Not EXISTS: that may be planned as a join, which looks at all accounts and forgets their order.
+    let sql = format!(
+        "WITH RECURSIVE found(account_id) AS (SELECT {} UNION ALL \
+         SELECT {} FROM found WHERE found.account_id IS NOT NULL) \
+         SELECT account_id FROM found WHERE account_id IS NOT NULL AND \
+         (SELECT 1 FROM tasks d WHERE d.provider = $1 AND d.finished_at IS NULL \
+          AND d.account_id = found.account_id AND d.due_at <= $3 LIMIT 1) IS NOT NULL LIMIT $5",
+        next("$2"),
+        next("found.account_id")
+    );
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let params = [(&claim.provider).into(), after.into(), claim.now_ms.into(), last.into(), limit.into()];
+    tx.all(&sql, &params)?.iter().map(|row| row.text(0)).collect()
 }
 
 fn due_of_account(
@@ -182,7 +185,7 @@ fn due_of_account(
     taken: Option<&BTreeSet<String>>,
 ) -> Result<Vec<Row>, StoreError> {
     let skip = taken.map_or(0, BTreeSet::len) + claim.held.len();
-    let lock = tx.dialect().for_update_skip_locked();
+    let lock = tx.dialect().for_update_skip_locked("t");
     let sql = format!(
         "SELECT {COLUMNS} FROM tasks t WHERE t.provider = $1 AND t.finished_at IS NULL AND t.account_id = $2 \
          AND t.due_at <= $3 AND ({BESIDE_OTHERS}) ORDER BY t.due_at, t.id LIMIT $4 {lock}"
@@ -200,9 +203,10 @@ fn due_of_account(
 
 fn take(tx: &mut dyn Tx, claim: &Claim, rows: &[Row], alone: bool) -> Result<Vec<Leased>, StoreError> {
     let mut fresh = claim.fresh_attempts.iter();
+    let open = attempt::ids(tx, rows.iter().map(|row| Ok((row.str(0)?, row.str(1)?, row.int(11)?))))?;
     let mut leased = Vec::with_capacity(rows.len());
     for row in rows {
-        leased.push(leased_of(row, alone, &mut fresh)?);
+        leased.push(leased_of(row, alone, &open, &mut fresh)?);
     }
     let lease_until = claim.now_ms + claim.lease_ms;
     let mut updates = Rows::new(8);
@@ -248,6 +252,7 @@ fn take(tx: &mut dyn Tx, claim: &Claim, rows: &[Row], alone: bool) -> Result<Vec
 fn leased_of<'a>(
     row: &Row,
     alone: bool,
+    open: &HashMap<String, AttemptId>,
     fresh: &mut impl Iterator<Item = &'a AttemptId>,
 ) -> Result<Leased, StoreError> {
     let step =
@@ -256,8 +261,8 @@ fn leased_of<'a>(
     let died = lease_lost && step.is_active();
     let was_alone = row.bool(13)?;
     let queued = step == Step::Queued;
-    let attempt_id = match row.opt_text(18)? {
-        Some(id) if !queued => AttemptId::from_stored(id),
+    let attempt_id = match open.get(row.str(1)?) {
+        Some(id) if !queued => id.clone(),
         _ => fresh.next().cloned().ok_or_else(|| StoreError::Other("no attempt id left".to_owned()))?,
     };
     let deaths = row.int(12)? + i64::from(died);
@@ -317,6 +322,9 @@ pub fn beat(
     holders: &[(Holder, Option<i64>)],
     due_at_ms: i64,
 ) -> Result<Vec<TaskId>, StoreError> {
+    // In the order in which the ledger locks tasks.
+    let mut holders: Vec<_> = holders.iter().collect();
+    holders.sort_by(|(a, _), (b, _)| (&a.account, &a.id).cmp(&(&b.account, &b.id)));
     let mut lost = Vec::new();
     for (holder, progress) in holders {
         // A beat that comes after the lease was given back must not move the time of the next poll.

@@ -1,8 +1,8 @@
 //! The only SQL of rynjer: a database, units of work on it, and the ledger's batches.
 //!
-//! Invariant: writes go through one writer thread that commits durably before it answers; reads see one
-//! snapshot each. Not here: rules (`core`), HTTP. Each noun has its file of queries; `admin` holds the reads
-//! that no account bounds.
+//! Invariant: writes go through threads that commit durably before they answer; reads see one snapshot each.
+//! Not here: rules (`core`), HTTP. Each noun has its file of queries; `admin` holds the reads that no account
+//! bounds.
 
 pub mod abandoned;
 pub mod account;
@@ -10,8 +10,10 @@ pub mod admin;
 pub mod agent;
 mod attempt;
 mod batch;
+mod bell;
 pub mod budget;
 mod dialect;
+pub mod election;
 mod error;
 pub mod file;
 pub mod inspect;
@@ -21,8 +23,10 @@ mod ledger;
 pub mod list;
 mod measure;
 mod migrate;
+pub mod node;
 pub mod nonce;
 pub mod output;
+mod postgres;
 pub mod price;
 pub mod queue;
 mod reader;
@@ -40,5 +44,6 @@ pub use dialect::Dialect;
 pub use error::StoreError;
 pub use ledger::{Finding, audit_account, audit_accounts, audit_tasks};
 pub use migrate::latest as latest_schema;
-pub use store::{Settings, Store, ping};
+pub use postgres::{Link, LinkError};
+pub use store::{Database, Settings, Store, ping};
 pub use tx::{Param, Row, Tx, Value};

@@ -77,8 +77,9 @@ pub(crate) fn page(
     let bottom = floor.as_deref().unwrap_or(&low);
     let sql = format!(
         "SELECT {columns} FROM tasks WHERE account_id = $1 AND id >= $2 AND id < $3 \
-         AND created_at >= $4 AND created_at < $5 AND ($6 IS NULL OR agent_id = $6) \
-         AND ($7 IS NULL OR status = $7) AND ($8 IS NULL OR model = $8) AND ($9 IS NULL OR run_id = $9) \
+         AND created_at >= $4 AND created_at < $5 AND (CAST($6 AS TEXT) IS NULL OR agent_id = $6) \
+         AND (CAST($7 AS TEXT) IS NULL OR status = $7) AND (CAST($8 AS TEXT) IS NULL OR model = $8) \
+         AND (CAST($9 AS TEXT) IS NULL OR run_id = $9) \
          ORDER BY id DESC LIMIT $10"
     );
     let one_more = i64::try_from(limit).unwrap_or(i64::MAX - 1) + 1;

@@ -4,9 +4,7 @@
 //! transaction. Not here: backups before a step, which the caller takes.
 
 use crate::{
-    dialect::Dialect,
     error::StoreError,
-    sqlite::Sqlite,
     tx::{Connection, Param, Tx},
 };
 use sha2::{Digest, Sha256};
@@ -30,17 +28,16 @@ pub fn latest() -> i64 {
 }
 
 /// Brings the schema up to date; returns the numbers of the steps that were applied.
-pub(crate) fn migrate(connection: &mut Sqlite, now_ms: i64) -> Result<Vec<i64>, StoreError> {
-    connection.run_script(
-        "CREATE TABLE IF NOT EXISTS schema_migrations (number INTEGER NOT NULL PRIMARY KEY, \
-         checksum TEXT NOT NULL, applied_at INTEGER NOT NULL)",
-    )?;
+pub(crate) fn migrate(connection: &mut dyn Connection, now_ms: i64) -> Result<Vec<i64>, StoreError> {
+    let own = "CREATE TABLE IF NOT EXISTS schema_migrations (number {int} NOT NULL PRIMARY KEY, \
+               checksum TEXT NOT NULL, applied_at {int} NOT NULL)";
+    connection.run_script(&connection.dialect().ddl(own))?;
     let mut applied = Vec::new();
     for step in STEPS {
         connection.begin()?;
         match apply(connection, step, now_ms) {
             Ok(fresh) => {
-                connection.commit()?;
+                connection.commit(None)?;
                 applied.extend(fresh.then_some(step.number));
             }
             Err(error) => {
@@ -49,7 +46,7 @@ pub(crate) fn migrate(connection: &mut Sqlite, now_ms: i64) -> Result<Vec<i64>, 
             }
         }
     }
-    let newest = current(connection)?;
+    let newest = current(connection.as_tx())?;
     if newest > latest() {
         return Err(StoreError::SchemaTooNew { found: newest, known: latest() });
     }
@@ -62,7 +59,7 @@ pub(crate) fn current(tx: &mut dyn Tx) -> Result<i64, StoreError> {
     row.map_or(Ok(0), |row| row.int(0))
 }
 
-fn apply(connection: &mut Sqlite, step: &Step, now_ms: i64) -> Result<bool, StoreError> {
+fn apply(connection: &mut dyn Connection, step: &Step, now_ms: i64) -> Result<bool, StoreError> {
     let checksum: String = Sha256::digest(step.text).iter().map(|byte| format!("{byte:02x}")).collect();
     let stored =
         connection.one("SELECT checksum FROM schema_migrations WHERE number = $1", &[step.number.into()])?;
@@ -72,7 +69,7 @@ fn apply(connection: &mut Sqlite, step: &Step, now_ms: i64) -> Result<bool, Stor
         }
         return Ok(false);
     }
-    let dialect = Dialect::Sqlite;
+    let dialect = connection.dialect();
     connection.run_script(&dialect.ddl(step.text))?;
     for table in step.append_only {
         connection.run_script(&dialect.append_only(table))?;

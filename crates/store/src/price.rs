@@ -24,15 +24,18 @@ pub fn compare_or_store(
     text: &str,
     now_ms: i64,
 ) -> Result<Comparison, StoreError> {
-    if let Some(row) = tx.one("SELECT hash, text FROM price_versions WHERE name = $1", &[name.into()])? {
-        let same = row.hash(0)? == *hash;
-        return Ok(if same { Comparison::Same } else { Comparison::Changed { stored_text: row.text(1)? } });
-    }
-    tx.exec(
-        "INSERT INTO price_versions (name, hash, text, stored_at) VALUES ($1, $2, $3, $4)",
+    let stored = tx.exec(
+        "INSERT INTO price_versions (name, hash, text, stored_at) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (name) DO NOTHING",
         &[name.into(), hash.into(), text.into(), now_ms.into()],
     )?;
-    Ok(Comparison::New)
+    if stored == 1 {
+        return Ok(Comparison::New);
+    }
+    let row = tx.one("SELECT hash, text FROM price_versions WHERE name = $1", &[name.into()])?;
+    let row = row.ok_or_else(|| StoreError::Other("a price version is there and is not".to_owned()))?;
+    let same = row.hash(0)? == *hash;
+    Ok(if same { Comparison::Same } else { Comparison::Changed { stored_text: row.text(1)? } })
 }
 
 /// The names of all stored versions, oldest first.

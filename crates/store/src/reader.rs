@@ -12,14 +12,14 @@ use std::sync::{Arc, Mutex, mpsc::Receiver};
 pub(crate) type Read = Box<dyn FnOnce(Result<&mut dyn Tx, StoreError>) + Send>;
 
 /// Works until every sender is gone.
-pub(crate) fn run<C: Connection>(mut connection: C, queue: &Arc<Mutex<Receiver<Read>>>, begin: &'static str) {
+pub(crate) fn run<C: Connection>(mut connection: C, queue: &Arc<Mutex<Receiver<Read>>>) {
     loop {
         let next = match queue.lock() {
             Ok(queue) => queue.recv(),
             Err(poisoned) => poisoned.into_inner().recv(),
         };
         let Ok(read) = next else { return };
-        if let Err(error) = connection.exec(begin, &[]) {
+        if let Err(error) = connection.begin() {
             read(Err(error));
             continue;
         }

@@ -6,7 +6,7 @@
 use crate::{
     dialect::Dialect,
     error::StoreError,
-    tx::{Connection, Param, Row, Tx, Value},
+    tx::{Connection, MARK, Mark, Param, Row, Tx, Value},
 };
 use rusqlite::{CachedStatement, OpenFlags, ffi::ErrorCode, types::ValueRef};
 use std::{collections::HashMap, path::Path, time::Duration};
@@ -23,6 +23,7 @@ pub(crate) struct Sqlite {
     /// For each statement, the number in the name of each parameter in SQLite's order; asking SQLite for a
     /// name walks the names before it.
     numbers: HashMap<Box<str>, Box<[usize]>>,
+    begin: &'static str,
 }
 
 impl From<rusqlite::Error> for StoreError {
@@ -72,7 +73,8 @@ impl Sqlite {
                 "SQLite runs with journal_mode={journal}, synchronous={synchronous}, not wal and 2 (FULL)"
             )));
         }
-        Ok(Self { connection, numbers: HashMap::new() })
+        // A deferred transaction that reads first fails with BUSY at its first write, whatever the time-out.
+        Ok(Self { connection, numbers: HashMap::new(), begin: "BEGIN IMMEDIATE" })
     }
 
     /// Opens the file for reading only.
@@ -83,12 +85,7 @@ impl Sqlite {
         connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
         connection.pragma_update(None, "query_only", true)?;
         connection.pragma_update(None, "cache_size", -16_000)?;
-        Ok(Self { connection, numbers: HashMap::new() })
-    }
-
-    /// Runs several statements; for migrations.
-    pub(crate) fn run_script(&mut self, sql: &str) -> Result<(), StoreError> {
-        Ok(self.connection.execute_batch(sql)?)
+        Ok(Self { connection, numbers: HashMap::new(), begin: "BEGIN" })
     }
 
     /// Copies the database into a new file while others write, then checks the copy.
@@ -189,9 +186,12 @@ impl Tx for Sqlite {
 
 impl Connection for Sqlite {
     fn begin(&mut self) -> Result<(), StoreError> {
-        self.exec(Dialect::Sqlite.begin(), &[]).map(drop)
+        self.exec(self.begin, &[]).map(drop)
     }
-    fn commit(&mut self) -> Result<(), StoreError> {
+    fn commit(&mut self, mark: Option<Mark<'_>>) -> Result<(), StoreError> {
+        if let Some(Mark { writer, batch }) = mark {
+            self.exec(MARK, &[writer.into(), batch.into()])?;
+        }
         self.exec("COMMIT", &[]).map(drop)
     }
     fn rollback(&mut self) -> Result<(), StoreError> {
@@ -209,6 +209,13 @@ impl Connection for Sqlite {
     }
     fn in_transaction(&self) -> bool {
         !self.connection.is_autocommit()
+    }
+    fn take_failure(&mut self) -> Option<StoreError> {
+        // One writer meets nobody.
+        None
+    }
+    fn run_script(&mut self, sql: &str) -> Result<(), StoreError> {
+        Ok(self.connection.execute_batch(sql)?)
     }
     fn as_tx(&mut self) -> &mut dyn Tx {
         self

@@ -3,9 +3,11 @@
 //! Invariant: queues are bounded; a full one answers `Overloaded` at once. Not here: SQL.
 
 use crate::{
+    bell::{self, Bell},
     error::StoreError,
     measure::{self, Waiting},
     migrate,
+    postgres::{Link, Postgres, Use},
     reader::{self, Read},
     sqlite::Sqlite,
     tx::Tx,
@@ -16,26 +18,38 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread::{JoinHandle, current},
 };
 use tokio::sync::oneshot;
 
+/// Which database.
+#[derive(Debug, Clone)]
+pub enum Database {
+    /// A file, with one writer.
+    Sqlite(PathBuf),
+    /// A server, with as many processes as there are.
+    Postgres(Box<Link>),
+}
+
 /// How a store is opened.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The SQLite file.
-    pub path: PathBuf,
+    pub database: Database,
     pub reader_threads: usize,
+    /// Threads for units of work beside the ledger's, where the database takes several writers.
+    pub writer_threads: usize,
     /// Jobs that may wait for the writer before callers are told to come back.
     pub queue_capacity: usize,
     /// Jobs that one commit carries at most.
     pub batch_max: usize,
-    /// Name of this process in the batch table.
+    /// Name of this process in the batch table: letters and digits.
     pub writer_id: String,
+    /// Whether processes on a server wake each other.
+    pub notify: bool,
 }
 
 /// A handle to the database; cheap to clone.
@@ -45,48 +59,68 @@ pub struct Store {
 }
 
 struct Inner {
-    path: PathBuf,
+    database: Database,
     // Dropping the senders lets the threads finish what is queued and end.
-    writes: Option<SyncSender<Work>>,
+    commands: Option<SyncSender<Work>>,
+    units: Option<SyncSender<Work>>,
     reads: Option<SyncSender<Read>>,
     waiting: Waiting,
     reads_begun: AtomicU64,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    writers: Mutex<Vec<JoinHandle<()>>>,
+    readers: Mutex<Vec<JoinHandle<()>>>,
+    writer_id: String,
+    bell: Option<Bell>,
+    ended: Arc<AtomicBool>,
+    wakers: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        let Ok(threads) = self.threads.get_mut() else { return };
-        // A job may hold the last handle; its own thread ends by itself. One that panicked has nothing left
-        // to say.
-        let join = |thread: JoinHandle<()>| {
-            if thread.thread().id() != current().id() {
-                drop(thread.join());
-            }
-        };
-        // The writer, which is the first, closes last: only the last connection brings the whole database
-        // into its one file, and two that close at once both believe that they are not it.
+        // The writer closes last: only the last connection brings the whole database into its one file, and
+        // two that close at once both believe that they are not it.
+        self.ended.store(true, Ordering::Relaxed);
+        self.bell = None;
+        join_all(&mut self.wakers);
         self.reads = None;
-        threads.drain(1..).for_each(join);
-        self.writes = None;
-        threads.drain(..).for_each(join);
+        join_all(&mut self.readers);
+        self.commands = None;
+        self.units = None;
+        join_all(&mut self.writers);
     }
 }
 
+fn join_all(threads: &mut Mutex<Vec<JoinHandle<()>>>) {
+    for thread in threads.get_mut().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        // A job may hold the last handle; its own thread ends by itself. One that panicked has nothing left
+        // to say.
+        if thread.thread().id() != current().id() {
+            drop(thread.join());
+        }
+    }
+}
+
+/// The threads of one database and what they take work from.
+struct Threads {
+    commands: SyncSender<Work>,
+    units: SyncSender<Work>,
+    writers: Vec<JoinHandle<()>>,
+}
+
 struct Unit<F, T, E> {
-    unit: Option<F>,
+    unit: F,
     result: Option<Result<T, E>>,
     reply: Option<oneshot::Sender<Result<T, E>>>,
 }
 
 impl<F, T, E> Job for Unit<F, T, E>
 where
-    F: FnOnce(&mut dyn Tx) -> Result<T, E> + Send,
+    F: FnMut(&mut dyn Tx) -> Result<T, E> + Send,
     T: Send,
     E: From<StoreError> + Send,
 {
     fn run(&mut self, tx: &mut dyn Tx) -> bool {
-        self.result = self.unit.take().map(|unit| unit(tx));
+        self.result = None;
+        self.result = Some((self.unit)(tx));
         matches!(self.result, Some(Ok(_)))
     }
 
@@ -106,28 +140,50 @@ where
 impl Store {
     /// Opens the database, brings its schema up to date and starts its threads.
     pub fn open(settings: &Settings, now_ms: i64) -> Result<Self, StoreError> {
-        let mut writer = Sqlite::open_writer(&settings.path)?;
-        migrate::migrate(&mut writer, now_ms)?;
-        let (writes, queue) = sync_channel(settings.queue_capacity);
         let waiting = Waiting::default();
-        let writer = Writer::new(writer, queue, settings.batch_max, settings.writer_id.clone());
-        let writer = writer.counting(waiting.clone());
-        let mut threads = vec![spawn("rynjer-writer", move || writer.run())?];
+        let threads = match &settings.database {
+            Database::Sqlite(path) => open_sqlite(settings, path, &waiting, now_ms)?,
+            Database::Postgres(link) => open_postgres(settings, link, &waiting, now_ms)?,
+        };
         let (reads, queue) = sync_channel::<Read>(settings.queue_capacity);
         let queue: Arc<Mutex<Receiver<Read>>> = Arc::new(Mutex::new(queue));
+        let mut readers = Vec::new();
         for index in 0..settings.reader_threads.max(1) {
-            let connection = Sqlite::open_reader(&settings.path)?;
             let queue = Arc::clone(&queue);
-            let run = move || reader::run(connection, &queue, "BEGIN");
-            threads.push(spawn(&format!("rynjer-reader-{index}"), run)?);
+            let name = format!("rynjer-reader-{index}");
+            readers.push(match &settings.database {
+                Database::Sqlite(path) => {
+                    let connection = Sqlite::open_reader(path)?;
+                    spawn(&name, move || reader::run(connection, &queue))?
+                }
+                Database::Postgres(link) => {
+                    let connection = Postgres::new(Link::clone(link), Use::Read);
+                    spawn(&name, move || reader::run(connection, &queue))?
+                }
+            });
         }
+        let mut wakers = Vec::new();
+        let bell = match &settings.database {
+            Database::Postgres(link) if settings.notify => {
+                let (bell, announce) = Bell::new(Link::clone(link), settings.writer_id.clone());
+                wakers.push(spawn("rynjer-bell", announce)?);
+                Some(bell)
+            }
+            _ => None,
+        };
         let inner = Inner {
-            path: settings.path.clone(),
-            writes: Some(writes),
+            writer_id: settings.writer_id.clone(),
+            bell,
+            ended: Arc::default(),
+            wakers: Mutex::new(wakers),
+            database: settings.database.clone(),
+            commands: Some(threads.commands),
+            units: Some(threads.units),
             reads: Some(reads),
             waiting,
             reads_begun: AtomicU64::new(0),
-            threads: Mutex::new(threads),
+            writers: Mutex::new(threads.writers),
+            readers: Mutex::new(readers),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -135,22 +191,26 @@ impl Store {
     /// Runs one ledger command in the next batch; `Ok` means that its outcome is durable.
     pub async fn submit(&self, now_ms: i64, command: Command) -> Result<Outcome, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.send(Work::Ledger(Box::new(Submission { now_ms, command, reply })))?;
+        self.send(
+            self.inner.commands.as_ref(),
+            Work::Ledger(Box::new(Submission { now_ms, command, reply })),
+        )?;
         answer.await.unwrap_or_else(|_| Err(stopped()))
     }
 
-    /// Runs a unit of work that writes; its error takes everything back that it did.
+    /// Runs a unit of work that writes; its error takes everything back that it did. It may be run several
+    /// times, from its beginning, when other transactions are in its way.
     pub async fn write<T, E>(
         &self,
-        unit: impl FnOnce(&mut dyn Tx) -> Result<T, E> + Send + 'static,
+        unit: impl FnMut(&mut dyn Tx) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let unit = Unit { unit: Some(unit), result: None, reply: Some(reply) };
-        self.send(Work::Unit(Box::new(unit))).map_err(E::from)?;
+        let unit = Unit { unit, result: None, reply: Some(reply) };
+        self.send(self.inner.units.as_ref(), Work::Unit(Box::new(unit))).map_err(E::from)?;
         answer.await.unwrap_or_else(|_| Err(E::from(stopped())))
     }
 
@@ -188,40 +248,122 @@ impl Store {
         self.inner.reads_begun.load(Ordering::Relaxed)
     }
 
+    /// Tells the other processes on this database that something may have changed: one word of at most 100
+    /// characters. They may miss it.
+    pub fn ring(&self, what: impl FnOnce() -> String) {
+        if let Some(bell) = &self.inner.bell {
+            bell.ring(what());
+        }
+    }
+
+    /// Calls back with each word that another process rings, on a thread of its own, until the store ends.
+    /// The callback must not keep the store alive.
+    pub fn on_ring(&self, heard: impl Fn(&str) + Send + 'static) -> Result<(), StoreError> {
+        let (Some(_), Database::Postgres(link)) = (&self.inner.bell, &self.inner.database) else {
+            return Ok(());
+        };
+        let (link, sender) = (Link::clone(link), self.inner.writer_id.clone());
+        let (ended, heard): (_, bell::Heard) = (Arc::clone(&self.inner.ended), Box::new(heard));
+        let listener = spawn("rynjer-listener", move || bell::listen(link, &sender, &ended, &heard))?;
+        self.inner.wakers.lock().unwrap_or_else(PoisonError::into_inner).push(listener);
+        Ok(())
+    }
+
     /// How many jobs wait for the writer.
     #[must_use]
     pub fn writes_waiting(&self) -> usize {
         self.inner.waiting.jobs()
     }
 
-    /// Copies the whole database into a new file while it is in use.
+    /// Copies the whole database into a new file while it is in use. Only of SQLite.
     pub async fn backup(&self, target: PathBuf) -> Result<(), StoreError> {
-        let path = self.inner.path.clone();
+        let Database::Sqlite(path) = &self.inner.database else {
+            return Err(StoreError::Other("PostgreSQL is backed up by its own tools".to_owned()));
+        };
+        let path = path.clone();
         let copy = move || Sqlite::open_reader(&path)?.backup_to(&target);
         tokio::task::spawn_blocking(copy).await.map_err(|e| StoreError::Other(e.to_string()))?
     }
 
-    /// Reads every page of the file; what is wrong, if anything.
+    /// Reads every page of the file; what is wrong, if anything. A server checks its pages itself.
     pub async fn integrity_check(&self) -> Result<Option<String>, StoreError> {
-        let path = self.inner.path.clone();
+        let Database::Sqlite(path) = &self.inner.database else { return Ok(None) };
+        let path = path.clone();
         let check = move || Sqlite::open_reader(&path)?.integrity_check();
         tokio::task::spawn_blocking(check).await.map_err(|e| StoreError::Other(e.to_string()))?
     }
 
-    /// The file.
+    /// The file, if the database is one.
     #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.inner.path
+    pub fn file(&self) -> Option<&Path> {
+        match &self.inner.database {
+            Database::Sqlite(path) => Some(path),
+            Database::Postgres(_) => None,
+        }
     }
 
-    fn send(&self, work: Work) -> Result<(), StoreError> {
-        let queue = self.inner.writes.as_ref().ok_or_else(stopped)?;
+    fn send(&self, queue: Option<&SyncSender<Work>>, work: Work) -> Result<(), StoreError> {
+        let queue = queue.ok_or_else(stopped)?;
         self.inner.waiting.one_more();
         queue.try_send(work).map_err(|error| {
             self.inner.waiting.refused();
             refused(&error)
         })
     }
+}
+
+/// One queue and one writer for everything.
+fn open_sqlite(
+    settings: &Settings,
+    path: &Path,
+    waiting: &Waiting,
+    now_ms: i64,
+) -> Result<Threads, StoreError> {
+    let mut connection = Sqlite::open_writer(path)?;
+    migrate::migrate(&mut connection, now_ms)?;
+    let (commands, queue) = sync_channel(settings.queue_capacity);
+    let queue = Arc::new(Mutex::new(queue));
+    let writer = Writer::new(connection, queue, settings.batch_max, settings.writer_id.clone());
+    let writer = writer.counting(waiting.clone());
+    let writers = vec![spawn("rynjer-writer", move || writer.run())?];
+    Ok(Threads { units: commands.clone(), commands, writers })
+}
+
+/// A writer for the ledger's batches, and several for units, each of which has a transaction of its own: what
+/// units lock would get in each other's way.
+fn open_postgres(
+    settings: &Settings,
+    link: &Link,
+    waiting: &Waiting,
+    now_ms: i64,
+) -> Result<Threads, StoreError> {
+    // A connection lives and dies on threads of its own: it blocks, which a runtime's threads must not.
+    let (first, link) = (link.clone(), link.clone());
+    let prepared = spawn("rynjer-schema", move || prepare(&first, now_ms))?;
+    prepared.join().map_err(|_| StoreError::Panicked("see the log".to_owned()))??;
+    let start = |name: &str, batch_max: usize, queue| {
+        let id = format!("{}{name}", settings.writer_id);
+        let writer = Writer::new(Postgres::new(link.clone(), Use::Write), queue, batch_max, id);
+        let writer = writer.counting(waiting.clone());
+        spawn(&format!("rynjer-writer-{name}"), move || writer.run())
+    };
+    let (commands, queue) = sync_channel(settings.queue_capacity);
+    let mut writers = vec![start("ledger", settings.batch_max, Arc::new(Mutex::new(queue)))?];
+    let (units, queue) = sync_channel(settings.queue_capacity);
+    let queue = Arc::new(Mutex::new(queue));
+    for index in 0..settings.writer_threads.max(1) {
+        writers.push(start(&format!("unit{index}"), 1, Arc::clone(&queue))?);
+    }
+    Ok(Threads { commands, units, writers })
+}
+
+/// Looks at the server and brings the schema up to date; only one process does so at a time.
+fn prepare(link: &Link, now_ms: i64) -> Result<(), StoreError> {
+    let mut connection = Postgres::new(link.clone(), Use::Write);
+    connection.connect()?;
+    connection.lock_schema()?;
+    connection.check_server()?;
+    migrate::migrate(&mut connection, now_ms).map(drop)
 }
 
 fn stopped() -> StoreError {
@@ -235,7 +377,10 @@ fn refused<T>(error: &TrySendError<T>) -> StoreError {
     }
 }
 
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
+fn spawn<T: Send + 'static>(
+    name: &str,
+    run: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, StoreError> {
     let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run);
     thread.map_err(|error| StoreError::Unavailable(error.to_string()))
 }

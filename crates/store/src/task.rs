@@ -128,7 +128,8 @@ pub fn by_id(
     id: &TaskId,
 ) -> Result<Option<TaskRow>, StoreError> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM tasks WHERE account_id = $1 AND id = $2 AND ($3 IS NULL OR agent_id = $3)"
+        "SELECT {COLUMNS} FROM tasks WHERE account_id = $1 AND id = $2 \
+         AND (CAST($3 AS TEXT) IS NULL OR agent_id = $3)"
     );
     let row = tx.one(&sql, &[account.as_str().into(), id.as_str().into(), agent_id.into()])?;
     row.as_ref().map(|row| with_outputs(tx, row)).transpose()

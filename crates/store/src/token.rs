@@ -80,6 +80,17 @@ pub fn refresh(tx: &mut dyn Tx, hash: &[u8; 32]) -> Result<Option<RefreshRow>, S
     Ok(Some(RefreshRow { family, used_at_ms: row.opt_int(8)? }))
 }
 
+/// Keeps the family of a token until the unit is over: of two that come at once, the second sees what the
+/// first has done.
+pub fn lock_family(tx: &mut dyn Tx, hash: &[u8; 32]) -> Result<(), StoreError> {
+    let lock = tx.dialect().for_update("f");
+    let sql = format!(
+        "SELECT f.id FROM refresh_tokens r JOIN token_families f ON f.id = r.family_id \
+         WHERE r.hash = $1 {lock}"
+    );
+    tx.one(&sql, &[hash.into()]).map(drop)
+}
+
 /// Spends a token; `false` if it was spent already.
 pub fn spend(tx: &mut dyn Tx, hash: &[u8; 32], now_ms: i64) -> Result<bool, StoreError> {
     let params = [hash.into(), now_ms.into()];

@@ -159,12 +159,21 @@ pub trait Tx {
     }
 }
 
-/// A connection that the writer drives.
+/// What a commit leaves behind, so that an answer that was lost can be looked up: which writer, and the
+/// number of its batch.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mark<'a> {
+    pub(crate) writer: &'a str,
+    pub(crate) batch: i64,
+}
+
+/// A connection that a thread of ours drives.
 pub(crate) trait Connection: Tx {
-    /// Begins a transaction that may write.
+    /// Begins a transaction, on a new connection if the last one is gone.
     fn begin(&mut self) -> Result<(), StoreError>;
-    /// Commits; after `Ok` the change is on disk.
-    fn commit(&mut self) -> Result<(), StoreError>;
+    /// Writes the mark and commits; after `Ok` the change is on disk, after `Err` it is not, unless the error
+    /// is `Unavailable`: then nobody knows.
+    fn commit(&mut self, mark: Option<Mark<'_>>) -> Result<(), StoreError>;
     /// Gives the transaction up.
     fn rollback(&mut self) -> Result<(), StoreError>;
     /// Marks a point inside the transaction.
@@ -175,6 +184,15 @@ pub(crate) trait Connection: Tx {
     fn rollback_to_savepoint(&mut self) -> Result<(), StoreError>;
     /// Whether a transaction is open; an error may have ended it.
     fn in_transaction(&self) -> bool;
+    /// The failure since the last call that asks for the whole transaction to be run again. A unit's own
+    /// error type hides it.
+    fn take_failure(&mut self) -> Option<StoreError>;
+    /// Runs several statements; for migrations.
+    fn run_script(&mut self, sql: &str) -> Result<(), StoreError>;
     /// The connection as a transaction.
     fn as_tx(&mut self) -> &mut dyn Tx;
 }
+
+/// The statement that writes a mark.
+pub(crate) const MARK: &str = "INSERT INTO writer_batches (writer, batch) VALUES ($1, $2) \
+                               ON CONFLICT (writer) DO UPDATE SET batch = excluded.batch";

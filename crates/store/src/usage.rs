@@ -99,7 +99,7 @@ pub fn event(
     let (low, high) = list::time_range(&format!("{}{body}", TaskId::PREFIX));
     let sql = format!(
         "SELECT {COLUMNS} FROM tasks WHERE account_id = $1 AND id >= $2 AND id <= $3 AND usage_id = $4 \
-         AND ($5 IS NULL OR agent_id = $5)"
+         AND (CAST($5 AS TEXT) IS NULL OR agent_id = $5)"
     );
     let params = [
         account.as_str().into(),

@@ -1,4 +1,4 @@
-//! The one thread that writes: it takes what is waiting, runs it in one transaction, commits, then answers
+//! A thread that writes: it takes what is waiting, runs it in one transaction, commits, then answers
 //! everyone.
 //!
 //! Invariant: nobody is answered before COMMIT returned; a failing unit or command takes back only itself; a
@@ -8,14 +8,18 @@ use crate::{
     error::StoreError,
     ledger,
     measure::{Stopwatch, Waiting},
-    tx::{Connection, Param, Tx},
+    tx::{Connection, Mark, Tx},
 };
 use rynjer_core::ledger::{Command, Outcome};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::mpsc::Receiver,
+    sync::{Arc, Mutex, PoisonError, mpsc::Receiver},
+    time::Duration,
 };
 use tokio::sync::oneshot;
+
+/// How often a batch is run that meets others; with a third of all commits failing, one in 10^20 is given up.
+const RUNS_MAX: u64 = 40;
 
 /// A ledger command on its way.
 pub(crate) struct Submission {
@@ -29,6 +33,7 @@ pub(crate) trait Job: Send {
     /// Runs the unit; `false` means that it must be taken back.
     fn run(&mut self, tx: &mut dyn Tx) -> bool;
     /// Answers the caller, after the commit or with why the unit does not stand; its own error goes first.
+    /// `run` may have been called several times: what the last run said counts.
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
 }
 
@@ -38,15 +43,23 @@ pub(crate) enum Work {
     Unit(Box<dyn Job>),
 }
 
-struct Decided {
-    submission: Submission,
-    outcome: Result<Outcome, StoreError>,
+/// What one commit carries.
+#[derive(Default)]
+struct Batch {
+    commands: Vec<Submission>,
+    units: Vec<Box<dyn Job>>,
 }
 
-/// The state of the writer thread.
+/// How each part of a batch went, in its order.
+struct Done {
+    outcomes: Vec<Result<Outcome, StoreError>>,
+    ran: Vec<Result<(), StoreError>>,
+}
+
+/// The state of a writer thread.
 pub(crate) struct Writer<C> {
     connection: C,
-    queue: Receiver<Work>,
+    queue: Arc<Mutex<Receiver<Work>>>,
     batch_max: usize,
     writer_id: String,
     batch: i64,
@@ -56,7 +69,12 @@ pub(crate) struct Writer<C> {
 }
 
 impl<C: Connection> Writer<C> {
-    pub(crate) fn new(connection: C, queue: Receiver<Work>, batch_max: usize, writer_id: String) -> Self {
+    pub(crate) fn new(
+        connection: C,
+        queue: Arc<Mutex<Receiver<Work>>>,
+        batch_max: usize,
+        writer_id: String,
+    ) -> Self {
         Self { connection, queue, batch_max, writer_id, batch: 0, doomed: false, waiting: Waiting::default() }
     }
 
@@ -68,45 +86,83 @@ impl<C: Connection> Writer<C> {
 
     /// Works until every sender is gone.
     pub(crate) fn run(mut self) {
-        while let Ok(first) = self.queue.recv() {
-            let mut commands = Vec::new();
-            let mut units = Vec::new();
-            let mut next = Some(first);
-            while let Some(work) = next {
-                match work {
-                    Work::Ledger(submission) => commands.push(*submission),
-                    Work::Unit(job) => units.push(job),
-                }
-                let full = commands.len() + units.len() >= self.batch_max;
-                next = if full { None } else { self.queue.try_recv().ok() };
-            }
-            self.waiting.taken(commands.len() + units.len());
-            self.run_batch(commands, units);
+        while let Some(batch) = self.next_batch() {
+            self.waiting.taken(batch.commands.len() + batch.units.len());
+            self.run_batch(batch);
         }
     }
 
-    fn run_batch(&mut self, commands: Vec<Submission>, units: Vec<Box<dyn Job>>) {
-        if let Err(error) = self.connection.begin() {
-            let decided =
-                commands.into_iter().map(|submission| Decided { submission, outcome: Err(error.clone()) });
-            let units = units.into_iter().map(|unit| (unit, Ok(()))).collect();
-            answer(decided.collect(), units, &Err(error));
-            return;
+    /// What is waiting now, once something is.
+    fn next_batch(&self) -> Option<Batch> {
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = queue.recv().ok();
+        let mut batch = Batch::default();
+        while let Some(work) = next {
+            match work {
+                Work::Ledger(submission) => batch.commands.push(*submission),
+                Work::Unit(job) => batch.units.push(job),
+            }
+            let full = batch.commands.len() + batch.units.len() >= self.batch_max;
+            next = if full { None } else { queue.try_recv().ok() };
         }
-        let decided = self.run_commands(commands);
-        let mut done = Vec::with_capacity(units.len());
-        for mut unit in units {
-            let ran = self.run_unit(unit.as_mut());
-            done.push((unit, ran));
+        (!batch.commands.is_empty() || !batch.units.is_empty()).then_some(batch)
+    }
+
+    /// Runs a batch, and again while another transaction is in its way or its connection breaks.
+    fn run_batch(&mut self, mut batch: Batch) {
+        let mut runs = 1;
+        loop {
+            let done = self.try_batch(&mut batch);
+            let Err(error) = &done else { return answer(batch, done) };
+            if self.connection.in_transaction() {
+                // The first error is what callers are told.
+                drop(self.connection.rollback());
+            }
+            if !error.asks_for_another_run() {
+                return answer(batch, done);
+            }
+            if runs == RUNS_MAX {
+                tracing::error!(%error, runs, "a batch was given up");
+                return answer(batch, Err(StoreError::Unavailable(error.to_string())));
+            }
+            std::thread::sleep(Duration::from_millis(runs.min(20)));
+            runs += 1;
         }
-        let stopwatch = Stopwatch::start();
-        let committed = self.commit();
-        stopwatch.committed(&committed);
-        if committed.is_err() && self.connection.in_transaction() {
-            // The commit's own error is what callers are told.
-            drop(self.connection.rollback());
+    }
+
+    /// One run of a batch in one transaction; after an error nothing of it stands.
+    fn try_batch(&mut self, batch: &mut Batch) -> Result<Done, StoreError> {
+        self.connection.begin()?;
+        let outcomes = self.run_commands(&batch.commands)?;
+        if let (true, [unit]) = (batch.commands.is_empty(), &mut *batch.units) {
+            return self.run_alone(unit.as_mut());
         }
-        answer(decided, done, &committed);
+        let mut ran = Vec::with_capacity(batch.units.len());
+        for unit in &mut batch.units {
+            ran.push(self.run_unit(unit.as_mut()));
+            if let Some(failure) = self.connection.take_failure() {
+                return Err(failure);
+            }
+        }
+        self.commit()?;
+        Ok(Done { outcomes, ran })
+    }
+
+    /// A unit that has the transaction for itself needs no savepoint.
+    fn run_alone(&mut self, unit: &mut dyn Job) -> Result<Done, StoreError> {
+        let connection = &mut self.connection;
+        let ran = catch_unwind(AssertUnwindSafe(|| run_job(unit, connection.as_tx())));
+        let ran = ran.unwrap_or_else(|_| Err(StoreError::Panicked("see the log".into())));
+        if let Some(failure) = self.connection.take_failure() {
+            return Err(failure);
+        }
+        log_failure(&ran);
+        if ran.is_ok() {
+            self.commit()?;
+        } else if self.connection.in_transaction() {
+            self.connection.rollback()?;
+        }
+        Ok(Done { outcomes: Vec::new(), ran: vec![ran] })
     }
 
     fn commit(&mut self) -> Result<(), StoreError> {
@@ -114,51 +170,47 @@ impl<C: Connection> Writer<C> {
         if !self.connection.in_transaction() || std::mem::take(&mut self.doomed) {
             return Err(ended());
         }
-        self.mark_batch()?;
-        self.connection.commit()
-    }
-
-    /// Writes the batch's number in its own commit, so that a lost answer to COMMIT can be looked up.
-    fn mark_batch(&mut self) -> Result<(), StoreError> {
         self.batch += 1;
-        let params = [Param::from(&self.writer_id), Param::Int(self.batch)];
-        let sql = "INSERT INTO writer_batches (writer, batch) VALUES ($1, $2) \
-                   ON CONFLICT (writer) DO UPDATE SET batch = excluded.batch";
-        self.connection.exec(sql, &params).map(drop)
+        let stopwatch = Stopwatch::start();
+        let committed = self.connection.commit(Some(Mark { writer: &self.writer_id, batch: self.batch }));
+        stopwatch.committed(&committed);
+        committed
     }
 
     /// Decides all commands as one batch; if that fails, one by one, so that only the guilty caller fails.
-    fn run_commands(&mut self, submissions: Vec<Submission>) -> Vec<Decided> {
+    fn run_commands(
+        &mut self,
+        submissions: &[Submission],
+    ) -> Result<Vec<Result<Outcome, StoreError>>, StoreError> {
         if submissions.is_empty() {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         let stopwatch = Stopwatch::start();
-        match self.run_all(&submissions) {
-            Ok(outcomes) => {
-                stopwatch.decided(submissions.len());
-                let pairs = submissions.into_iter().zip(outcomes);
-                return pairs
-                    .map(|(submission, outcome)| Decided { submission, outcome: Ok(outcome) })
-                    .collect();
-            }
-            Err(_) => {
-                if let Err(error) = self.begin_again() {
-                    tracing::error!(%error, "a batch could not be begun again");
-                    let failed = |submission| Decided { submission, outcome: Err(error.clone()) };
-                    return submissions.into_iter().map(failed).collect();
-                }
-            }
+        if let Ok(outcomes) = self.run_all(submissions) {
+            stopwatch.decided(submissions.len());
+            return Ok(outcomes.into_iter().map(Ok).collect());
         }
-        let one_by_one = |submission: Submission| {
-            let outcome = self.run_chunk(std::slice::from_ref(&submission)).and_then(|mut outcomes| {
+        if let Some(failure) = self.connection.take_failure() {
+            return Err(failure);
+        }
+        if let Err(error) = self.begin_again() {
+            tracing::error!(%error, "a batch could not be begun again");
+            return Err(error);
+        }
+        let mut outcomes = Vec::with_capacity(submissions.len());
+        for submission in submissions {
+            let outcome = self.run_chunk(std::slice::from_ref(submission)).and_then(|mut outcomes| {
                 outcomes.pop().ok_or_else(|| StoreError::Other("no outcome".into()))
             });
+            if let Some(failure) = self.connection.take_failure() {
+                return Err(failure);
+            }
             if let Err(error) = &outcome {
                 tracing::error!(%error, account = %submission.command.account(), "a ledger command failed");
             }
-            Decided { submission, outcome }
-        };
-        submissions.into_iter().map(one_by_one).collect()
+            outcomes.push(outcome);
+        }
+        Ok(outcomes)
     }
 
     /// Commands come first in their transaction, so nothing else is lost with it.
@@ -187,13 +239,19 @@ impl<C: Connection> Writer<C> {
     }
 
     fn run_unit(&mut self, unit: &mut dyn Job) -> Result<(), StoreError> {
-        let ran = guarded(&mut self.connection, |tx| {
-            if unit.run(tx) { Ok(()) } else { Err(StoreError::Other("taken back".into())) }
-        });
-        if let Err(error @ (StoreError::Panicked(_) | StoreError::Unavailable(_))) = &ran {
-            tracing::error!(%error, "a unit of work failed");
-        }
+        let ran = guarded(&mut self.connection, |tx| run_job(unit, tx));
+        log_failure(&ran);
         ran
+    }
+}
+
+fn run_job(unit: &mut dyn Job, tx: &mut dyn Tx) -> Result<(), StoreError> {
+    if unit.run(tx) { Ok(()) } else { Err(StoreError::Other("taken back".into())) }
+}
+
+fn log_failure(ran: &Result<(), StoreError>) {
+    if let Err(error @ (StoreError::Panicked(_) | StoreError::Unavailable(_))) = ran {
+        tracing::error!(%error, "a unit of work failed");
     }
 }
 
@@ -225,17 +283,20 @@ fn ended() -> StoreError {
     StoreError::Unavailable("the transaction was ended by the database".into())
 }
 
-fn answer(
-    decided: Vec<Decided>,
-    units: Vec<(Box<dyn Job>, Result<(), StoreError>)>,
-    committed: &Result<(), StoreError>,
-) {
-    for Decided { submission, outcome } in decided {
-        let told = committed.clone().and(outcome);
+/// Tells every caller how its part went, or why nothing of the batch stands.
+fn answer(batch: Batch, done: Result<Done, StoreError>) {
+    let (outcomes, ran) = match done {
+        Ok(Done { outcomes, ran }) => (outcomes, ran),
+        Err(error) => {
+            let outcomes = batch.commands.iter().map(|_| Err(error.clone())).collect();
+            (outcomes, batch.units.iter().map(|_| Err(error.clone())).collect())
+        }
+    };
+    for (submission, outcome) in batch.commands.into_iter().zip(outcomes) {
         // The caller may be gone; the command stands all the same.
-        drop(submission.reply.send(told));
+        drop(submission.reply.send(outcome));
     }
-    for (unit, ran) in units {
-        unit.answer(committed.clone().and(ran));
+    for (unit, ran) in batch.units.into_iter().zip(ran) {
+        unit.answer(ran);
     }
 }

@@ -7,6 +7,11 @@ use super::open;
 use crate::{cli::Place, failure::Failure, folder, print, table::page};
 use rynjer_server::migration::{self, Plan};
 use serde_json::json;
+use std::path::Path;
+
+fn name_of(file: Option<&Path>) -> String {
+    file.map_or_else(|| "on PostgreSQL".to_owned(), |path| path.display().to_string())
+}
 
 /// Runs `rynjer admin migrate`: opening the database applies what is missing.
 pub(super) async fn run(place: Place, check: bool, json: bool) -> Result<(), Failure> {
@@ -15,8 +20,8 @@ pub(super) async fn run(place: Place, check: bool, json: bool) -> Result<(), Fai
     if check {
         return told(&plan, json);
     }
-    let admin = open(&place)?;
-    let (version, path) = (plan.latest, admin.store.path().display().to_string());
+    open(&place)?;
+    let (version, path) = (plan.latest, name_of(plan.database.as_deref()));
     let copy = plan.copy.map(|copy| copy.display().to_string());
     let value = json!({"schema_version": version, "database": path, "copy": copy});
     print::answer(json, &value, |style| {
@@ -28,7 +33,7 @@ pub(super) async fn run(place: Place, check: bool, json: bool) -> Result<(), Fai
 
 fn told(plan: &Plan, json: bool) -> Result<(), Failure> {
     let copy = plan.copy.as_ref().map(|copy| copy.display().to_string());
-    let path = plan.database.display().to_string();
+    let path = name_of(plan.database.as_deref());
     let value = json!({
         "database": path,
         "schema_version": plan.found,

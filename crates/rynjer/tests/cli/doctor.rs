@@ -76,7 +76,9 @@ async fn a_credential_that_expired_or_was_revoked() {
     let house = House::new();
     house.agent();
     let settings = Settings {
-        path: house.folder.path().join("rynjer.db"),
+        database: rynjer_store::Database::Sqlite(house.folder.path().join("rynjer.db")),
+        writer_threads: 1,
+        notify: true,
         reader_threads: 1,
         queue_capacity: 8,
         batch_max: 8,

@@ -207,12 +207,12 @@ impl Admin {
     async fn agent_change(
         &self,
         id: &AgentId,
-        change: impl FnOnce(&mut dyn rynjer_store::Tx, &AgentRow) -> Result<(), Error> + Send + 'static,
+        change: impl Fn(&mut dyn rynjer_store::Tx, &AgentRow) -> Result<(), Error> + Send + 'static,
     ) -> Result<AgentRow, Error> {
         let id = id.clone();
         self.store
             .write(move |tx| {
-                let agent = agent::get(tx, &id)?.ok_or(Error::NotFound)?;
+                let agent = agent::lock(tx, &id)?.ok_or(Error::NotFound)?;
                 change(tx, &agent)?;
                 agent::get(tx, &id)?.ok_or(Error::NotFound)
             })

@@ -31,7 +31,12 @@ pub(crate) async fn bind(
             if account::get(tx, &account_id)?.is_none() {
                 return Err(Error::field("account", "does not exist"));
             }
-            let found = agent::by_registration(tx, &hash)?.ok_or(Error::RegistrationCodeInvalid)?;
+            let named = agent::by_registration(tx, &hash)?.ok_or(Error::RegistrationCodeInvalid)?;
+            let found = agent::lock(tx, &named.id)?.ok_or(Error::RegistrationCodeInvalid)?;
+            if found.registration_hash != hash {
+                // A fresh code came in between.
+                return Err(Error::RegistrationCodeInvalid);
+            }
             let foreign = found.account_id.as_ref().is_some_and(|owner| *owner != account_id);
             if foreign || found.revoked_at_ms.is_some() || found.registration_expires_at_ms <= now_ms {
                 return Err(Error::RegistrationCodeInvalid);

@@ -149,7 +149,7 @@ pub(crate) async fn authenticate(app: &App, bearer: &str) -> Result<Arc<Caller>,
 
 async fn look_up(app: &App, bearer: &str, now_ms: i64, generation: u64) -> Result<Caller, Error> {
     if bearer.contains('.') {
-        let claims = token::verify(app, bearer)?;
+        let claims = token::verify(app, bearer).await?;
         let family = FamilyId::parse(&claims.fam).ok_or(Error::InvalidToken { hint: None })?;
         let read = app.store.read(move |tx| key::credential_by_family(tx, &family)).await;
         let credential = read.map_err(Error::from)?.ok_or(Error::InvalidToken { hint: None })?;

@@ -98,6 +98,10 @@ pub enum Error {
     Ledger(Refusal),
     Overloaded,
     ShuttingDown,
+    /// This machine's clock is far from the time that all nodes share.
+    ClockOff {
+        ahead_ms: i64,
+    },
     /// A fault of ours; the text goes to the log only.
     Internal(String),
 }

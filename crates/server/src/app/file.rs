@@ -55,7 +55,7 @@ pub(crate) async fn open(
     name: &str,
     signature: &Signature,
 ) -> Result<FileRow, Error> {
-    link::check(app, Kind::File, &format!("{account}/{name}"), signature)?;
+    link::check(app, Kind::File, &format!("{account}/{name}"), signature).await?;
     let id = name.split_once('.').and_then(|(id, _)| FileId::parse(id));
     let (Some(account), Some(id)) = (AccountId::parse(account), id) else { return Err(Error::NotFound) };
     let now_ms = app.now_ms();

@@ -74,6 +74,7 @@ pub(crate) async fn generate(
 ) -> Result<Generated, Error> {
     let request = read(fields, idempotency_key)?;
     let fingerprint = fingerprint(app, &request);
+    quote::meet(app, request.quote_id.as_deref()).await;
     let checked = match prepare(app, caller, &request) {
         Ok(checked) => checked,
         Err(refused) => {

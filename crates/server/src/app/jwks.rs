@@ -1,8 +1,8 @@
 //! The public halves of the keys that sign access tokens and receipts, as a JSON Web Key Set (RFC 7517 and
 //! 8037).
 //!
-//! Invariant: public halves only; a retired key stays listed as long as it is kept, so that what it signed
-//! can still be checked. Not here: signing (`token`, `receipt`).
+//! Invariant: public halves only; a key is listed before it signs, and as long as what it signed can be good.
+//! Not here: signing (`token`, `receipt`).
 
 use crate::{keyring::Purpose, state::App};
 use data_encoding::BASE64URL_NOPAD;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 pub(crate) fn published(app: &App) -> Value {
     let keys = [Purpose::Token, Purpose::Receipt].into_iter().flat_map(|purpose| app.keyring.all(purpose));
     let shown = keys.map(|(id, seed)| {
-        let public = SigningKey::from_bytes(seed).verifying_key();
+        let public = SigningKey::from_bytes(&seed).verifying_key();
         json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": id,
             "x": BASE64URL_NOPAD.encode(public.as_bytes())})
     });

@@ -107,14 +107,15 @@ pub(crate) async fn create(app: &App, fields: &Fields) -> Result<KeyCreateAnswer
     let key_id = KeyId::new(now_ms, entropy::id());
     let new_id = key_id.clone();
     signed::commit(app, Some(signed), move |tx| {
-        let agent = agent::get(tx, &agent.id)?.ok_or(Error::RegistrationCodeInvalid)?;
+        let agent = agent::lock(tx, &agent.id)?.ok_or(Error::RegistrationCodeInvalid)?;
         let proven = ApiKey::parse(&code).is_ok_and(|c| constant_time_eq(&c.hash, &agent.registration_hash));
         // A code that ended before the agent came to its owner was shown to an earlier one.
         let outlived = agent.bound_at_ms.is_some_and(|at| agent.registration_expires_at_ms <= at);
         if !proven || outlived || agent.revoked_at_ms.is_some() {
             return Err(Error::RegistrationCodeInvalid);
         }
-        let account_id = agent.account_id.clone().ok_or(Error::AgentNotBound { bind_url })?;
+        let unbound = || Error::AgentNotBound { bind_url: bind_url.clone() };
+        let account_id = agent.account_id.clone().ok_or_else(unbound)?;
         let granted = Scopes::from_text(&agent.scopes).unwrap_or(Scopes::NONE);
         if !scopes.is_subset(granted) {
             return Err(Error::ScopeNotAllowed { needed: scopes.without(granted).to_text() });
@@ -123,11 +124,11 @@ pub(crate) async fn create(app: &App, fields: &Fields) -> Result<KeyCreateAnswer
             return Err(Error::TooManyKeys { limit });
         }
         let row = KeyRow {
-            id: new_id,
+            id: new_id.clone(),
             account_id,
             agent_id: Some(agent.id),
-            name,
-            prefix,
+            name: name.clone(),
+            prefix: prefix.clone(),
             hash,
             scopes: scopes.to_text(),
             created_at_ms: now_ms,
@@ -230,13 +231,13 @@ pub(crate) async fn revoke(
     let now_ms = app.now_ms();
     let id = KeyId::parse(&key_id);
     let revoked_at_ms = signed::commit(app, signed, move |tx| {
-        let (Some(id), Some(account)) = (id, agent.account_id) else { return Err(Error::NotFound) };
-        let own = key::of_agent(tx, &account, &agent.id)?.iter().any(|row| row.id == id);
-        let revoked = if own { key::revoke(tx, &account, &id, now_ms)? } else { None };
+        let (Some(id), Some(account)) = (&id, &agent.account_id) else { return Err(Error::NotFound) };
+        let own = key::of_agent(tx, account, &agent.id)?.iter().any(|row| row.id == *id);
+        let revoked = if own { key::revoke(tx, account, id, now_ms)? } else { None };
         revoked.ok_or(Error::NotFound)
     })
     .await?;
-    app.callers.forget_all();
+    app.credentials_changed();
     Ok(KeyRevokeAnswer {
         key_id,
         revoked: true,

@@ -58,9 +58,10 @@ pub(crate) fn url(app: &App, kind: Kind, path: &str, expires_s: i64) -> Result<S
 }
 
 /// Whether the URL of `path` is genuine and not expired.
-pub(crate) fn check(app: &App, kind: Kind, path: &str, signature: &Signature) -> Result<(), Error> {
+pub(crate) async fn check(app: &App, kind: Kind, path: &str, signature: &Signature) -> Result<(), Error> {
     let tag = BASE64URL_NOPAD.decode(signature.tag.as_bytes()).map_err(|_| Error::NotFound)?;
     let message = kind.message(path, signature.expires_s);
+    app.keyring.meet(Purpose::Url, &signature.key).await;
     if !app.keyring.verify(Purpose::Url, &signature.key, message.as_bytes(), &tag) {
         return Err(Error::NotFound);
     }

@@ -21,6 +21,7 @@ pub(crate) mod key;
 pub(crate) mod link;
 pub(crate) mod list;
 pub(crate) mod model;
+pub(crate) mod node;
 mod normalize;
 pub(crate) mod output;
 pub mod price;

@@ -75,7 +75,7 @@ pub(crate) fn ends_ms(app: &App, row: &OutputRow) -> i64 {
 /// The output of a URL, if it is genuine, not expired and still there.
 pub(crate) async fn open(app: &App, address: &Address) -> Result<OutputRow, Error> {
     let path = format!("{}/{}/{}", address.account, address.task, address.file);
-    link::check(app, Kind::Output, &path, &address.signature)?;
+    link::check(app, Kind::Output, &path, &address.signature).await?;
     let (Some(account), Some(task)) = (AccountId::parse(&address.account), TaskId::parse(&address.task))
     else {
         return Err(Error::NotFound);

@@ -125,6 +125,14 @@ pub(crate) fn routed_model(app: &App, caller: &Caller, text: &str, taste: &Taste
     Ok(token.model)
 }
 
+/// Lets the keys of other nodes be known before a quote of theirs is opened.
+pub(crate) async fn meet(app: &App, text: Option<&str>) {
+    let key_id = text.and_then(|text| text.strip_prefix("q1.")).and_then(|rest| rest.split('.').next());
+    if let Some(id) = key_id {
+        app.keyring.meet(Purpose::Quote, id).await;
+    }
+}
+
 fn open(app: &App, text: &str) -> Option<Token> {
     let mut parts = text.strip_prefix("q1.")?.split('.');
     let (kid, body, tag) = (parts.next()?, parts.next()?, parts.next()?);

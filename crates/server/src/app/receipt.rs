@@ -114,7 +114,7 @@ fn sign(
     totals: ReceiptTotals,
 ) -> Result<ReceiptAnswer, Error> {
     let (key_id, seed) = app.keyring.current(Purpose::Receipt)?;
-    let key = SigningKey::from_bytes(seed);
+    let key = SigningKey::from_bytes(&seed);
     let mut receipt = ReceiptAnswer {
         receipt_version: RECEIPT_VERSION,
         account_id: caller.account.to_string(),
@@ -123,7 +123,7 @@ fn sign(
         totals,
         issued_at: rfc3339(app.now_ms()),
         base_url: app.base_url().to_owned(),
-        key_id: key_id.to_owned(),
+        key_id,
         public_key: HEXLOWER.encode(key.verifying_key().as_bytes()),
         signature: String::new(),
     };

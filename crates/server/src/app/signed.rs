@@ -60,7 +60,7 @@ pub(crate) fn verify(app: &App, fields: &Fields, public_key: &PublicKey) -> Resu
 pub(crate) async fn commit<T: Send + 'static>(
     app: &App,
     signed: Option<Signed>,
-    unit: impl FnOnce(&mut dyn Tx) -> Result<T, Error> + Send + 'static,
+    unit: impl Fn(&mut dyn Tx) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     let decided = app.store.write(move |tx| {
         if let Some(signed) = &signed

@@ -5,6 +5,7 @@
 
 use crate::{
     app::{Error, Field, caller::Caller, request::Fields},
+    heartbeat,
     state::App,
     worker,
 };
@@ -75,5 +76,6 @@ pub(crate) async fn advance(app: &App, caller: &Caller, fields: &Fields) -> Resu
     app.clock.advance(Duration::from_secs(u64::try_from(seconds).unwrap_or_default()));
     app.hub.work_arrived();
     worker::sweep_now(app).await?;
+    heartbeat::rotate_keys(app).await;
     Ok(ClockAnswer { warnings: fields.unknown(ClockRequest::FIELDS), ..clock(app, caller)? })
 }

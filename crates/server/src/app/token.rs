@@ -85,10 +85,10 @@ pub(crate) async fn issue(app: &App, caller: &Arc<Caller>, fields: &Fields) -> R
         }
         let credential = own_key(tx, &account_id, &agent.id, &key_id, now_ms)?;
         let family = FamilyRow {
-            id: family_id,
-            account_id,
-            agent_id: agent.id,
-            key_id,
+            id: family_id.clone(),
+            account_id: account_id.clone(),
+            agent_id: agent.id.clone(),
+            key_id: key_id.clone(),
             scopes: scopes.to_text(),
             created_at_ms: now_ms,
             expires_at_ms: credential.map_or(now_ms + lives_ms, |at| at.min(now_ms + lives_ms)),
@@ -156,7 +156,7 @@ pub(crate) async fn refresh(app: &App, fields: &Fields) -> Result<TokenAnswer, E
             answer(app, &family, &successor, live, fields.unknown(RefreshRequest::FIELDS))
         }
         Refreshed::Killed => {
-            app.callers.forget_all();
+            app.credentials_changed();
             Err(Error::InvalidToken {
                 hint: Some("the refresh token was used before, so all tokens of its family are revoked"),
             })
@@ -184,6 +184,7 @@ fn rotate(
     signed: bool,
     now_ms: i64,
 ) -> Result<Refreshed, Error> {
+    token::lock_family(tx, hash)?;
     let row = token::refresh(tx, hash)?.ok_or(Error::InvalidToken { hint: None })?;
     let family = row.family;
     if family.revoked_at_ms.is_some() {
@@ -237,8 +238,8 @@ fn answer(
         jti: data_encoding::BASE64URL_NOPAD.encode(&jti),
     };
     let (kid, seed) = app.keyring.current(Purpose::Token)?;
-    let der = SigningKey::from_bytes(seed).to_pkcs8_der().map_err(Error::internal)?;
-    let header = Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::EdDSA) };
+    let der = SigningKey::from_bytes(&seed).to_pkcs8_der().map_err(Error::internal)?;
+    let header = Header { kid: Some(kid), ..Header::new(Algorithm::EdDSA) };
     let access_token = jsonwebtoken::encode(&header, &claims, &EncodingKey::from_ed_der(der.as_bytes()))
         .map_err(Error::internal)?;
     let scopes = Scopes::from_text(&family.scopes).unwrap_or(Scopes::NONE);
@@ -256,12 +257,13 @@ fn answer(
 }
 
 /// Checks an access token's signature, issuer, audience and time; not whether it was revoked.
-pub(crate) fn verify(app: &App, text: &str) -> Result<Claims, Error> {
+pub(crate) async fn verify(app: &App, text: &str) -> Result<Claims, Error> {
     let invalid = || Error::InvalidToken { hint: None };
     let header = jsonwebtoken::decode_header(text).map_err(|_| invalid())?;
     let kid = header.kid.ok_or_else(invalid)?;
+    app.keyring.meet(Purpose::Token, &kid).await;
     let seed = app.keyring.by_id(Purpose::Token, &kid).ok_or_else(invalid)?;
-    let public = SigningKey::from_bytes(seed).verifying_key();
+    let public = SigningKey::from_bytes(&seed).verifying_key();
     let mut validation = Validation::new(Algorithm::EdDSA);
     // The time is ours to check, by the clock that tests can move.
     validation.validate_exp = false;

@@ -64,7 +64,7 @@ fn sizes(config: &Config) -> Option<String> {
              and limits.file_bytes ({file})"
         ));
     }
-    let (batch, queue) = (config.database.batch_max, config.database.queue_capacity);
+    let (batch, queue) = (config.database.threads.batch_max, config.database.threads.queue_capacity);
     if queue < batch {
         return Some(format!(
             "database.queue_capacity ({queue}) must not be less than database.batch_max ({batch})"
@@ -75,9 +75,9 @@ fn sizes(config: &Config) -> Option<String> {
 
 fn times(config: &Config) -> Option<String> {
     let (lease, beat) = (config.worker.lease_seconds, config.worker.beat_seconds);
-    if lease <= 2 * beat {
+    if lease < 2 * beat {
         return Some(format!(
-            "worker.lease_seconds ({lease}) must be more than twice worker.beat_seconds ({beat}), \
+            "worker.lease_seconds ({lease}) must be at least twice worker.beat_seconds ({beat}), \
              so that one lost beat loses no task"
         ));
     }
@@ -146,8 +146,8 @@ mod tests {
                 "database.queue_capacity (255) must not be less than database.batch_max (256)".to_owned(),
             ),
             (
-                "worker.beat_seconds = 15",
-                "worker.lease_seconds (30) must be more than twice worker.beat_seconds (15), so that one \
+                "worker.beat_seconds = 16",
+                "worker.lease_seconds (30) must be at least twice worker.beat_seconds (16), so that one \
                  lost beat loses no task"
                     .to_owned(),
             ),

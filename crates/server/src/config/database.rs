@@ -15,7 +15,18 @@ use super::reader::Reader;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Database {
     pub url: DatabaseUrl,
+    #[serde(flatten)]
+    pub threads: Threads,
+    /// Whether processes wake each other through PostgreSQL's NOTIFY.
+    pub notify: bool,
+}
+
+/// How the threads of one process share the work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Threads {
     pub reader_threads: usize,
+    /// On PostgreSQL, for units of work beside the ledger's.
+    pub writer_threads: usize,
     pub queue_capacity: usize,
     pub batch_max: usize,
 }
@@ -90,9 +101,13 @@ impl Database {
         }
         Ok(Self {
             url: DatabaseUrl(url.to_owned()),
-            reader_threads: section.whole("reader_threads", 1..=256)?,
-            queue_capacity: section.whole("queue_capacity", 1..=1_000_000)?,
-            batch_max: section.whole("batch_max", 1..=65_536)?,
+            threads: Threads {
+                reader_threads: section.whole("reader_threads", 1..=256)?,
+                writer_threads: section.whole("writer_threads", 1..=256)?,
+                queue_capacity: section.whole("queue_capacity", 1..=1_000_000)?,
+                batch_max: section.whole("batch_max", 1..=65_536)?,
+            },
+            notify: section.truth("notify")?,
         })
     }
 }

@@ -12,7 +12,9 @@ use toml::{Table, Value};
 
 use super::error::{ConfigError, Origin};
 use super::reader::Reader;
-use super::{Catalog, Database, Inputs, Limits, Log, Retention, Sandbox, Server, Storage, Trace, Worker};
+use super::{
+    Catalog, Database, Inputs, Keys, Limits, Log, Retention, Sandbox, Server, Storage, Trace, Worker,
+};
 use super::{Config, DEFAULT_TEXT, Loaded, check, environment};
 
 /// How many letters a key may be off to be offered as the one that was meant.
@@ -51,6 +53,7 @@ fn read(layers: &Layers) -> Result<Config, ConfigError> {
         worker: Worker::read(&section("worker"))?,
         sandbox: Sandbox::read(&section("sandbox"))?,
         retention: Retention::read(&section("retention"))?,
+        keys: Keys::read(&section("keys"))?,
         inputs: Inputs::read(&section("inputs"))?,
         storage: Storage::read(&section("storage"))?,
         catalog: Catalog::read(&section("catalog"))?,
@@ -334,7 +337,7 @@ mod tests {
             (
                 "[moderation]\non = true",
                 "r.toml sets [moderation], which is not a setting; the sections are catalog, database, \
-                 inputs, limits, log, retention, sandbox, server, storage, worker",
+                 inputs, keys, limits, log, retention, sandbox, server, storage, worker",
             ),
             ("listen = \"a\"", "r.toml sets listen, which is not a setting; did you mean server.listen?"),
             (
@@ -433,8 +436,8 @@ mod tests {
             (
                 ("RYNJER_MODERATION__ON", "a"),
                 "the environment variable RYNJER_MODERATION__ON sets moderation.on, which is not a setting; \
-                 the sections are catalog, database, inputs, limits, log, retention, sandbox, server, \
-                 storage, worker",
+                 the sections are catalog, database, inputs, keys, limits, log, retention, sandbox, \
+                 server, storage, worker",
             ),
             (
                 ("RYNJER_LIMITS__BURST", "many"),

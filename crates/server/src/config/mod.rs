@@ -9,6 +9,7 @@ mod database;
 mod environment;
 mod error;
 mod inputs;
+mod keys;
 mod limits;
 mod load;
 mod log;
@@ -25,9 +26,10 @@ use std::path::Path;
 
 use serde::Serialize;
 
-pub use database::{Database, DatabaseUrl};
+pub use database::{Database, DatabaseUrl, Threads};
 pub use error::{ConfigError, Origin};
 pub use inputs::Inputs;
+pub use keys::Keys;
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
 pub use retention::Retention;
@@ -50,6 +52,7 @@ pub struct Config {
     pub worker: Worker,
     pub sandbox: Sandbox,
     pub retention: Retention,
+    pub keys: Keys,
     pub inputs: Inputs,
     pub storage: Storage,
     pub catalog: Catalog,

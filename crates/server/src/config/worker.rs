@@ -22,7 +22,7 @@ impl Worker {
     pub(super) fn read(section: &Reader<'_>) -> Result<Self, ConfigError> {
         Ok(Self {
             concurrency: section.whole("concurrency", 1..=100_000)?,
-            lease_seconds: section.whole("lease_seconds", 3..=3600)?,
+            lease_seconds: section.whole("lease_seconds", 2..=3600)?,
             beat_seconds: section.whole("beat_seconds", 1..=1800)?,
             submit_retries: section.whole("submit_retries", 0..=100)?,
             per_account_concurrency: section.whole("per_account_concurrency", 0..=100_000)?,

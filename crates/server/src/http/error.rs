@@ -78,7 +78,7 @@ pub(crate) fn code(error: &Error) -> ErrorCode {
             ErrorCode::RateLimited
         }
         Error::Ledger(refusal) => ledger_code(refusal),
-        Error::Overloaded => ErrorCode::Overloaded,
+        Error::Overloaded | Error::ClockOff { .. } => ErrorCode::Overloaded,
         Error::ShuttingDown => ErrorCode::ShuttingDown,
         Error::Internal(_) => ErrorCode::Internal,
     }
@@ -145,6 +145,7 @@ fn data(error: &Error, context: &Context<'_>) -> ErrorData {
         }
         Error::Ledger(refusal) => describe_refusal(&mut data, refusal),
         Error::Overloaded
+        | Error::ClockOff { .. }
         | Error::ShuttingDown
         | Error::TooManyWaits { .. }
         | Error::TooManyUploads { .. } => {
@@ -201,6 +202,10 @@ fn reworded(error: &Error) -> Option<(String, &'static str)> {
         Error::TooManyKeys { limit } => (
             format!("The agent has {limit} live keys already"),
             "Revoke a key with POST /api/v1/agents/keys/revoke first.",
+        ),
+        Error::ClockOff { ahead_ms } => (
+            format!("This node's clock is {} s ahead of the database's", ahead_ms / 1000),
+            "Ask GET /readyz again once the operator has set the machine's clock.",
         ),
         _ => return None,
     })

@@ -1,10 +1,10 @@
 //! Whether the process lives, and whether it should get work.
 //!
-//! Invariant: `/readyz` says 503 from the moment that draining begins. Not here: metrics
+//! Invariant: `/readyz` says 503 from the moment that draining begins, and where the clock is far off. Not here: metrics
 //! (`document::metrics`).
 
 use crate::{
-    app::Error,
+    app::{Error, node},
     http::{error::Fail, extract::Shared},
 };
 use axum::extract::State;
@@ -25,6 +25,7 @@ pub(crate) async fn readyz(State(shared): State<Shared>) -> Result<axum::Json<Va
     }
     let read = shared.app.store.read(rynjer_store::ping).await;
     read.map_err(|error: StoreError| Fail(Error::from(error)))?;
+    node::check_clock(&shared.app)?;
     Ok(axum::Json(json!({"status": "ok"})))
 }
 

@@ -1,7 +1,8 @@
 //! How many requests one principal or one address may send, and the headers that tell so.
 //!
-//! Invariant: memory grows with the keys that were busy lately, never with the keys ever seen. Not here: who
-//! the principal is, which routes are limited, budgets.
+//! Invariant: memory grows with the keys that were busy lately, never with the keys ever seen; all nodes
+//! together allow what one alone would. Not here: who the principal is, which routes are limited, budgets, how
+//! many nodes there are (`app::node`).
 
 use std::{
     collections::hash_map::RandomState,
@@ -9,7 +10,10 @@ use std::{
     hash::{BuildHasher as _, Hash},
     net::IpAddr,
     num::NonZeroU32,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -29,7 +33,10 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 /// check a constant.
 const CHECKS_PER_SWEEP: u64 = 4096;
 
-/// What a limit says about one request.
+/// Numbers of nodes whose headers are made once.
+const HEADERS_KEPT: u32 = 16;
+
+/// What a limit says about one request. All numbers are this node's share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Verdict {
     pub(crate) allowed: bool,
@@ -79,18 +86,33 @@ struct Limits<C: Clock> {
     addresses: Limit<u128, C>,
     /// Principals are counted under a keyed hash, so that no request copies its key.
     hasher: RandomState,
+    /// How many nodes share the limits.
+    api_nodes: Arc<AtomicU32>,
+}
+
+impl<C: Clock> Limits<C> {
+    fn nodes(&self) -> NonZeroU32 {
+        NonZeroU32::new(self.api_nodes.load(Ordering::Relaxed)).unwrap_or(NonZeroU32::MIN)
+    }
 }
 
 impl RateLimits {
     /// Limits by the machine's own clock. The numbers are at least 1, as the settings promise.
-    pub(crate) fn new(requests_per_second: u32, burst: u32, identity_per_minute: u32, enabled: bool) -> Self {
+    /// `api_nodes` is how many share the limits.
+    pub(crate) fn new(
+        requests_per_second: u32,
+        burst: u32,
+        identity_per_minute: u32,
+        enabled: bool,
+        api_nodes: Arc<AtomicU32>,
+    ) -> Self {
         let clock = DefaultClock::default();
-        Self::with_clock([requests_per_second, burst, identity_per_minute], enabled, &clock)
+        Self::with_clock([requests_per_second, burst, identity_per_minute], enabled, &clock, api_nodes)
     }
 }
 
 impl<C: Clock + Clone> RateLimits<C> {
-    fn with_clock(numbers: [u32; 3], enabled: bool, clock: &C) -> Self {
+    fn with_clock(numbers: [u32; 3], enabled: bool, clock: &C, api_nodes: Arc<AtomicU32>) -> Self {
         let [per_second, burst, per_minute] =
             numbers.map(|number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN));
         let principal = Policy { name: "default", quota: per_second, window_s: 1, burst };
@@ -99,6 +121,7 @@ impl<C: Clock + Clone> RateLimits<C> {
             principals: Limit::new(principal, clock.clone()),
             addresses: Limit::new(identity, clock.clone()),
             hasher: RandomState::new(),
+            api_nodes,
         };
         Self { limits: enabled.then(limits) }
     }
@@ -106,20 +129,20 @@ impl<C: Clock + Clone> RateLimits<C> {
     /// Counts one request of a principal on `/v1/*`.
     pub(crate) fn check_principal(&self, key: &str) -> Verdict {
         let Some(limits) = &self.limits else { return Verdict::UNLIMITED };
-        limits.principals.check(limits.hasher.hash_one(key))
+        limits.principals.check(limits.hasher.hash_one(key), limits.nodes())
     }
 
     /// Counts one request without a caller on routes that only read, by its address, as widely as callers
     /// are.
     pub(crate) fn check_visitor(&self, address: IpAddr) -> Verdict {
         let Some(limits) = &self.limits else { return Verdict::UNLIMITED };
-        limits.principals.check(limits.hasher.hash_one(network(address)))
+        limits.principals.check(limits.hasher.hash_one(network(address)), limits.nodes())
     }
 
     /// Counts one request of an address on routes that need no credential.
     pub(crate) fn check_address(&self, address: IpAddr) -> Verdict {
         let Some(limits) = &self.limits else { return Verdict::UNLIMITED };
-        limits.addresses.check(network(address))
+        limits.addresses.check(network(address), limits.nodes())
     }
 }
 
@@ -147,12 +170,17 @@ impl Policy {
         quota.allow_burst(self.burst)
     }
 
-    fn header(&self) -> Option<HeaderValue> {
-        let Self { name, quota, window_s, .. } = self;
-        HeaderValue::try_from(format!("\"{name}\";q={quota};w={window_s}")).ok()
+    /// What one of so many nodes allows in a window.
+    fn share(&self, nodes: NonZeroU32) -> u32 {
+        (self.quota.get() / nodes).max(1)
     }
 
-    /// How long the bucket takes from `remaining` to full.
+    fn header(&self, nodes: NonZeroU32) -> Option<HeaderValue> {
+        let (Self { name, window_s, .. }, share) = (self, self.share(nodes));
+        HeaderValue::try_from(format!("\"{name}\";q={share};w={window_s}")).ok()
+    }
+
+    /// How long the bucket takes from `remaining` cells to full.
     fn refill_s(&self, remaining: u32) -> u32 {
         let missing = u64::from(self.burst.get().saturating_sub(remaining));
         let seconds = (missing * u64::from(self.window_s)).div_ceil(u64::from(self.quota.get()));
@@ -163,7 +191,8 @@ impl Policy {
 struct Limit<K: Hash + Eq + Clone, C: Clock> {
     limiter: RateLimiter<K, DashMapStateStore<K>, C, StateInformationMiddleware>,
     policy: Policy,
-    header: Option<HeaderValue>,
+    /// For one node, for two, and so on.
+    headers: Vec<Option<HeaderValue>>,
     checks_until_sweep: AtomicU64,
 }
 
@@ -173,30 +202,37 @@ impl<K: Hash + Eq + Clone, C: Clock> Limit<K, C> {
         Self {
             limiter: RateLimiter::new(policy.quota(), store, clock),
             policy,
-            header: policy.header(),
+            headers: (1..=HEADERS_KEPT).filter_map(NonZeroU32::new).map(|n| policy.header(n)).collect(),
             checks_until_sweep: AtomicU64::new(CHECKS_PER_SWEEP),
         }
     }
 
+    /// Of so many nodes each takes so many cells for one request, from buckets of the full size: together they
+    /// allow what one would, and when their number changes no bucket is fuller than it was.
     #[expect(clippy::needless_pass_by_value, reason = "keys are plain numbers")]
-    fn check(&self, key: K) -> Verdict {
+    fn check(&self, key: K, nodes: NonZeroU32) -> Verdict {
         self.sweep_at_times();
+        // More than the bucket holds would never be there.
+        let cells = nodes.min(self.policy.burst);
+        let header = usize::try_from(nodes.get() - 1).ok().and_then(|index| self.headers.get(index));
         let verdict = |allowed, remaining, reset_s, retry_after_s| Verdict {
             allowed,
             policy_name: self.policy.name,
-            quota: self.policy.quota.get(),
+            quota: self.policy.share(nodes),
             window_s: self.policy.window_s,
             remaining,
             reset_s,
             retry_after_s,
-            policy: self.header.clone(),
+            policy: header.cloned().unwrap_or_else(|| self.policy.header(nodes)),
         };
-        match self.limiter.check_key(&key) {
-            Ok(state) => {
+        match self.limiter.check_key_n(&key, cells) {
+            // It holds as many cells as are asked for at most.
+            Err(_) => verdict(false, 0, self.policy.window_s, self.policy.window_s),
+            Ok(Ok(state)) => {
                 let remaining = state.remaining_burst_capacity();
-                verdict(true, remaining, self.policy.refill_s(remaining), 0)
+                verdict(true, remaining / cells, self.policy.refill_s(remaining), 0)
             }
-            Err(not_until) => {
+            Ok(Err(not_until)) => {
                 let wait = not_until.wait_time_from(self.limiter.clock().now());
                 let wait_s = whole_seconds(wait).max(1);
                 verdict(false, 0, wait_s, wait_s)
@@ -229,7 +265,86 @@ mod tests {
     use super::*;
 
     fn limits(clock: &FakeRelativeClock) -> RateLimits<FakeRelativeClock> {
-        RateLimits::with_clock([500, 1000, 30], true, clock)
+        of_nodes(clock, &Arc::new(AtomicU32::new(1)))
+    }
+
+    fn of_nodes(clock: &FakeRelativeClock, nodes: &Arc<AtomicU32>) -> RateLimits<FakeRelativeClock> {
+        RateLimits::with_clock([500, 1000, 30], true, clock, Arc::clone(nodes))
+    }
+
+    /// How many of 20 requests in each 10 ms for so long are allowed, sent to the nodes in turns.
+    fn sent(clock: &FakeRelativeClock, nodes: &[&RateLimits<FakeRelativeClock>], seconds: u32) -> usize {
+        let mut allowed = 0;
+        let mut turn = nodes.iter().cycle();
+        for _ in 0..seconds * 100 {
+            clock.advance(Duration::from_millis(10));
+            for _ in 0..20 {
+                allowed += usize::from(turn.next().unwrap().check_principal("agt_a").allowed);
+            }
+        }
+        allowed
+    }
+
+    /// Whether a count is within a fifth of what one node would allow in that time, the burst included.
+    #[track_caller]
+    fn assert_near(allowed: usize, expected: usize) {
+        assert!((expected * 4 / 5..=expected * 6 / 5).contains(&allowed), "{allowed}, not {expected}");
+    }
+
+    #[test]
+    fn three_nodes_allow_together_what_one_does() {
+        let (clock, count) = (FakeRelativeClock::default(), Arc::new(AtomicU32::new(3)));
+        let nodes: Vec<_> = (0..3).map(|_| of_nodes(&clock, &count)).collect();
+        assert_near(sent(&clock, &nodes.iter().collect::<Vec<_>>(), 30), 30 * 500 + 1000);
+        // Whoever stays with one node has its share.
+        clock.advance(Duration::from_secs(10));
+        assert_near(sent(&clock, &[&nodes[0]], 30), (30 * 500 + 1000) / 3);
+
+        let address = "192.0.2.1".parse().unwrap();
+        let mut allowed = 0;
+        for _ in 0..300 {
+            clock.advance(Duration::from_millis(200));
+            allowed += nodes.iter().filter(|node| node.check_address(address).allowed).count();
+        }
+        assert_near(allowed, 60);
+    }
+
+    #[test]
+    fn a_node_that_joins_or_leaves_brings_no_burst() {
+        let (clock, count) = (FakeRelativeClock::default(), Arc::new(AtomicU32::new(2)));
+        let nodes: Vec<_> = (0..3).map(|_| of_nodes(&clock, &count)).collect();
+        let (two, three) = ([&nodes[0], &nodes[1]], nodes.iter().collect::<Vec<_>>());
+        assert_near(sent(&clock, &two, 10), 10 * 500 + 1000);
+        count.store(3, Ordering::Relaxed);
+        // The new node's buckets are full, a third of the burst.
+        let joined = sent(&clock, &three, 10);
+        assert!((4900..=10 * 500 + 1000 / 3 + 50).contains(&joined), "{joined}");
+        count.store(2, Ordering::Relaxed);
+        let left = sent(&clock, &two, 10);
+        assert!((4900..=5050).contains(&left), "{left}");
+        count.store(1, Ordering::Relaxed);
+        let alone = sent(&clock, &[&nodes[0]], 10);
+        assert!((4900..=5050).contains(&alone), "{alone}");
+    }
+
+    #[test]
+    fn a_share_is_at_least_one_and_is_told() {
+        let (clock, count) = (FakeRelativeClock::default(), Arc::new(AtomicU32::new(3)));
+        let limits = of_nodes(&clock, &count);
+        let verdict = limits.check_principal("agt_a");
+        assert_eq!(
+            texts(&verdict),
+            ["ratelimit-policy: \"default\";q=166;w=1", "ratelimit: \"default\";r=332;t=1"]
+        );
+        count.store(1000, Ordering::Relaxed);
+        clock.advance(Duration::from_secs(10));
+        let address = "192.0.2.1".parse().unwrap();
+        let first = limits.check_address(address);
+        assert_eq!((first.allowed, first.remaining, first.quota), (true, 0, 1));
+        let refused = limits.check_address(address);
+        assert_eq!((refused.allowed, refused.retry_after_s), (false, 60));
+        clock.advance(Duration::from_secs(60));
+        assert!(limits.check_address(address).allowed);
     }
 
     fn texts(verdict: &Verdict) -> [String; 2] {
@@ -321,7 +436,7 @@ mod tests {
 
     #[test]
     fn off_means_off() {
-        let limits = RateLimits::with_clock([1, 1, 1], false, &FakeRelativeClock::default());
+        let limits = RateLimits::with_clock([1, 1, 1], false, &FakeRelativeClock::default(), Arc::default());
         for _ in 0..10 {
             let verdict = limits.check_principal("agt_a");
             assert_eq!((verdict.allowed, verdict.headers()), (true, None));

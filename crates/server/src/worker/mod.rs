@@ -15,7 +15,14 @@ mod sweep;
 
 pub(crate) use inputs::InputSource;
 
-use crate::{app::Error, entropy, state::App};
+use crate::{
+    app::{
+        Error,
+        node::{self, Duty},
+    },
+    entropy,
+    state::App,
+};
 use rynjer_core::{
     id::{AttemptId, TaskId},
     task::Step,
@@ -216,14 +223,14 @@ impl Worker {
     }
 }
 
-/// One round of retention.
-pub(crate) async fn sweep_now(app: &App) -> Result<(), Error> {
-    sweep::sweep(app).await
+/// One round of retention, if this node has that duty; whether it has.
+pub(crate) async fn sweep_now(app: &App) -> Result<bool, Error> {
+    Ok(node::run(app, Duty::Retention, sweep::sweep(app)).await.transpose()?.is_some())
 }
 
-/// One look for objects that no row names.
-pub(crate) async fn sweep_orphans_now(app: &App) -> Result<(), Error> {
-    sweep::sweep_orphans(app).await
+/// One look for objects that no row names, likewise.
+pub(crate) async fn sweep_orphans_now(app: &App) -> Result<bool, Error> {
+    Ok(node::run(app, Duty::Retention, sweep::sweep_orphans(app)).await.transpose()?.is_some())
 }
 
 /// When to look for work again.

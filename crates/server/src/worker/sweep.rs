@@ -5,7 +5,11 @@
 
 use super::Worker;
 use crate::{
-    app::{Error, admin::Admin},
+    app::{
+        Error,
+        admin::Admin,
+        node::{self, Duty},
+    },
     state::App,
 };
 use futures::TryStreamExt;
@@ -33,29 +37,35 @@ const ORPHANS_AT_ONCE: usize = 200;
 /// Sweeps between audits of the whole ledger.
 const AUDIT_EVERY: u32 = 60;
 
-/// Sweeps until the worker drains.
+/// Sweeps until the worker drains, while this node has that duty.
 pub(super) async fn run(worker: &Worker) {
-    let mut round = 0u32;
+    let app = &worker.0.app;
+    let mut number = 1u32;
     loop {
         tokio::select! {
             () = tokio::time::sleep(SWEEP_EVERY) => {}
             () = worker.0.draining.cancelled() => return,
         }
-        round = round.wrapping_add(1);
-        let swept = sweep(&worker.0.app).await;
-        crate::metrics::swept("retention", swept.is_ok());
+        if node::run(app, Duty::Retention, round(app, number)).await.is_some() {
+            number = number.wrapping_add(1);
+        }
+    }
+}
+
+async fn round(app: &App, number: u32) {
+    let swept = sweep(app).await;
+    crate::metrics::swept("retention", swept.is_ok());
+    if let Err(error) = swept {
+        tracing::warn!(?error, "a sweep failed");
+    }
+    if number.is_multiple_of(AUDIT_EVERY) {
+        audit(app).await;
+    }
+    if number.is_multiple_of(ORPHANS_EVERY) {
+        let swept = sweep_orphans(app).await;
+        crate::metrics::swept("orphans", swept.is_ok());
         if let Err(error) = swept {
-            tracing::warn!(?error, "a sweep failed");
-        }
-        if round.is_multiple_of(AUDIT_EVERY) {
-            audit(&worker.0.app).await;
-        }
-        if round.is_multiple_of(ORPHANS_EVERY) {
-            let swept = sweep_orphans(&worker.0.app).await;
-            crate::metrics::swept("orphans", swept.is_ok());
-            if let Err(error) = swept {
-                tracing::warn!(?error, "looking for orphaned files failed");
-            }
+            tracing::warn!(?error, "looking for orphaned files failed");
         }
     }
 }
@@ -91,6 +101,9 @@ pub(super) async fn sweep(app: &App) -> Result<(), Error> {
     while app.store.write(move |tx| retention::sweep(tx, horizons)).await.map_err(Error::from)? > 0 {
         tokio::task::yield_now().await;
     }
+    let unseen_since_ms = now_ms - DAY_MS;
+    let forgotten = app.store.write(move |tx| rynjer_store::node::forget(tx, unseen_since_ms)).await;
+    forgotten.map_err(Error::from)?;
     if let Err(error) = end_abandoned(app).await {
         tracing::warn!(?error, "looking for tasks of missing providers failed");
     }

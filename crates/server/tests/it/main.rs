@@ -28,9 +28,13 @@ mod identity;
 #[cfg(test)]
 mod input;
 #[cfg(test)]
+mod keyring;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod list;
+#[cfg(test)]
+mod node;
 #[cfg(test)]
 mod preset;
 #[cfg(test)]

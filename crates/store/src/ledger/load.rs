@@ -37,7 +37,7 @@ fn load_accounts(
     let ids: BTreeSet<&str> = commands.iter().map(|(_, c)| c.account().as_str()).collect();
     let mut keys = Rows::new(1);
     ids.iter().for_each(|id| keys.push([Param::Text(id)]));
-    let lock = tx.dialect().for_update();
+    let lock = tx.dialect().for_update("a");
     let sql = format!(
         "SELECT a.id, a.frozen_reason, a.available, a.held, a.revenue, a.provider_loss, a.issued, a.owed, \
          a.entry_sequence, a.entry_hash, a.open_tasks \
@@ -82,7 +82,7 @@ fn load_tasks(
         commands.iter().filter_map(|(_, c)| Some((c.account().as_str(), c.task()?.as_str()))).collect();
     let mut keys = Rows::new(2);
     wanted.iter().for_each(|(account, task)| keys.push([Param::Text(account), Param::Text(task)]));
-    let lock = tx.dialect().for_update();
+    let lock = tx.dialect().for_update("t");
     let sql = format!(
         "SELECT {MONEY} FROM keys JOIN tasks t ON t.account_id = keys.account_id AND t.id = keys.id \
          ORDER BY t.account_id, t.id {lock}"

@@ -3,7 +3,10 @@
 //! Invariant: silent on a sound database, and each kind of damage gives the number of its invariant. Not
 //! here: repairs.
 
-use crate::stage::{Stage, accept, accepted, account_id, grant, release};
+use crate::{
+    database::{is_postgres, on_server},
+    stage::{Stage, accept, accepted, account_id, grant, release},
+};
 use rusqlite::Connection;
 use rynjer_core::ledger::{Guard, Outcome, Refusal};
 
@@ -18,8 +21,18 @@ async fn full_stage() -> Stage {
     stage
 }
 
-/// Edits the file below the store, without its checks and triggers.
+/// Edits the database below the store, without its checks and triggers.
 fn damage(stage: &Stage, sql: &str) {
+    if is_postgres() {
+        let unguarded = "SET session_replication_role = replica; \
+                         DO $$ DECLARE c record; BEGIN \
+                         FOR c IN SELECT conrelid::regclass AS t, conname FROM pg_constraint \
+                         WHERE contype = 'c' AND connamespace = 'public'::regnamespace LOOP \
+                         EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', c.t, c.conname); \
+                         END LOOP; END $$;";
+        let sql = sql.replace("zeroblob(32)", "decode(repeat('00', 32), 'hex')");
+        return on_server(&stage.url(), format!("{unguarded} {sql}"));
+    }
     let connection = Connection::open(stage.path()).unwrap();
     connection
         .execute_batch(

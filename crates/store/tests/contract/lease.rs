@@ -88,7 +88,7 @@ async fn a_claimed_task_is_not_claimed_again_before_its_lease_ends() {
     assert_eq!(stage.task(0, 1).await.status, Status::Processing);
     assert!(stage.claim(claim_at(LATER_MS - 1, 5, 2)).await.tasks.is_empty());
     let holder = leased.holder();
-    let lost = stage.write(move |tx| lease::beat(tx, &[(holder, Some(250))], LATER_MS + 7)).await;
+    let lost = stage.write(move |tx| lease::beat(tx, &[(holder.clone(), Some(250))], LATER_MS + 7)).await;
     assert_eq!(lost, []);
     assert_eq!(stage.task(0, 1).await.progress_permille, Some(250));
     assert!(stage.claim(claim_at(LATER_MS + 6, 5, 2)).await.tasks.is_empty());
@@ -197,7 +197,7 @@ async fn a_late_beat_does_not_move_the_next_poll() {
     let leased = take(&stage, NOON_MS, 1).await;
     assert!(submitted(&stage, &leased, NOON_MS + 100).await);
     let holder = leased.holder();
-    stage.write(move |tx| lease::beat(tx, &[(holder, None)], LATER_MS)).await;
+    stage.write(move |tx| lease::beat(tx, &[(holder.clone(), None)], LATER_MS)).await;
     assert_eq!(stage.read(|tx| lease::next_due_ms(tx, "sandbox")).await, Some(NOON_MS + 100));
 }
 

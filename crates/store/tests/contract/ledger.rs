@@ -2,6 +2,7 @@
 //!
 //! Invariant: after each test the audit finds nothing. Not here: the rules one by one (`core`).
 
+use crate::database::is_postgres;
 use crate::stage::{
     NOON_MS, Stage, accept, accepted, account_id, all_at_once, attempt_id, budget_id, capture, claim_at,
     clawback, grant, in_one_batch, loss, moved, new_accept, refund, release, settled, task_id,
@@ -36,11 +37,12 @@ async fn two_hundred_at_once_on_credit_for_ten() {
 async fn one_batch_carries_many_accounts_and_more_rows_than_a_statement() {
     let stage = Stage::with_accounts(20, 1_000).await;
     let commands = (0..300i64).map(|id| accept(u8::try_from(id % 20).unwrap(), id, 3, 2)).collect();
-    let before = stage.number("SELECT batch FROM writer_batches").await;
+    let batches = "SELECT batch FROM writer_batches WHERE writer IN ('test', 'testledger')";
+    let before = stage.number(batches).await;
     let answers = in_one_batch(&stage.store, commands).await;
     assert!(answers.iter().all(|a| *a == Ok(accepted(6))));
-    // The held-up unit's batch and this one.
-    assert_eq!(stage.number("SELECT batch FROM writer_batches").await, before + 2);
+    // The batch that was held up, and this one.
+    assert_eq!(stage.number(batches).await, before + 2);
     assert_eq!(stage.account(7).await.books.held, Credits(90));
     stage.assert_clean().await;
 }
@@ -172,7 +174,11 @@ async fn entries_can_be_neither_updated_nor_deleted() {
     for sql in [
         "UPDATE entries SET amount = 5000",
         "DELETE FROM entries",
-        "INSERT OR REPLACE INTO entries SELECT * FROM entries",
+        if is_postgres() {
+            "TRUNCATE entries"
+        } else {
+            "INSERT OR REPLACE INTO entries SELECT * FROM entries"
+        },
         "UPDATE accounts SET available = 51",
         "UPDATE accounts SET available = -1, issued = 1",
     ] {

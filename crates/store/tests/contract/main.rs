@@ -14,6 +14,10 @@ mod budget;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod database;
+#[cfg(test)]
+mod election;
+#[cfg(test)]
 mod file;
 #[cfg(test)]
 mod key;
@@ -26,7 +30,11 @@ mod list;
 #[cfg(test)]
 mod migrate;
 #[cfg(test)]
+mod node;
+#[cfg(test)]
 mod retention;
+#[cfg(test)]
+mod secret;
 #[cfg(test)]
 mod stage;
 #[cfg(test)]

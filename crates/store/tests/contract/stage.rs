@@ -1,7 +1,9 @@
 //! Opens fresh stores and makes commands for the tests.
 //!
-//! Invariant: every stage is a database of its own; its files go when it is dropped. A second backend is a
-//! second kind of stage. Not here: assertions about nouns.
+//! Invariant: every stage is a database of its own, of the kind that the run asks for (`database`); it goes
+//! when the stage is dropped. Not here: assertions about nouns.
+
+use crate::database::{TestDatabase, is_postgres};
 
 use rynjer_core::{
     credits::Credits,
@@ -13,7 +15,8 @@ use rynjer_core::{
     task::Status,
 };
 use rynjer_store::{
-    Finding, Settings, Store, StoreError, Tx, account, audit_account, audit_accounts, audit_tasks,
+    Database, Finding, Link, Settings, Store, StoreError, Tx, account, audit_account, audit_accounts,
+    audit_tasks,
     lease::{self, Claim, Claimed},
     task::TaskRow,
 };
@@ -35,6 +38,7 @@ pub(crate) const LEASE_MS: i64 = 30_000;
 pub(crate) struct Stage {
     pub(crate) store: Store,
     folder: TempDir,
+    database: TestDatabase,
 }
 
 /// A store with an empty database.
@@ -44,14 +48,33 @@ pub(crate) fn fresh_store() -> Stage {
 
 /// A fresh store whose settings differ.
 pub(crate) fn stage_with(change: impl FnOnce(&mut Settings)) -> Stage {
-    let folder = tempfile::tempdir().unwrap();
-    let mut settings = settings(folder.path().join("rynjer.db"));
+    let (folder, database) = (tempfile::tempdir().unwrap(), TestDatabase::fresh());
+    let mut settings = settings_of(&database.url(folder.path()));
     change(&mut settings);
-    Stage { store: Store::open(&settings, NOON_MS).unwrap(), folder }
+    Stage { store: Store::open(&settings, NOON_MS).unwrap(), folder, database }
 }
 
+/// Settings of a SQLite file.
 pub(crate) fn settings(path: PathBuf) -> Settings {
-    Settings { path, reader_threads: 2, queue_capacity: 10_000, batch_max: 512, writer_id: "test".into() }
+    Settings {
+        database: Database::Sqlite(path),
+        reader_threads: 2,
+        writer_threads: 2,
+        queue_capacity: 10_000,
+        batch_max: 512,
+        writer_id: "test".into(),
+        notify: true,
+    }
+}
+
+fn settings_of(url: &str) -> Settings {
+    match url.strip_prefix("sqlite:") {
+        Some(path) => settings(path.into()),
+        None => {
+            let database = Database::Postgres(Box::new(Link::parse(url).unwrap()));
+            Settings { database, ..settings(PathBuf::new()) }
+        }
+    }
 }
 
 impl Stage {
@@ -73,8 +96,14 @@ impl Stage {
         }
     }
 
+    /// The file, in tests of files.
     pub(crate) fn path(&self) -> PathBuf {
-        self.store.path().to_owned()
+        self.store.file().unwrap().to_owned()
+    }
+
+    /// The database's URL.
+    pub(crate) fn url(&self) -> String {
+        self.database.url(self.folder.path())
     }
 
     pub(crate) fn beside(&self, name: &str) -> PathBuf {
@@ -83,10 +112,15 @@ impl Stage {
 
     /// Ends the store and opens its file again.
     pub(crate) fn reopen(self) -> Self {
-        let Self { store, folder } = self;
-        let settings = settings(store.path().to_owned());
+        let settings = settings_of(&self.url());
+        let Self { store, folder, database } = self;
         drop(store);
-        Self { store: Store::open(&settings, NOON_MS).unwrap(), folder }
+        Self { store: Store::open(&settings, NOON_MS).unwrap(), folder, database }
+    }
+
+    /// Another process's store on the same database.
+    pub(crate) fn second_store(&self) -> Store {
+        Store::open(&settings(self.path()), NOON_MS).unwrap()
     }
 
     pub(crate) async fn submit(&self, command: Command) -> Outcome {
@@ -99,7 +133,7 @@ impl Stage {
 
     pub(crate) async fn write<T: Send + 'static>(
         &self,
-        unit: impl FnOnce(&mut dyn Tx) -> Result<T, StoreError> + Send + 'static,
+        unit: impl FnMut(&mut dyn Tx) -> Result<T, StoreError> + Send + 'static,
     ) -> T {
         self.store.write(unit).await.unwrap()
     }
@@ -175,29 +209,51 @@ pub(crate) async fn all_at_once(store: &Store, commands: Vec<Command>) -> Vec<Re
 /// A writer that is held up by a unit, so that what is queued meanwhile becomes one batch.
 pub(crate) struct HeldUp {
     go: std::sync::mpsc::Sender<()>,
-    unit: JoinSet<()>,
+    held: JoinSet<()>,
 }
 
 pub(crate) async fn hold_up(store: &Store) -> HeldUp {
     let (go, wait) = std::sync::mpsc::channel::<()>();
     let (began, begun) = tokio::sync::oneshot::channel();
-    let (store, mut unit) = (store.clone(), JoinSet::new());
-    unit.spawn(async move {
-        let hold = move |_: &mut dyn Tx| {
-            began.send(()).unwrap();
+    let mut began = Some(began);
+    let mut held = JoinSet::new();
+    let busy = store.clone();
+    held.spawn(async move {
+        let hold = move |tx: &mut dyn Tx| {
+            if is_postgres() {
+                // No commit passes, but this unit's own.
+                tx.exec("LOCK TABLE writer_batches IN ACCESS EXCLUSIVE MODE", &[])?;
+            }
+            if let Some(began) = began.take() {
+                began.send(()).unwrap();
+            }
             wait.recv().unwrap();
             Ok::<_, StoreError>(())
         };
-        store.write(hold).await.unwrap();
+        busy.write(hold).await.unwrap();
     });
     begun.await.unwrap();
-    HeldUp { go, unit }
+    if is_postgres() {
+        // The ledger's writer is another thread: it is held up at the commit of a command that does nothing.
+        let decoy = store.clone();
+        held.spawn(async move {
+            decoy.submit(NOON_MS, grant(u8::MAX, 1, "nobody")).await.unwrap();
+        });
+        let waits =
+            |tx: &mut dyn Tx| tx.one("SELECT COUNT(*) FROM pg_locks WHERE NOT granted", &[])?.unwrap().int(0);
+        while store.read(waits).await.unwrap() == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    HeldUp { go, held }
 }
 
 impl HeldUp {
     pub(crate) async fn let_go(mut self) {
         self.go.send(()).unwrap();
-        self.unit.join_next().await.unwrap().unwrap();
+        while let Some(ended) = self.held.join_next().await {
+            ended.unwrap();
+        }
     }
 }
 

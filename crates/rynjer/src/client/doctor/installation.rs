@@ -13,7 +13,7 @@ use crate::{
 };
 use rynjer_api::Client;
 use rynjer_server::{DataDirError, checkup, config::Config};
-use rynjer_store::{StoreError, inspect, latest_schema};
+use rynjer_store::{Database, StoreError, inspect, latest_schema};
 use std::{
     net::TcpListener,
     path::{Path, PathBuf},
@@ -40,8 +40,8 @@ pub(super) async fn check(arguments: &Doctor, checks: &mut Checks) -> Result<(),
     usable_folder(&data_dir, &place)?;
     let held = own_database && checkup::is_held(&data_dir).map_err(|error| unusable(&error))?;
     checks.pass("folder", format!("{} can be written to", data_dir.display()));
-    let path = checkup::database_path(&data_dir, config.database.url.expose())?;
-    let inspection = database(&path, &place, checks).await?;
+    let at = checkup::database(&data_dir, config.database.url.expose())?;
+    let inspection = database(at, &place, checks).await?;
     let key = master_key(&data_dir)?;
     match key {
         Some((key, from)) if !checkup::opens(&inspection.secrets, &key) => {
@@ -118,28 +118,33 @@ fn usable_folder(data_dir: &Path, place: &str) -> Result<(), Failure> {
     })
 }
 
-async fn database(path: &Path, place: &str, checks: &mut Checks) -> Result<inspect::Inspection, Failure> {
-    if !path.exists() {
-        return Err(Failure::failed(format!("there is no database at {}", path.display()))
-            .coded("not_installed")
-            .suggest(format!(
-                "`rynjer serve {place}` makes one; `rynjer admin restore` brings back a backup"
-            )));
-    }
-    let damaged = |what: &str| {
-        Failure::failed(format!("the database {} is damaged: {what}", path.display()))
-            .coded("database_damaged")
-            .suggest(
-                "stop the gateway, keep a copy of the folder, then `rynjer admin restore` the last backup",
-            )
+async fn database(at: Database, place: &str, checks: &mut Checks) -> Result<inspect::Inspection, Failure> {
+    let name = match &at {
+        Database::Sqlite(path) if !path.exists() => {
+            return Err(Failure::failed(format!("there is no database at {}", path.display()))
+                .coded("not_installed")
+                .suggest(format!(
+                    "`rynjer serve {place}` makes one; `rynjer admin restore` brings back a backup"
+                )));
+        }
+        Database::Sqlite(path) => path.display().to_string(),
+        Database::Postgres(_) => "on PostgreSQL".to_owned(),
     };
-    let file = path.to_path_buf();
-    let looked = tokio::task::spawn_blocking(move || inspect::inspect(&file)).await;
+    let advice = match &at {
+        Database::Sqlite(_) => "see whose file it is, and whether the disk is well",
+        Database::Postgres(_) => "see whether the server runs and takes this user, and the URL's sslmode",
+    };
+    let damaged = |what: &str| {
+        Failure::failed(format!("the database {name} is damaged: {what}")).coded("database_damaged").suggest(
+            "stop the gateway, keep a copy of the folder, then `rynjer admin restore` the last backup",
+        )
+    };
+    let looked = tokio::task::spawn_blocking(move || inspect::inspect(&at)).await;
     let inspection = match looked.map_err(|error| Failure::failed(error.to_string()))? {
         Ok(inspection) => inspection,
         Err(StoreError::Unavailable(why)) => {
-            return Err(Failure::failed(format!("the database {} can't be read: {why}", path.display()))
-                .suggest("see whose file it is, and whether the disk is well"));
+            let message = format!("the database {name} can't be read: {why}");
+            return Err(Failure::failed(message).suggest(advice));
         }
         Err(error) => return Err(damaged(&error.to_string())),
     };

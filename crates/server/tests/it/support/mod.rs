@@ -6,6 +6,9 @@
 pub(crate) mod agent;
 pub(crate) mod answer;
 pub(crate) mod client;
+#[path = "../../../../store/tests/contract/database.rs"]
+pub(crate) mod database;
+pub(crate) mod neighbour;
 pub(crate) mod png;
 pub(crate) mod upload;
 pub(crate) mod web;
@@ -14,6 +17,7 @@ pub(crate) use agent::{Agent, Signer};
 pub(crate) use answer::{Answer, redacted};
 pub(crate) use client::Client;
 
+use database::TestDatabase;
 use rynjer_core::{
     id::AccountId,
     scope::{Scope, Scopes},
@@ -62,6 +66,8 @@ pub(crate) struct TestApp {
     clock: Clock,
     _folder: TempDir,
     data_dir: PathBuf,
+    /// Dropped after the gateway, and so is what is in it.
+    database: TestDatabase,
     settings: Table,
     role: Role,
     /// The account that `agent` and `account_key` belong to.
@@ -74,7 +80,7 @@ pub(crate) struct TestApp {
 }
 
 impl TestApp {
-    /// A gateway over SQLite with the settings of tests.
+    /// A gateway over a database of its own with the settings of tests.
     pub(crate) async fn sqlite() -> Self {
         Self::with("").await
     }
@@ -86,20 +92,22 @@ impl TestApp {
 
     /// The same in another role. `{folder}` in the settings is the test's folder.
     pub(crate) async fn start(settings: &str, role: Role) -> Self {
-        Self::start_at(settings, role, Clock::manual(START_S * 1000)).await
+        Self::at(settings, role, Clock::manual(START_S * 1000)).await
     }
 
     /// A gateway as of `serve --test-clock`, whose clock goes on from the time that tests start at.
     pub(crate) async fn with_moving_clock(settings: &str) -> Self {
         let offset_ms = START_S * 1000 - Clock::System.now_ms();
-        Self::start_at(settings, Role::All, Clock::Moved(Arc::new(AtomicI64::new(offset_ms)))).await
+        Self::at(settings, Role::All, Clock::Moved(Arc::new(AtomicI64::new(offset_ms)))).await
     }
 
-    async fn start_at(settings: &str, role: Role, clock: Clock) -> Self {
+    /// The same by another clock.
+    pub(crate) async fn at(settings: &str, role: Role, clock: Clock) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let data_dir = folder.path().join("data");
         let settings = settings.replace("{folder}", &folder.path().display().to_string());
-        let settings = merged(settings.parse().expect("settings of the test"));
+        let database = TestDatabase::fresh();
+        let settings = merged(&database, folder.path(), settings.parse().expect("settings of the test"));
         let gateway = open(&settings, &data_dir, role, &clock).await;
         let admin = gateway.admin().clone();
         let account = admin.account_create("owner@example.com", false, CREDITS).await.expect("an account").id;
@@ -115,6 +123,7 @@ impl TestApp {
             clock,
             _folder: folder,
             data_dir,
+            database,
             settings,
             role,
             account,
@@ -132,7 +141,8 @@ impl TestApp {
 
     /// The same with other settings than the test began with.
     pub(crate) async fn restart_with(&mut self, settings: &str) {
-        self.settings = merged(settings.parse().expect("settings of the test"));
+        let own = settings.parse().expect("settings of the test");
+        self.settings = merged(&self.database, &self.data_dir, own);
         self.restart().await;
     }
 
@@ -200,6 +210,11 @@ impl TestApp {
 
     pub(crate) fn account_key(&self) -> Client {
         self.bearer(&self.account_key)
+    }
+
+    /// The account key itself, for other nodes.
+    pub(crate) fn account_key_text(&self) -> &str {
+        &self.account_key
     }
 
     pub(crate) fn other_account(&self) -> Client {
@@ -293,8 +308,12 @@ async fn key_of(admin: &Admin, account: &AccountId, scopes: Scopes) -> String {
 }
 
 /// The settings of tests under those of one test.
-fn merged(own: Table) -> Table {
+fn merged(database: &TestDatabase, folder: &Path, own: Table) -> Table {
     let mut all: Table = SETTINGS.parse().expect("settings of tests");
+    if database::is_postgres() {
+        let url = Value::String(database.url(folder));
+        all.insert("database".to_owned(), Value::Table(Table::from_iter([("url".to_owned(), url)])));
+    }
     for (section, keys) in own {
         let place = all.entry(section).or_insert_with(|| Value::Table(Table::new()));
         if let (Value::Table(place), Value::Table(keys)) = (place, keys) {
