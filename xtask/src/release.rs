@@ -1,8 +1,8 @@
 //! `cargo xtask release`: the program as it is given away, with sums, a list of its parts and the deployment
 //! files, and a check of all that.
 //!
-//! Invariant: the same tree gives the same archive around the program, and nothing is told to be good that was
-//! not read back. Not here: signing and uploading.
+//! Invariant: the same tree gives the same archive around the program, and nothing is told to be good that
+//! was not read back. Not here: signing and uploading.
 
 use crate::sbom;
 use serde_json::Value;

@@ -122,15 +122,15 @@ mod tests {
 
     fn tree() -> Value {
         let registry = json!("registry+https://github.com/rust-lang/crates.io-index");
-        let dependency = |pkg: &str, kind: Value| json!({"pkg": pkg, "dep_kinds": [{"kind": kind}]});
+        let needs = |pkg: &str, kind: Value| json!({"pkg": pkg, "dep_kinds": [{"kind": kind}]});
         json!({
             "packages": [
                 package("program", &Value::Null), package("ours", &Value::Null), package("runs", &registry),
                 package("tests", &registry), package("builds", &registry),
             ],
             "resolve": {"nodes": [
-                {"id": "program", "deps": [dependency("ours", Value::Null), dependency("tests", json!("dev"))]},
-                {"id": "ours", "deps": [dependency("runs", Value::Null), dependency("builds", json!("build"))]},
+                {"id": "program", "deps": [needs("ours", Value::Null), needs("tests", json!("dev"))]},
+                {"id": "ours", "deps": [needs("runs", Value::Null), needs("builds", json!("build"))]},
                 {"id": "runs", "deps": []}, {"id": "tests", "deps": []}, {"id": "builds", "deps": []},
             ]},
         })

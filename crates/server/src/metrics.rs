@@ -67,8 +67,8 @@ fn describe() {
 
 /// A task was ended by this process.
 pub(crate) fn task_finished(product: &str, end: Status) {
-    metrics::counter!("rynjer_tasks_finished_total", "product" => product.to_owned(), "status" => end.as_str())
-        .increment(1);
+    let (product, status) = (product.to_owned(), end.as_str());
+    metrics::counter!("rynjer_tasks_finished_total", "product" => product, "status" => status).increment(1);
 }
 
 /// A sweep ended.

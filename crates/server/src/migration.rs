@@ -1,7 +1,7 @@
 //! What stands before a change of the schema: how old a database is, and the copy that is the way back.
 //!
-//! Invariant: no SQLite file that holds data is migrated before a checked copy of it lies beside it, whole and
-//! synced. Not here: the steps (`store::migrate`), PostgreSQL, whose operator keeps backups.
+//! Invariant: no SQLite file that holds data is migrated before a checked copy of it lies beside it, whole
+//! and synced. Not here: the steps (`store::migrate`), PostgreSQL, whose operator keeps backups.
 
 use crate::gateway::{self, StartError};
 use rynjer_store::{Database, inspect, latest_schema};
@@ -69,7 +69,7 @@ pub(crate) fn keep_copy(database: &Database) -> Result<(), StartError> {
         return Err(failed(error));
     }
     let (copy, latest) = (copy.display(), plan.latest);
-    tracing::info!(%copy, from_schema = found, to_schema = latest, "the database was copied before its migration");
+    tracing::info!(%copy, from_schema = found, to_schema = latest, "copied before the migration");
     // A copy too many takes room and nothing else.
     drop(prune(path));
     Ok(())

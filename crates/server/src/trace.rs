@@ -1,7 +1,7 @@
 //! Spans for whoever collects traces: one for each request, each step of a task, each call of a provider.
 //!
-//! Invariant: a span holds names of this program only: no prompt, key, token or account. Where nobody collects
-//! them no span is made. Not here: sending them, and which are kept (the binary).
+//! Invariant: a span holds names of this program only: no prompt, key, token or account. Where nobody
+//! collects them no span is made. Not here: sending them, and which are kept (the binary).
 
 use http::{HeaderMap, Method};
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};

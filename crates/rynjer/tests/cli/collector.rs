@@ -1,4 +1,4 @@
-//! A collector of spans: a real HTTP server on loopback that keeps the OTLP bodies and reads spans out of them.
+//! A collector of spans: a real HTTP server on loopback that keeps the OTLP bodies and reads their spans.
 //!
 //! Invariant: it keeps every byte that it was sent. Not here: what is expected.
 
@@ -38,7 +38,7 @@ impl Collector {
                 let mut stream = stream.unwrap();
                 while let Some(request) = read_message(&mut stream) {
                     kept.lock().unwrap().push(request);
-                    let ok = "HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n";
+                    let ok = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
                     stream.write_all(ok.as_bytes()).unwrap();
                 }
             }

@@ -33,7 +33,8 @@ fn served() -> String {
     let key = made.object()["api_key"].as_str().unwrap().to_owned();
     let base_url = serving.ready["base_url"].as_str().unwrap();
     let head = format!(
-        "POST /v1/generate HTTP/1.1\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\nPrefer: wait=60"
+        "POST /v1/generate HTTP/1.1\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n\
+         Prefer: wait=60"
     );
     let body = r#"{"request_id":"m1","model":"google/nano-banana","prompt":"secret words [[instant]]"}"#;
     let (_, answer) = send(base_url, &head, body);

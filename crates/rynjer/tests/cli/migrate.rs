@@ -36,7 +36,8 @@ fn a_migration_is_told_then_done_after_a_copy() {
     let latest = told["latest_version"].as_i64().unwrap();
     let copy = folder.path().join(format!("rynjer.db.before-schema-{latest}"));
     let expected = json!({
-        "database": database, "schema_version": 2, "latest_version": latest, "up_to_date": false, "copy": copy,
+        "database": database, "schema_version": 2, "latest_version": latest, "up_to_date": false,
+        "copy": copy,
     });
     assert_eq!(told, expected);
     assert_eq!(fs::read(&database).unwrap(), OLD, "looking changes nothing");

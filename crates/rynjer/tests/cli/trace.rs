@@ -29,7 +29,8 @@ fn generate(base_url: &str, key: &str, request_id: &str) -> String {
          Prefer: wait=60\r\ntraceparent: 00-{TRACE}-{CALLER}-00"
     );
     let body = format!(
-        "{{\"request_id\":\"{request_id}\",\"model\":\"google/nano-banana\",\"prompt\":\"{PROMPT} [[instant]]\"}}"
+        "{{\"request_id\":\"{request_id}\",\"model\":\"google/nano-banana\",\
+         \"prompt\":\"{PROMPT} [[instant]]\"}}"
     );
     let (head, body) = send(base_url, &head, &body);
     assert!(head.starts_with("http/1.1 200"), "{head}{body}");

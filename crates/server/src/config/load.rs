@@ -437,7 +437,7 @@ mod tests {
                 ("RYNJER_MODERATION__ON", "a"),
                 "the environment variable RYNJER_MODERATION__ON sets moderation.on, which is not a setting; \
                  the sections are catalog, database, inputs, keys, limits, log, retention, sandbox, \
-                 server, storage, worker",
+                 server, storage, trace, worker",
             ),
             (
                 ("RYNJER_LIMITS__BURST", "many"),

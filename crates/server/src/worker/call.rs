@@ -26,8 +26,8 @@ pub(super) async fn observe<T>(
     if answer.is_err() {
         span.record("otel.status_code", "ERROR");
     }
-    metrics::counter!("rynjer_provider_calls_total", "provider" => provider, "call" => call, "outcome" => outcome)
-        .increment(1);
+    let labels = [("provider", provider), ("call", call), ("outcome", outcome)];
+    metrics::counter!("rynjer_provider_calls_total", &labels).increment(1);
     metrics::histogram!("rynjer_provider_call_seconds", "provider" => provider, "call" => call)
         .record(started.elapsed().as_secs_f64());
     answer
