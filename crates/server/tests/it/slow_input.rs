@@ -72,7 +72,10 @@ async fn slow_pictures_of_one_account_leave_room_for_others() {
     app.settle().await;
     assert_eq!(app.books().await, (CREDITS, 0));
     let task = greedy.poll("slow-23").await;
-    assert_eq!((&task["status"], &task["error"]["error"]), (&json!("failed"), &json!("timed_out")));
+    assert_eq!(task["status"], "failed");
+    // The second, if it was just on its way to the listener when that went.
+    let ends = [json!("timed_out"), json!("input_unreachable")];
+    assert!(ends.contains(&task["error"]["error"]), "{task:#}");
     let books = app.admin().account_show(&app.account).await.expect("the account").books;
     assert_eq!(books.provider_loss.0, 0);
 }

@@ -23,9 +23,11 @@ pub(crate) fn is_postgres() -> bool {
 
 impl TestDatabase {
     pub(crate) fn fresh() -> Self {
-        if !is_postgres() {
-            return Self::Sqlite;
-        }
+        if is_postgres() { Self::on_server() } else { Self::Sqlite }
+    }
+
+    /// Always on the server.
+    pub(crate) fn on_server() -> Self {
         let server = std::env::var("RYNJER_TEST_POSTGRES").expect(
             "RYNJER_TEST_POSTGRES is not set: run tests on PostgreSQL with scripts/test, or scripts/postgres",
         );

@@ -67,7 +67,7 @@ pub(crate) fn settings(path: PathBuf) -> Settings {
     }
 }
 
-fn settings_of(url: &str) -> Settings {
+pub(crate) fn settings_of(url: &str) -> Settings {
     match url.strip_prefix("sqlite:") {
         Some(path) => settings(path.into()),
         None => {
@@ -112,15 +112,22 @@ impl Stage {
 
     /// Ends the store and opens its file again.
     pub(crate) fn reopen(self) -> Self {
-        let settings = settings_of(&self.url());
+        let settings = self.another_process();
         let Self { store, folder, database } = self;
         drop(store);
         Self { store: Store::open(&settings, NOON_MS).unwrap(), folder, database }
     }
 
+    /// Settings of another process on the same database; no two have one name.
+    fn another_process(&self) -> Settings {
+        static STARTED: AtomicUsize = AtomicUsize::new(0);
+        let writer_id = format!("test{}", STARTED.fetch_add(1, Ordering::SeqCst));
+        Settings { writer_id, ..settings_of(&self.url()) }
+    }
+
     /// Another process's store on the same database.
     pub(crate) fn second_store(&self) -> Store {
-        Store::open(&settings(self.path()), NOON_MS).unwrap()
+        Store::open(&self.another_process(), NOON_MS).unwrap()
     }
 
     pub(crate) async fn submit(&self, command: Command) -> Outcome {
