@@ -1,7 +1,7 @@
 //! What only a server does: others in the way, connections that break, several processes at once.
 //!
-//! Invariant: whatever happens to a connection, a caller that is told of success finds it, and nothing is done
-//! twice. Always on PostgreSQL, whatever the run is on. Not here: processes that die (scripts).
+//! Invariant: whatever happens to a connection, a caller that is told of success finds it, and nothing is
+//! done twice. Always on PostgreSQL, whatever the run is on. Not here: processes that die (scripts).
 
 use crate::{
     database::{TestDatabase, on_server},
