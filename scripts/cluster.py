@@ -32,7 +32,7 @@ SAMPLED_REPLAYS = 60
 SAMPLED_DOWNLOADS = 10
 AUDIT_TRIES = 3
 # Shorter than the defaults, so that a round is short; the least that the settings allow.
-LEASE_SECONDS = 3
+LEASE_SECONDS = 2
 SHORT_LEASE = {"RYNJER_WORKER__LEASE_SECONDS": str(LEASE_SECONDS), "RYNJER_WORKER__BEAT_SECONDS": "1"}
 ONE_RENDER = {"RYNJER_SANDBOX__PARALLEL_RENDERS": "1"}
 # Tokens name the gateway that they are for: all processes must call themselves the same.

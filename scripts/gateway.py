@@ -62,13 +62,14 @@ class Gateway:
         self.log_path = self.data_dir / "gateway.log"
         self.environment = clean_environment(settings or {})
         self.arguments = list(arguments)
+        self.rate_limits = "off"
         self.process = None
         self.data_dir.mkdir(parents=True, exist_ok=True)
 
     def start(self):
         """Starts the process and returns at once."""
         command = [self.binary, "serve", "--data-dir", str(self.data_dir), "--listen", f"{HOST}:{self.port}"]
-        command += ["--rate-limits", "off", "--metrics-listen", "off", *self.arguments]
+        command += ["--rate-limits", self.rate_limits, "--metrics-listen", "off", *self.arguments]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment
