@@ -23,6 +23,7 @@ USER = "rynjer"
 START_SECONDS = 60
 STOP_SECONDS = 30
 MEMORY_FOLDER = Path("/dev/shm")
+ROOM_BYTES = 2 << 30
 SETTINGS = {
     "listen_addresses": HOST,
     "max_connections": "400",
@@ -34,6 +35,11 @@ SETTINGS = {
     "dynamic_shared_memory_type": "mmap",
     "log_line_prefix": "%m [%p] ",
 }
+
+
+def has_room(folder):
+    """Whether the databases of many tests fit; a container's /dev/shm is often small."""
+    return os.access(folder, os.W_OK) and shutil.disk_usage(folder).free >= ROOM_BYTES
 
 
 def find_programs():
@@ -61,7 +67,7 @@ class PostgresServer:
         self.programs = find_programs()
         self.settings = SETTINGS | (settings or {})
         self.account = self.unprivileged()
-        parent = MEMORY_FOLDER if fast and os.access(MEMORY_FOLDER, os.W_OK) else Path(tempfile.gettempdir())
+        parent = MEMORY_FOLDER if fast and has_room(MEMORY_FOLDER) else Path(tempfile.gettempdir())
         self.folder = Path(tempfile.mkdtemp(prefix="rynjer-pg-", dir=parent))
         if self.account:
             os.chown(self.folder, self.account.pw_uid, self.account.pw_gid)
