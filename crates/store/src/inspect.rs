@@ -20,6 +20,8 @@ use std::path::Path;
 pub struct Inspection {
     /// The newest migration in it.
     pub schema: i64,
+    /// Whether this program may run on it.
+    pub takes_this_program: bool,
     /// What is wrong with the file, if anything.
     pub damage: Option<String>,
     /// The sealed keys of the installation.
@@ -83,5 +85,12 @@ fn contents(database: &mut dyn Tx, damage: Option<String>) -> Result<Inspection,
     let secrets = secret::all(database)?;
     let rows = database.all("SELECT name, text FROM price_versions ORDER BY name", &[])?;
     let prices = rows.iter().map(|row| Ok((row.text(0)?, row.text(1)?)));
-    Ok(Inspection { schema, damage, secrets, prices: prices.collect::<Result<_, StoreError>>()? })
+    let takes_this_program = migrate::takes(database, schema, migrate::latest())?;
+    Ok(Inspection {
+        schema,
+        takes_this_program,
+        damage,
+        secrets,
+        prices: prices.collect::<Result<_, StoreError>>()?,
+    })
 }

@@ -13,13 +13,24 @@ struct Step {
     number: i64,
     text: &'static str,
     append_only: &'static [&'static str],
+    /// The oldest program, by the newest step that it knows, which may run on a database with this step. A
+    /// step that only adds names its predecessor: then processes are replaced one after the other.
+    oldest_program: i64,
 }
 
 const STEPS: &[Step] = &[
-    Step { number: 1, text: include_str!("migrations/0001_base.sql"), append_only: &["entries"] },
-    Step { number: 2, text: include_str!("migrations/0002_files.sql"), append_only: &[] },
-    Step { number: 3, text: include_str!("migrations/0003_nodes.sql"), append_only: &[] },
+    Step {
+        number: 1,
+        text: include_str!("migrations/0001_base.sql"),
+        append_only: &["entries"],
+        oldest_program: 1,
+    },
+    Step { number: 2, text: include_str!("migrations/0002_files.sql"), append_only: &[], oldest_program: 2 },
+    Step { number: 3, text: include_str!("migrations/0003_nodes.sql"), append_only: &[], oldest_program: 3 },
 ];
+
+/// The step that made the table `installation`.
+const FIRST_WITH_WORD: i64 = 3;
 
 /// The newest step this program knows.
 #[must_use]
@@ -47,7 +58,7 @@ pub(crate) fn migrate(connection: &mut dyn Connection, now_ms: i64) -> Result<Ve
         }
     }
     let newest = current(connection.as_tx())?;
-    if newest > latest() {
+    if !takes(connection.as_tx(), newest, latest())? {
         return Err(StoreError::SchemaTooNew { found: newest, known: latest() });
     }
     Ok(applied)
@@ -57,6 +68,25 @@ pub(crate) fn migrate(connection: &mut dyn Connection, now_ms: i64) -> Result<Ve
 pub(crate) fn current(tx: &mut dyn Tx) -> Result<i64, StoreError> {
     let row = tx.one("SELECT CAST(COALESCE(MAX(number), 0) AS BIGINT) FROM schema_migrations", &[])?;
     row.map_or(Ok(0), |row| row.int(0))
+}
+
+/// Whether a database of the step `newest` takes a program that knows the steps up to `known`: an older one
+/// goes on where the newer, which made that step, left word.
+pub(crate) fn takes(tx: &mut dyn Tx, newest: i64, known: i64) -> Result<bool, StoreError> {
+    if newest <= known {
+        return Ok(true);
+    }
+    if known < FIRST_WITH_WORD {
+        return Ok(false);
+    }
+    let word = tx.one("SELECT value FROM installation WHERE name = 'oldest_program'", &[])?;
+    let word = word.map(|row| row.text(0)).transpose()?.unwrap_or_default();
+    Ok((1..=known).any(|oldest| word == word_of(newest, oldest)))
+}
+
+/// "Of step 4, for programs from 3 on."
+fn word_of(step: i64, oldest_program: i64) -> String {
+    format!("{step}:{oldest_program}")
 }
 
 fn apply(connection: &mut dyn Connection, step: &Step, now_ms: i64) -> Result<bool, StoreError> {
@@ -73,6 +103,14 @@ fn apply(connection: &mut dyn Connection, step: &Step, now_ms: i64) -> Result<bo
     connection.run_script(&dialect.ddl(step.text))?;
     for table in step.append_only {
         connection.run_script(&dialect.append_only(table))?;
+    }
+    if step.number >= FIRST_WITH_WORD {
+        let oldest = word_of(step.number, step.oldest_program);
+        connection.exec(
+            "INSERT INTO installation (name, value) VALUES ('oldest_program', $1) \
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            &[(&oldest).into()],
+        )?;
     }
     let params = [step.number.into(), Param::from(&checksum), now_ms.into()];
     connection

@@ -59,6 +59,25 @@ async fn refuses_a_newer_schema() {
     assert_eq!(error_of(path), StoreError::SchemaTooNew { found: newer, known: newer - 1 });
 }
 
+/// Processes are replaced one after the other: the older ones go on where the newer left word that they may.
+#[tokio::test]
+async fn goes_on_under_a_newer_schema_that_takes_it() {
+    let stage = Stage::with_accounts(1, 7).await;
+    let known = latest_schema();
+    let newer = format!("INSERT INTO schema_migrations VALUES ({}, 'x', 0)", known + 1);
+    stage.write(move |tx| tx.exec(&newer, &[])).await;
+    let word = |oldest: i64| {
+        let word = format!("{}:{oldest}", known + 1);
+        format!("UPDATE installation SET value = '{word}' WHERE name = 'oldest_program'")
+    };
+    let takes = word(known);
+    stage.write(move |tx| tx.exec(&takes, &[])).await;
+    assert_eq!(Store::open(&settings(stage.path()), NOON_MS).map(drop), Ok(()));
+    let refuses = word(known + 1);
+    stage.write(move |tx| tx.exec(&refuses, &[])).await;
+    assert_eq!(error_of(stage.path()), StoreError::SchemaTooNew { found: known + 1, known });
+}
+
 #[tokio::test]
 async fn refuses_a_migration_that_was_edited() {
     let stage = fresh_store();

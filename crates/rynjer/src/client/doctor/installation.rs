@@ -153,7 +153,7 @@ async fn database(at: Database, place: &str, checks: &mut Checks) -> Result<insp
         return Err(damaged(damage));
     }
     let newest = latest_schema();
-    if inspection.schema > newest {
+    if !inspection.takes_this_program {
         let message = format!("the database has schema {}, this program knows {newest}", inspection.schema);
         return Err(Failure::failed(message).coded("schema_too_new").suggest("use the newer program"));
     }
