@@ -30,7 +30,6 @@ IDLE_SECONDS = 5
 SETTLE_SECONDS = 180
 SAMPLED_REPLAYS = 60
 SAMPLED_DOWNLOADS = 10
-AUDIT_TRIES = 3
 # Shorter than the defaults, so that a round is short; the least that the settings allow.
 LEASE_SECONDS = 2
 SHORT_LEASE = {"RYNJER_WORKER__LEASE_SECONDS": str(LEASE_SECONDS), "RYNJER_WORKER__BEAT_SECONDS": "1"}
