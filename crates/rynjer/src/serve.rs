@@ -24,7 +24,13 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicI64},
 };
-use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing::Level;
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::{FilterExt, filter_fn},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 /// Runs `rynjer serve …`.
 pub(crate) fn run(arguments: &Serve, json: bool) -> Result<(), Failure> {
@@ -146,6 +152,17 @@ fn print_config(config: &Config, json: bool) -> Result<(), Failure> {
     print::line(&config.to_toml_text().map_err(|error| failed(error.to_string()))?)
 }
 
+/// Libraries that print what they carry when they are asked for details: SQL parameters with prompts in them,
+/// headers with signatures.
+const CARRIERS: [&str; 7] =
+    ["tokio_postgres", "postgres", "hyper", "h2", "reqwest", "object_store", "rustls"];
+
+/// Whether an event is free of what people sent, whatever the settings ask for.
+fn tells_no_values(target: &str, level: Level) -> bool {
+    let library = target.split("::").next().unwrap_or_default();
+    level <= Level::INFO || !CARRIERS.iter().any(|carrier| library.starts_with(carrier))
+}
+
 /// Sends events to stderr, as the settings say, and spans to whoever collects them.
 fn logging(config: &Config, spans: Option<&trace::Spans>) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(&config.log.filter).map_err(|error| {
@@ -156,11 +173,32 @@ fn logging(config: &Config, spans: Option<&trace::Spans>) -> Result<(), Failure>
         LogFormat::Text => lines.with_ansi(terminal::stderr() != Style::PLAIN).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
+    let lines =
+        lines.with_filter(filter.and(filter_fn(|event| tells_no_values(event.target(), *event.level()))));
     // One filter each: what is logged and what is traced have nothing to do with each other.
-    let registry = tracing_subscriber::registry().with(lines.with_filter(filter));
+    let registry = tracing_subscriber::registry().with(lines);
     let set = match spans {
         Some(spans) => registry.with(spans.layer()).try_init(),
         None => registry.try_init(),
     };
     set.map_err(|error| Failure::failed(format!("can't log: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_library_prints_what_it_carries() {
+        let rows = [
+            ("tokio_postgres::query", Level::DEBUG, false),
+            ("hyper_util::client", Level::TRACE, false),
+            ("object_store::aws", Level::DEBUG, false),
+            ("tokio_postgres::connection", Level::INFO, true),
+            ("rynjer_server::http", Level::DEBUG, true),
+        ];
+        for (target, level, told) in rows {
+            assert_eq!(tells_no_values(target, level), told, "{target}");
+        }
+    }
 }

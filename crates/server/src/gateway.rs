@@ -301,7 +301,10 @@ pub(crate) fn database(data_dir: &Path, url: &str) -> Result<Database, StartErro
     let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:"));
     match path.filter(|path| !path.is_empty()) {
         Some(path) => Ok(Database::Sqlite(PathBuf::from(path))),
-        None => Err(StartError::DatabaseUrl(url.split("://").next().unwrap_or_default().to_owned())),
+        // Only what can't hold a password is repeated.
+        None => {
+            Err(StartError::DatabaseUrl(url.split_once("://").map_or("", |(scheme, _)| scheme).to_owned()))
+        }
     }
 }
 

@@ -73,8 +73,14 @@ pub fn inspect(database: &Database) -> Result<Inspection, StoreError> {
             contents(&mut file, damage)
         }
         Database::Postgres(link) => {
-            let mut server = Postgres::new(Link::clone(link), Use::Read);
-            server.begin()?;
+            let mut server = Postgres::new(Link::clone(link), Use::Write);
+            server.connect()?;
+            server.check_server()?;
+            let known = server.one("SELECT to_regclass('schema_migrations') IS NOT NULL", &[])?;
+            if !known.map_or(Ok(false), |row| row.bool(0))? {
+                let (secrets, prices) = (Vec::new(), Vec::new());
+                return Ok(Inspection { schema: 0, takes_this_program: true, damage: None, secrets, prices });
+            }
             contents(&mut server, None)
         }
     }

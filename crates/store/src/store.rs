@@ -23,8 +23,13 @@ use std::{
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread::{JoinHandle, current},
+    time::Duration,
 };
 use tokio::sync::oneshot;
+
+/// How long a caller waits for a server. Longer than a stopped process may hold its locks, so that one which
+/// only waits for others is not taken for silent.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
 
 /// Which database.
 #[derive(Debug, Clone)]
@@ -195,7 +200,7 @@ impl Store {
             self.inner.commands.as_ref(),
             Work::Ledger(Box::new(Submission { now_ms, command, reply })),
         )?;
-        answer.await.unwrap_or_else(|_| Err(stopped()))
+        self.answered(answer).await.unwrap_or_else(Err)
     }
 
     /// Runs a unit of work that writes; its error takes everything back that it did. It may be run several
@@ -211,7 +216,7 @@ impl Store {
         let (reply, answer) = oneshot::channel();
         let unit = Unit { unit, result: None, reply: Some(reply) };
         self.send(self.inner.units.as_ref(), Work::Unit(Box::new(unit))).map_err(E::from)?;
-        answer.await.unwrap_or_else(|_| Err(E::from(stopped())))
+        self.answered(answer).await.unwrap_or_else(|error| Err(E::from(error)))
     }
 
     /// Runs a unit of work that reads one snapshot.
@@ -239,7 +244,17 @@ impl Store {
             measure::refused("read");
             E::from(refused(&error))
         })?;
-        answer.await.unwrap_or_else(|_| Err(E::from(stopped())))
+        self.answered(answer).await.unwrap_or_else(|error| Err(E::from(error)))
+    }
+
+    /// What a thread answers. A server that is silent for so long is away, as far as the caller is concerned:
+    /// what was asked for may stand or not.
+    async fn answered<T>(&self, answer: oneshot::Receiver<T>) -> Result<T, StoreError> {
+        let Database::Postgres(_) = &self.inner.database else { return answer.await.map_err(|_| stopped()) };
+        match tokio::time::timeout(SILENCE_MAX, answer).await {
+            Ok(answered) => answered.map_err(|_| stopped()),
+            Err(_) => Err(StoreError::Unavailable("the database does not answer".to_owned())),
+        }
     }
 
     /// How many units have asked to read since the store was opened.

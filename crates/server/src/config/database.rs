@@ -49,7 +49,15 @@ impl DatabaseUrl {
     }
 
     fn masked(&self) -> String {
-        let Ok(mut url) = Url::parse(&self.0) else { return String::new() };
+        let (scheme, rest) = self.0.split_once("://").unwrap_or(("", ""));
+        // A password with such a character in it ends the part that a parser takes for the password.
+        let ends_early = rest.rsplit_once('@').is_some_and(|(user, _)| user.contains(['?', '#', '/']));
+        let Ok(mut url) = Url::parse(&self.0) else {
+            return if self.0.is_empty() { String::new() } else { format!("{scheme}://***") };
+        };
+        if ends_early {
+            return format!("{scheme}://***");
+        }
         let in_query = url.query_pairs().any(|(name, _)| is_secret(&name));
         if url.password().is_none() && !in_query {
             return self.0.clone();
@@ -60,8 +68,7 @@ impl DatabaseUrl {
         if in_query {
             let shown = url.clone();
             let pairs = shown.query_pairs().map(|(name, value)| {
-                let value = if is_secret(&name) { Cow::Borrowed("***") } else { value };
-                (name, value)
+                if is_secret(&name) { (Cow::Borrowed("***"), Cow::Borrowed("***")) } else { (name, value) }
             });
             url.query_pairs_mut().clear().extend_pairs(pairs);
         }
@@ -69,8 +76,20 @@ impl DatabaseUrl {
     }
 }
 
+/// Whatever is not known to be harmless.
 fn is_secret(parameter: &str) -> bool {
-    parameter.to_ascii_lowercase().contains("password")
+    const SHOWN: [&str; 9] = [
+        "application_name",
+        "connect_timeout",
+        "dbname",
+        "host",
+        "port",
+        "sslmode",
+        "sslrootcert",
+        "target_session_attrs",
+        "user",
+    ];
+    !SHOWN.contains(&parameter)
 }
 
 impl fmt::Display for DatabaseUrl {
@@ -95,7 +114,7 @@ impl Database {
     pub(super) fn read(section: &Reader<'_>) -> Result<Self, ConfigError> {
         let url = section.text("url")?;
         let known = ["sqlite:", "postgres://", "postgresql://"].iter().any(|start| url.starts_with(start));
-        if !url.is_empty() && (!known || Url::parse(url).is_err()) {
+        if !url.is_empty() && !known {
             let form = "must be empty, sqlite:FILE, or postgres://USER@HOST/NAME";
             return Err(section.invalid("url", form.to_owned()));
         }
@@ -125,9 +144,13 @@ mod tests {
             ("postgres://rynjer:hunter2@db.example/r", "postgres://rynjer:***@db.example/r"),
             (
                 "postgresql://db.example/r?user=a&password=hunter2&sslmode=require",
-                "postgresql://db.example/r?user=a&password=***&sslmode=require",
+                "postgresql://db.example/r?user=a&***=***&sslmode=require",
             ),
-            ("postgres://a:hunter2@h/r?sslpassword=hunter3", "postgres://a:***@h/r?sslpassword=***"),
+            ("postgres://a:hunter2@h/r?sslpassword=hunter3", "postgres://a:***@h/r?***=***"),
+            ("postgres://u:12?hunter@127.0.0.1/db", "postgres://***"),
+            ("postgres://u:12#hunter@127.0.0.1/db", "postgres://***"),
+            ("postgres://u@h/db?passfile=/x&hunter", "postgres://u@h/db?***=***&***=***"),
+            ("postgres://u:hunter2@h1:1,h2:2/db", "postgres://***"),
         ];
         for (url, printed) in rows {
             let url = DatabaseUrl(url.to_owned());

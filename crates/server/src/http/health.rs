@@ -10,6 +10,10 @@ use crate::{
 use axum::extract::State;
 use rynjer_store::StoreError;
 use serde_json::{Value, json};
+use std::time::Duration;
+
+/// A database that takes longer is not there for requests either.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Is the process alive?
 #[utoipa::path(get, path = "/livez", tag = "health", responses((status = 200, body = Object)))]
@@ -23,7 +27,8 @@ pub(crate) async fn readyz(State(shared): State<Shared>) -> Result<axum::Json<Va
     if shared.drain.is_draining() {
         return Err(Fail(Error::ShuttingDown));
     }
-    let read = shared.app.store.read(rynjer_store::ping).await;
+    let read = tokio::time::timeout(PATIENCE, shared.app.store.read(rynjer_store::ping)).await;
+    let read = read.map_err(|_| Fail(Error::Overloaded))?;
     read.map_err(|error: StoreError| Fail(Error::from(error)))?;
     node::check_clock(&shared.app)?;
     let mut answer = json!({"status": "ok"});

@@ -119,6 +119,13 @@ fn usable_folder(data_dir: &Path, place: &str) -> Result<(), Failure> {
     })
 }
 
+/// What a database is made of.
+#[derive(Clone, Copy)]
+enum Kind {
+    File,
+    Server,
+}
+
 async fn database(at: Database, place: &str, checks: &mut Checks) -> Result<inspect::Inspection, Failure> {
     let name = match &at {
         Database::Sqlite(path) if !path.exists() => {
@@ -131,9 +138,11 @@ async fn database(at: Database, place: &str, checks: &mut Checks) -> Result<insp
         Database::Sqlite(path) => path.display().to_string(),
         Database::Postgres(_) => "on PostgreSQL".to_owned(),
     };
-    let advice = match &at {
-        Database::Sqlite(_) => "see whose file it is, and whether the disk is well",
-        Database::Postgres(_) => "see whether the server runs and takes this user, and the URL's sslmode",
+    let (kind, advice) = match &at {
+        Database::Sqlite(_) => (Kind::File, "see whose file it is, and whether the disk is well"),
+        Database::Postgres(_) => {
+            (Kind::Server, "see whether the server runs, what this user may do, and the URL's sslmode")
+        }
     };
     let damaged = |what: &str| {
         Failure::failed(format!("the database {name} is damaged: {what}")).coded("database_damaged").suggest(
@@ -147,7 +156,12 @@ async fn database(at: Database, place: &str, checks: &mut Checks) -> Result<insp
             let message = format!("the database {name} can't be read: {why}");
             return Err(Failure::failed(message).suggest(advice));
         }
-        Err(error) => return Err(damaged(&error.to_string())),
+        Err(error @ StoreError::Corrupt(_)) if matches!(kind, Kind::File) => {
+            return Err(damaged(&error.to_string()));
+        }
+        Err(error) => {
+            return Err(Failure::failed(format!("the database {name}: {error}")).suggest(advice));
+        }
     };
     if let Some(damage) = &inspection.damage {
         return Err(damaged(damage));
@@ -158,7 +172,11 @@ async fn database(at: Database, place: &str, checks: &mut Checks) -> Result<insp
         return Err(Failure::failed(message).coded("schema_too_new").suggest("use the newer program"));
     }
     let note = if inspection.schema < newest { ", brought up to date at the next start" } else { "" };
-    checks.pass("database", format!("every page is sound, schema {}{note}", inspection.schema));
+    let sound = match kind {
+        Kind::File => "every page is sound",
+        Kind::Server => "the server flushes what it commits",
+    };
+    checks.pass("database", format!("{sound}, schema {}{note}", inspection.schema));
     Ok(inspection)
 }
 
@@ -256,6 +274,10 @@ async fn port(config: &Config, held: bool, data_dir: &Path, checks: &mut Checks)
             ))
             .coded("port_taken")
             .suggest("name the settings that the gateway runs with by --config"))
+        }
+        (Err(_), false) if is_rynjer(&format!("http://{listen}")).await => {
+            checks.pass("port", format!("a gateway runs on {listen}"));
+            Ok(())
         }
         (Err(error), false) => Err(Failure::failed(format!("{listen} can't be listened on: {error}"))
             .coded("port_taken")
