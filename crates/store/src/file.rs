@@ -68,7 +68,9 @@ pub fn keep(
     account_bytes_max: i64,
 ) -> Result<Kept, StoreError> {
     account::lock(tx, &file.account)?;
-    let sql = format!("SELECT {COLUMNS} FROM files WHERE account_id = $1 AND agent_id = $2 AND sha256 = $3");
+    let lock = tx.dialect().for_update("files");
+    let sql =
+        format!("SELECT {COLUMNS} FROM files WHERE account_id = $1 AND agent_id = $2 AND sha256 = $3 {lock}");
     let params = [file.account.as_str().into(), (&file.agent_id).into(), (&file.sha256).into()];
     let known = tx.one(&sql, &params)?.as_ref().map(file_of).transpose()?;
     if known.as_ref().is_none_or(|known| known.expires_at_ms <= now_ms) {

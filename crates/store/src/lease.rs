@@ -306,10 +306,11 @@ impl Leased {
     }
 }
 
+/// A write of whoever holds the lease. What was queued before the lease was given back, and comes after it on
+/// another connection, changes nothing.
 fn fenced(tx: &mut dyn Tx, set: &str, holder: &Holder, more: &[Param<'_>]) -> Result<bool, StoreError> {
-    let sql = format!(
-        "UPDATE tasks SET {set} WHERE account_id = $1 AND id = $2 AND fence = $3 AND finished_at IS NULL"
-    );
+    let held = "fence = $3 AND finished_at IS NULL AND lease_owner IS NOT NULL";
+    let sql = format!("UPDATE tasks SET {set} WHERE account_id = $1 AND id = $2 AND {held}");
     let mut params: Vec<Param<'_>> =
         vec![holder.account.as_str().into(), holder.id.as_str().into(), holder.fence.into()];
     params.extend_from_slice(more);
@@ -327,9 +328,7 @@ pub fn beat(
     holders.sort_by(|(a, _), (b, _)| (&a.account, &a.id).cmp(&(&b.account, &b.id)));
     let mut lost = Vec::new();
     for (holder, progress) in holders {
-        // A beat that comes after the lease was given back must not move the time of the next poll.
-        let set = "due_at = CASE WHEN lease_owner IS NULL THEN due_at ELSE $4 END, \
-                   progress_permille = COALESCE($5, progress_permille)";
+        let set = "due_at = $4, progress_permille = COALESCE($5, progress_permille)";
         if !fenced(tx, set, holder, &[due_at_ms.into(), (*progress).into()])? {
             lost.push(holder.id.clone());
         }

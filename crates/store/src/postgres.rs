@@ -64,6 +64,7 @@ impl Postgres {
         self.forget();
         let mut client = self.link.connect().inspect_err(|_| thread::sleep(PAUSE))?;
         prepare_session(&mut client, self.purpose).map_err(|error| unavailable(error.into()))?;
+        refuse_standby(&mut client)?;
         self.client = Some(client);
         Ok(())
     }
@@ -161,14 +162,16 @@ impl Postgres {
 
     /// Waits until nobody else changes the schema.
     pub(crate) fn lock_schema(&mut self) -> Result<(), StoreError> {
-        self.run(&format!("SET statement_timeout = '10min'; SELECT pg_advisory_lock({SCHEMA_LOCK})"))
+        self.run("SET statement_timeout = '10min'; SET lock_timeout = 0")?;
+        self.run(&format!("SELECT pg_advisory_lock({SCHEMA_LOCK})"))?;
+        self.run("SET lock_timeout = '10s'")
     }
 
     /// Refuses a server that may lose what it has committed, that can't be written, or whose database is
     /// somebody else's.
     pub(crate) fn check_server(&mut self) -> Result<(), StoreError> {
         let sql = "SELECT current_setting('fsync', true), current_setting('synchronous_commit', true), \
-                   current_setting('full_page_writes', true), pg_is_in_recovery(), \
+                   current_setting('full_page_writes', true), \
                    (SELECT CAST(COUNT(*) AS BIGINT) FROM information_schema.tables \
                     WHERE table_schema = current_schema()), to_regclass('schema_migrations') IS NOT NULL";
         let row = self.one(sql, &[])?.ok_or_else(|| StoreError::Other("no settings".to_owned()))?;
@@ -179,12 +182,7 @@ impl Postgres {
                 )));
             }
         }
-        if row.bool(3)? {
-            return Err(StoreError::NotDurable(
-                "this PostgreSQL server is a standby, which can't be written; name the primary".to_owned(),
-            ));
-        }
-        if row.int(4)? > 0 && !row.bool(5)? {
+        if row.int(3)? > 0 && !row.bool(4)? {
             return Err(StoreError::Corrupt(
                 "the database holds another program's tables; make one for rynjer alone".to_owned(),
             ));
@@ -206,7 +204,8 @@ fn prepare_session(client: &mut Client, purpose: Use) -> Result<(), postgres::Er
     ];
     match purpose {
         Use::Write => wanted.extend([
-            ("lock_timeout", "10s"),
+            // A process that is stopped holds its locks longer; whoever needs those rows has to come back.
+            ("lock_timeout", "2s"),
             ("enable_seqscan", "off"),
             ("enable_hashjoin", "off"),
             ("enable_mergejoin", "off"),
@@ -244,6 +243,16 @@ fn arrivals(client: &mut Client, within: Duration) -> Result<Vec<String>, postgr
         rings.push(ring.payload().to_owned());
     }
     Ok(rings)
+}
+
+/// A name may lead to another server tomorrow: each connection asks. What a standby reads is old, and it
+/// takes no writes.
+fn refuse_standby(client: &mut Client) -> Result<(), StoreError> {
+    let asked = client.query_one("SELECT pg_is_in_recovery()", &[]).and_then(|row| row.try_get(0));
+    if asked.map_err(|error| unavailable(error.into()))? {
+        return Err(StoreError::Unavailable("the server is a standby".to_owned()));
+    }
+    Ok(())
 }
 
 fn unavailable(error: StoreError) -> StoreError {

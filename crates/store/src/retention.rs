@@ -40,9 +40,10 @@ pub fn sweep(tx: &mut dyn Tx, horizons: Horizons) -> Result<u64, StoreError> {
         &[now, most],
     )?;
     touched += tx.exec(
-        "DELETE FROM agents WHERE id IN (SELECT id FROM agents WHERE account_id IS NULL \
-         AND registered_at < $1 \
-         AND NOT EXISTS (SELECT 1 FROM keys WHERE keys.agent_id = agents.id) LIMIT $2)",
+        // Said again outside: where a server waits for another change of the row, it looks at no more.
+        "DELETE FROM agents WHERE account_id IS NULL AND registered_at < $1 AND id IN \
+         (SELECT id FROM agents WHERE account_id IS NULL AND registered_at < $1 \
+          AND NOT EXISTS (SELECT 1 FROM keys WHERE keys.agent_id = agents.id) LIMIT $2)",
         &[Param::Int(horizons.unbound_agents_before_ms), most],
     )?;
     touched += tx.exec(
@@ -108,7 +109,7 @@ pub fn orphans(tx: &mut dyn Tx, keys: &[(String, String, String)]) -> Result<Vec
 /// Deletes the rows of files whose life is over and returns the keys of their objects.
 pub fn expire_files(tx: &mut dyn Tx, now_ms: i64) -> Result<Vec<String>, StoreError> {
     let rows = tx.all(
-        "DELETE FROM files WHERE (account_id, id) IN \
+        "DELETE FROM files WHERE expires_at <= $1 AND (account_id, id) IN \
          (SELECT account_id, id FROM files WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2) \
          RETURNING object_key",
         &[now_ms.into(), SWEEP_MAX.into()],

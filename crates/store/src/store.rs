@@ -31,6 +31,10 @@ use tokio::sync::oneshot;
 /// only waits for others is not taken for silent.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 
+/// How often, and at which pace, it is looked whether a thread has ended.
+const LAST_LOOKS: u32 = 1000;
+const LAST_LOOK: Duration = Duration::from_millis(2);
+
 /// Which database.
 #[derive(Debug, Clone)]
 pub enum Database {
@@ -85,17 +89,27 @@ impl Drop for Inner {
         // two that close at once both believe that they are not it.
         self.ended.store(true, Ordering::Relaxed);
         self.bell = None;
-        join_all(&mut self.wakers);
+        let is_server = matches!(self.database, Database::Postgres(_));
+        join_all(&mut self.wakers, is_server);
         self.reads = None;
-        join_all(&mut self.readers);
+        join_all(&mut self.readers, is_server);
         self.commands = None;
         self.units = None;
-        join_all(&mut self.writers);
+        join_all(&mut self.writers, is_server);
     }
 }
 
-fn join_all(threads: &mut Mutex<Vec<JoinHandle<()>>>) {
+/// Waits for threads to end; for those that talk to a server, which may be silent, not for ever.
+fn join_all(threads: &mut Mutex<Vec<JoinHandle<()>>>, is_server: bool) {
     for thread in threads.get_mut().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        let mut looks = 0;
+        while is_server && !thread.is_finished() && looks < LAST_LOOKS {
+            std::thread::sleep(LAST_LOOK);
+            looks += 1;
+        }
+        if is_server && !thread.is_finished() {
+            continue;
+        }
         // A job may hold the last handle; its own thread ends by itself. One that panicked has nothing left
         // to say.
         if thread.thread().id() != current().id() {

@@ -10,7 +10,10 @@ use crate::{
     measure::{Stopwatch, Waiting},
     tx::{Connection, Mark, Tx},
 };
-use rynjer_core::ledger::{Command, Outcome};
+use rynjer_core::{
+    id::AccountId,
+    ledger::{Command, Outcome},
+};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, PoisonError, mpsc::Receiver},
@@ -56,6 +59,20 @@ struct Done {
     ran: Vec<Result<(), StoreError>>,
 }
 
+/// Why a batch does not stand as one.
+enum Failed {
+    /// All are told the same.
+    All(StoreError),
+    /// One of the commands is guilty, and nobody knows which.
+    Split,
+}
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
+        Self::All(error)
+    }
+}
+
 /// The state of a writer thread.
 pub(crate) struct Writer<C> {
     connection: C,
@@ -63,8 +80,6 @@ pub(crate) struct Writer<C> {
     batch_max: usize,
     writer_id: String,
     batch: i64,
-    /// The open transaction holds half a batch that could not be taken back.
-    doomed: bool,
     waiting: Waiting,
 }
 
@@ -75,7 +90,7 @@ impl<C: Connection> Writer<C> {
         batch_max: usize,
         writer_id: String,
     ) -> Self {
-        Self { connection, queue, batch_max, writer_id, batch: 0, doomed: false, waiting: Waiting::default() }
+        Self { connection, queue, batch_max, writer_id, batch: 0, waiting: Waiting::default() }
     }
 
     /// Tells how many jobs it has taken from those that wait.
@@ -108,22 +123,61 @@ impl<C: Connection> Writer<C> {
         (!batch.commands.is_empty() || !batch.units.is_empty()).then_some(batch)
     }
 
-    /// Runs a batch, and again while another transaction is in its way or its connection breaks.
-    fn run_batch(&mut self, mut batch: Batch) {
+    /// Runs a batch and answers everyone. Commands that fail together run one by one, each in a transaction
+    /// of its own, so that only the guilty caller fails; returns what all were told, if it was one error.
+    fn run_batch(&mut self, mut batch: Batch) -> Option<StoreError> {
+        match self.run_together(&mut batch) {
+            Ok(done) => answer(batch, Ok(done)),
+            Err(Failed::Split) => self.run_apart(batch),
+            Err(Failed::All(error)) => {
+                if let ([only], false) = (&*batch.commands, error.is_passing()) {
+                    tracing::error!(%error, account = %only.command.account(), "a ledger command failed");
+                }
+                answer(batch, Err(error.clone()));
+                return Some(error);
+            }
+        }
+        None
+    }
+
+    /// In the order of accounts. Where one account's rows are not to be had, its other commands don't wait.
+    fn run_apart(&mut self, batch: Batch) {
+        let mut commands = batch.commands;
+        commands.sort_by(|a, b| a.command.account().cmp(b.command.account()));
+        let mut away: Option<(AccountId, StoreError)> = None;
+        for submission in commands {
+            let account = submission.command.account().clone();
+            match &away {
+                Some((known, error)) if *known == account => drop(submission.reply.send(Err(error.clone()))),
+                _ => {
+                    let one = Batch { commands: vec![submission], units: Vec::new() };
+                    let failed = self.run_batch(one).filter(StoreError::is_passing);
+                    away = failed.map(|error| (account, error));
+                }
+            }
+        }
+        if !batch.units.is_empty() {
+            self.run_batch(Batch { commands: Vec::new(), units: batch.units });
+        }
+    }
+
+    /// Runs a batch in one transaction, and again while another transaction is in its way or its connection
+    /// breaks.
+    fn run_together(&mut self, batch: &mut Batch) -> Result<Done, Failed> {
         let mut runs = 1;
         loop {
-            let done = self.try_batch(&mut batch);
-            let Err(error) = &done else { return answer(batch, done) };
+            let done = self.try_batch(batch);
             if self.connection.in_transaction() {
                 // The first error is what callers are told.
                 drop(self.connection.rollback());
             }
-            if !error.asks_for_another_run() {
-                return answer(batch, done);
-            }
+            let error = match done {
+                Err(Failed::All(error)) if error.asks_for_another_run() => error,
+                done => return done,
+            };
             if runs == RUNS_MAX {
                 tracing::error!(%error, runs, "a batch was given up");
-                return answer(batch, Err(StoreError::Unavailable(error.to_string())));
+                return Err(Failed::All(StoreError::Unavailable(error.to_string())));
             }
             std::thread::sleep(Duration::from_millis(runs.min(20)));
             runs += 1;
@@ -131,17 +185,17 @@ impl<C: Connection> Writer<C> {
     }
 
     /// One run of a batch in one transaction; after an error nothing of it stands.
-    fn try_batch(&mut self, batch: &mut Batch) -> Result<Done, StoreError> {
+    fn try_batch(&mut self, batch: &mut Batch) -> Result<Done, Failed> {
         self.connection.begin()?;
-        let outcomes = self.run_commands(&batch.commands)?;
+        let outcomes = self.run_commands(batch)?;
         if let (true, [unit]) = (batch.commands.is_empty(), &mut *batch.units) {
-            return self.run_alone(unit.as_mut());
+            return Ok(self.run_alone(unit.as_mut())?);
         }
         let mut ran = Vec::with_capacity(batch.units.len());
         for unit in &mut batch.units {
             ran.push(self.run_unit(unit.as_mut()));
             if let Some(failure) = self.connection.take_failure() {
-                return Err(failure);
+                return Err(failure.into());
             }
         }
         self.commit()?;
@@ -159,15 +213,13 @@ impl<C: Connection> Writer<C> {
         log_failure(&ran);
         if ran.is_ok() {
             self.commit()?;
-        } else if self.connection.in_transaction() {
-            self.connection.rollback()?;
         }
         Ok(Done { outcomes: Vec::new(), ran: vec![ran] })
     }
 
     fn commit(&mut self) -> Result<(), StoreError> {
-        // Outside it, the batch's number would be written without the batch; and half a batch must not be.
-        if !self.connection.in_transaction() || std::mem::take(&mut self.doomed) {
+        // Outside it, the batch's number would be written without the batch.
+        if !self.connection.in_transaction() {
             return Err(ended());
         }
         self.batch += 1;
@@ -177,65 +229,26 @@ impl<C: Connection> Writer<C> {
         committed
     }
 
-    /// Decides all commands as one batch; if that fails, one by one, so that only the guilty caller fails.
-    fn run_commands(
-        &mut self,
-        submissions: &[Submission],
-    ) -> Result<Vec<Result<Outcome, StoreError>>, StoreError> {
-        if submissions.is_empty() {
+    /// All commands at once, without a savepoint: one would make SQLite copy every page that the batch
+    /// changes.
+    fn run_commands(&mut self, batch: &Batch) -> Result<Vec<Result<Outcome, StoreError>>, Failed> {
+        if batch.commands.is_empty() {
             return Ok(Vec::new());
         }
         let stopwatch = Stopwatch::start();
-        if let Ok(outcomes) = self.run_all(submissions) {
-            stopwatch.decided(submissions.len());
-            return Ok(outcomes.into_iter().map(Ok).collect());
-        }
-        if let Some(failure) = self.connection.take_failure() {
-            return Err(failure);
-        }
-        if let Err(error) = self.begin_again() {
-            tracing::error!(%error, "a batch could not be begun again");
-            return Err(error);
-        }
-        let mut outcomes = Vec::with_capacity(submissions.len());
-        for submission in submissions {
-            let outcome = self.run_chunk(std::slice::from_ref(submission)).and_then(|mut outcomes| {
-                outcomes.pop().ok_or_else(|| StoreError::Other("no outcome".into()))
-            });
-            if let Some(failure) = self.connection.take_failure() {
-                return Err(failure);
-            }
-            if let Err(error) = &outcome {
-                tracing::error!(%error, account = %submission.command.account(), "a ledger command failed");
-            }
-            outcomes.push(outcome);
-        }
-        Ok(outcomes)
-    }
-
-    /// Commands come first in their transaction, so nothing else is lost with it.
-    fn begin_again(&mut self) -> Result<(), StoreError> {
-        if self.connection.in_transaction() {
-            self.doomed = true;
-            self.connection.rollback()?;
-            self.doomed = false;
-        }
-        self.connection.begin()
-    }
-
-    /// All commands at once, without a savepoint: one would make SQLite copy every page that the batch
-    /// changes.
-    fn run_all(&mut self, submissions: &[Submission]) -> Result<Vec<Outcome>, StoreError> {
-        let commands: Vec<_> = submissions.iter().map(|s| (s.now_ms, &s.command)).collect();
+        let commands: Vec<_> = batch.commands.iter().map(|s| (s.now_ms, &s.command)).collect();
         let connection = &mut self.connection;
         let run = AssertUnwindSafe(|| ledger::run_batch(connection.as_tx(), &commands));
-        catch_unwind(run).unwrap_or_else(|_| Err(StoreError::Panicked("see the log".into())))
-    }
-
-    fn run_chunk(&mut self, submissions: &[Submission]) -> Result<Vec<Outcome>, StoreError> {
-        let commands: Vec<_> = submissions.iter().map(|s| (s.now_ms, &s.command)).collect();
-        let connection = &mut self.connection;
-        guarded(connection, |tx| ledger::run_batch(tx, &commands))
+        let ran = catch_unwind(run).unwrap_or_else(|_| Err(StoreError::Panicked("see the log".into())));
+        match (ran, self.connection.take_failure()) {
+            (_, Some(failure)) => Err(failure.into()),
+            (Ok(outcomes), None) => {
+                stopwatch.decided(commands.len());
+                Ok(outcomes.into_iter().map(Ok).collect())
+            }
+            (Err(error), None) if commands.len() == 1 && batch.units.is_empty() => Err(error.into()),
+            (Err(_), None) => Err(Failed::Split),
+        }
     }
 
     fn run_unit(&mut self, unit: &mut dyn Job) -> Result<(), StoreError> {

@@ -41,6 +41,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// How often an idle worker looks for work that another process may have brought.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long what was told to stop may take.
+const AFTER_STOP: Duration = Duration::from_secs(5);
 /// Pause after the store failed.
 const STORE_PAUSE: Duration = Duration::from_millis(200);
 
@@ -109,7 +111,8 @@ impl Worker {
         for task in self.hand().values() {
             task.stop.cancel();
         }
-        left.await;
+        // A store that stays away must not keep the process: what it holds is due again when its lease ends.
+        drop(tokio::time::timeout(AFTER_STOP, left).await);
     }
 
     fn hand(&self) -> MutexGuard<'_, HashMap<TaskId, InHand>> {

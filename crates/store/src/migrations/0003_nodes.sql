@@ -16,3 +16,6 @@ CREATE TABLE installation (
     name TEXT NOT NULL PRIMARY KEY,
     value TEXT NOT NULL
 ) {strict};
+-- What belongs to one agent is found without the account's other keys.
+CREATE INDEX keys_agent ON keys (agent_id);
+CREATE INDEX token_families_agent ON token_families (agent_id);

@@ -36,8 +36,8 @@ impl ToSql for Param<'_> {
             Self::Int(number) => number_to_sql(*number, ty, out),
             Self::Bool(truth) if *ty == Type::BOOL => truth.to_sql(ty, out),
             Self::Bool(truth) => number_to_sql(i64::from(*truth), ty, out),
-            // No column holds a NUL; the server would refuse the whole statement with words of its own.
-            Self::Text(text) if text.contains('\0') => Err("a text holds a NUL character".into()),
+            // No column holds a NUL; the server would refuse the whole statement, with all that hangs on it.
+            Self::Text(text) if text.contains('\0') => text.replace('\0', "\u{fffd}").to_sql(ty, out),
             Self::Text(text) => text.to_sql(ty, out),
             Self::Bytes(bytes) => bytes.to_sql(ty, out),
         }
