@@ -1,8 +1,8 @@
 //! How many requests one principal or one address may send, and the headers that tell so.
 //!
 //! Invariant: memory grows with the keys that were busy lately, never with the keys ever seen; all nodes
-//! together allow what one alone would. Not here: who the principal is, which routes are limited, budgets, how
-//! many nodes there are (`app::node`).
+//! together allow what one alone would. Not here: who the principal is, which routes are limited, budgets,
+//! how many nodes there are (`app::node`).
 
 use std::{
     collections::hash_map::RandomState,
@@ -207,7 +207,7 @@ impl<K: Hash + Eq + Clone, C: Clock> Limit<K, C> {
         }
     }
 
-    /// Of so many nodes each takes so many cells for one request, from buckets of the full size: together they
+    /// Each of so many nodes takes so many cells for one request, from buckets of the full size. Together they
     /// allow what one would, and when their number changes no bucket is fuller than it was.
     #[expect(clippy::needless_pass_by_value, reason = "keys are plain numbers")]
     fn check(&self, key: K, nodes: NonZeroU32) -> Verdict {
