@@ -207,8 +207,8 @@ impl<K: Hash + Eq + Clone, C: Clock> Limit<K, C> {
         }
     }
 
-    /// Each of so many nodes takes so many cells for one request, from buckets of the full size. Together they
-    /// allow what one would, and when their number changes no bucket is fuller than it was.
+    /// Each of so many nodes takes so many cells for one request, from buckets of the full size. Together
+    /// they allow what one would, and when their number changes no bucket is fuller than it was.
     #[expect(clippy::needless_pass_by_value, reason = "keys are plain numbers")]
     fn check(&self, key: K, nodes: NonZeroU32) -> Verdict {
         self.sweep_at_times();
