@@ -12,7 +12,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 const BEAT_EVERY: Duration = Duration::from_secs(1);
-/// Half of how old a key is at least when it signs, less a margin.
+/// A quarter of how old a key is when it first signs: three readings may fail.
 const KEYS_READ_EVERY: Duration = Duration::from_secs(30);
 /// A machine's clock that is further off is told of, once in a minute.
 const CLOCK_OFF_TOLD_MS: i64 = 5000;
@@ -49,6 +49,13 @@ impl Heartbeat {
         {
             tracing::warn!(?error, "this node could not be taken off the list");
         }
+    }
+}
+
+impl Drop for Heartbeat {
+    /// A start that failed leaves no loops behind.
+    fn drop(&mut self) {
+        self.stop.cancel();
     }
 }
 

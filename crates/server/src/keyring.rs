@@ -356,8 +356,7 @@ mod tests {
         for round in 1..=3 {
             clock.advance(Duration::from_secs(90 * 86_400));
             let (first, second) = tokio::join!(one.rotate(), two.rotate());
-            first.unwrap();
-            second.unwrap();
+            assert_eq!((first, second), (Ok(()), Ok(())));
             one.reload().await.unwrap();
             assert_eq!(ids(&one), ids(&two), "round {round}");
             assert_eq!(one.all(Purpose::Receipt).len(), round + 1);

@@ -13,10 +13,13 @@ pub fn hold(
     now_ms: i64,
     for_ms: i64,
 ) -> Result<bool, StoreError> {
-    // A writer that comes second waits for the first one's row, and then compares what that one wrote.
+    // A writer that comes second waits for the first one's row, and then compares what that one wrote. Two
+    // renewals of one node may come in the wrong order: what it was told goes on.
     let changed = tx.exec(
         "INSERT INTO elections (duty, node_id, until_at) VALUES ($1, $2, $3) \
-         ON CONFLICT (duty) DO UPDATE SET node_id = excluded.node_id, until_at = excluded.until_at \
+         ON CONFLICT (duty) DO UPDATE SET node_id = excluded.node_id, until_at = CASE \
+         WHEN elections.node_id = excluded.node_id AND elections.until_at > excluded.until_at \
+         THEN elections.until_at ELSE excluded.until_at END \
          WHERE elections.node_id = excluded.node_id OR elections.until_at <= $4",
         &[duty.into(), node_id.into(), now_ms.saturating_add(for_ms).into(), now_ms.into()],
     )?;

@@ -127,19 +127,12 @@ pub(crate) async fn run<T>(app: &App, duty: Duty, work: impl Future<Output = T>)
         return Some(work.await);
     }
     let mut work = std::pin::pin!(work);
-    let mut renewals = tokio::time::interval(RENEWED_EVERY);
-    loop {
-        tokio::select! {
-            biased;
-            // The first comes at once.
-            _ = renewals.tick() => {
-                if !hold(app, duty).await {
-                    return None;
-                }
-            }
-            done = &mut work => return Some(done),
+    while hold(app, duty).await {
+        if let Ok(done) = tokio::time::timeout(RENEWED_EVERY, &mut work).await {
+            return Some(done);
         }
     }
+    None
 }
 
 async fn hold(app: &App, duty: Duty) -> bool {

@@ -210,7 +210,11 @@ fn reworded(error: &Error) -> Option<(String, &'static str)> {
             "Revoke a key with POST /api/v1/agents/keys/revoke first.",
         ),
         Error::ClockOff { ahead_ms } => (
-            format!("This node's clock is {} s ahead of the database's", ahead_ms / 1000),
+            format!(
+                "This node's clock is {} s {} the database's",
+                ahead_ms.saturating_abs() / 1000,
+                if *ahead_ms < 0 { "behind" } else { "ahead of" }
+            ),
             "Ask GET /readyz again once the operator has set the machine's clock.",
         ),
         _ => return None,

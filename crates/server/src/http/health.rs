@@ -1,7 +1,7 @@
 //! Whether the process lives, and whether it should get work.
 //!
 //! Invariant: `/readyz` says 503 from the moment that draining begins, and where the clock is far off. Not
-//! here: metrics (`document::metrics`).
+//! here: metrics (`crate::metrics`).
 
 use crate::{
     app::{Error, node},

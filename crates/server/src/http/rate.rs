@@ -207,7 +207,7 @@ impl<K: Hash + Eq + Clone, C: Clock> Limit<K, C> {
         }
     }
 
-    /// Of so many nodes each takes so many cells for one request, from buckets of the full size: together
+    /// Each of so many nodes takes so many cells for one request, from buckets of the full size. Together
     /// they allow what one would, and when their number changes no bucket is fuller than it was.
     #[expect(clippy::needless_pass_by_value, reason = "keys are plain numbers")]
     fn check(&self, key: K, nodes: NonZeroU32) -> Verdict {

@@ -17,6 +17,8 @@ async fn a_duty_is_held_renewed_and_lost() {
     assert!(!hold(&stage, "sweep", "b", NOON_MS + 99).await);
     assert!(hold(&stage, "keys", "b", NOON_MS + 99).await);
     assert!(hold(&stage, "sweep", "a", NOON_MS + 99).await);
+    // A renewal that was overtaken takes nothing back.
+    assert!(hold(&stage, "sweep", "a", NOON_MS + 98).await);
     assert!(!hold(&stage, "sweep", "b", NOON_MS + 198).await);
     assert!(hold(&stage, "sweep", "b", NOON_MS + 199).await);
     assert!(!hold(&stage, "sweep", "a", NOON_MS + 199).await);
