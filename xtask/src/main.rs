@@ -5,6 +5,10 @@
 //! here: tidy rules (a test).
 
 mod bench;
+mod bench_postgres;
+mod bench_stored;
+mod load;
+mod process;
 mod release;
 mod sbom;
 mod waiters;
@@ -20,6 +24,8 @@ use std::{
 
 const USAGE: &str = "usage: cargo xtask bench [SECONDS] [ROUNDS]\n\
                      \x20      cargo xtask bench-waiters [WAITERS] [SECONDS]\n\
+                     \x20      cargo xtask bench-postgres [SECONDS] [ROUNDS]\n\
+                     \x20      cargo xtask bench-stored [SECONDS] [TASKS] [IN_FLIGHT]\n\
                      \x20      cargo xtask openapi\n\
                      \x20      cargo xtask release [--out DIR] [--profile PROFILE]\n";
 
@@ -30,6 +36,11 @@ fn main() -> ExitCode {
     let done = match arguments.first().map(String::as_str) {
         Some("bench") => bench::run(number(1, 5), number(2, 3)),
         Some("bench-waiters") => waiters::run(number(1, 1000), number(2, 30)),
+        Some("bench-postgres") => bench_postgres::run(number(1, 5), number(2, 3)),
+        Some("bench-stored") => {
+            let tasks = arguments.get(2).and_then(|text| text.parse().ok()).unwrap_or(10_000_000);
+            bench_stored::run(number(1, 5), tasks, number(3, 100_000))
+        }
         Some("openapi") => write_openapi().map_err(Into::into),
         Some("release") => release::run(arguments.get(1..).unwrap_or_default()),
         _ => {
