@@ -6,7 +6,7 @@
 
 use crate::{
     load::{CONNECTIONS, Failure, Load, Rate, Target, measure, median},
-    process::{MASTER_KEY, Process, Server},
+    process::{MASTER_KEY, Process, Server, own_cpu_seconds},
 };
 use rynjer_server::{
     clock::Clock,
@@ -18,6 +18,8 @@ use std::{
     path::Path,
     process::Command,
     sync::Arc,
+    thread,
+    time::Duration,
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -41,12 +43,17 @@ pub(crate) fn run(seconds: u64, rounds: u64) -> Result<(), Failure> {
     let bench = prepare(&url, "bench", seconds)?;
     against_pgbench(&bench, rounds)?;
     let mut out = io::stdout();
-    writeln!(out, "\nprocesses  accounts  load    per second  gateway µs  database µs  connections")?;
+    writeln!(
+        out,
+        "\nprocesses  accounts  clients  load    per second  gateway µs  database µs  client µs  cores  \
+         per commit  connections"
+    )?;
     for processes in 1..=3 {
         for accounts in [1, ACCOUNTS] {
-            scaled(&bench, processes, accounts)?;
+            scaled(&bench, processes, accounts, CONNECTIONS)?;
         }
     }
+    scaled(&bench, 1, 1, 1)?;
     let bench = prepare(&url, "whole", seconds)?;
     whole_tasks(&bench)?;
     sizes(&bench)
@@ -100,28 +107,54 @@ impl Bench {
         (0..count).map(|index| Process::start(&folder(index), Some(&url), role)).collect()
     }
 
-    fn target(&self, processes: &[Process], accounts: usize, prefix: &str) -> Arc<Target> {
+    fn target(
+        &self,
+        processes: &[Process],
+        accounts: usize,
+        connections: usize,
+        prefix: &str,
+    ) -> Arc<Target> {
         let keys = self.keys.iter().take(accounts).cloned().collect();
         let mut target = Target::new(processes.iter().map(|process| process.address).collect(), keys);
         prefix.clone_into(&mut target.prefix);
+        target.connections = connections;
         Arc::new(target)
     }
 
-    /// A rate, and the microseconds that a request cost the gateways and the database.
-    fn costs(&self, all: &[Process], target: &Arc<Target>, load: Load) -> Result<[f64; 3], Failure> {
+    /// A line with a rate and the microseconds of processor time that a request cost.
+    fn costs(&self, all: &[Process], target: &Arc<Target>, load: Load, name: &str) -> Result<(), Failure> {
         let gateways = || all.iter().map(Process::cpu_seconds).sum::<Result<f64, _>>();
-        let (gateway, database) = (gateways()?, self.server.cpu_seconds()?);
+        let used = || Ok::<_, Failure>([gateways()?, self.server.cpu_seconds()?, own_cpu_seconds()?]);
+        let (before, commits) = (used()?, self.commits()?);
         let rate: Rate = measure(&self.client, target, load, self.seconds)?;
-        let gateway = (gateways()? - gateway) * 1e6 / rate.requests;
-        let database = (self.server.cpu_seconds()? - database) * 1e6 / rate.requests;
-        Ok([rate.per_second(), gateway, database])
+        let after = used()?;
+        let per_commit = rate.requests / (self.commits()? - commits).max(1.0);
+        let [gateway, database, client] =
+            [0, 1, 2].map(|side: usize| (after[side] - before[side]) * 1e6 / rate.requests);
+        let rate = rate.per_second();
+        let cores = (gateway + database + client) * rate / 1e6;
+        let open = connections(self)?;
+        let (processes, accounts, connections) = (all.len(), target.keys.len(), target.connections);
+        writeln!(
+            io::stdout(),
+            "{processes:>9}  {accounts:>8}  {connections:>7}  {name:<6}  {rate:>10.0}  {gateway:>10.1}  \
+             {database:>11.1}  {client:>9.1}  {cores:>5.2}  {per_commit:>10.1}  {open:>11}"
+        )?;
+        Ok(())
+    }
+
+    /// Transactions that the database has committed. Its processes tell of them after a second at most.
+    fn commits(&self) -> Result<f64, Failure> {
+        thread::sleep(Duration::from_millis(1200));
+        let sql = format!("SELECT xact_commit FROM pg_stat_database WHERE datname = '{}'", self.database);
+        Ok(self.server.query("postgres", &sql)?.trim().parse()?)
     }
 }
 
 fn against_pgbench(bench: &Bench, rounds: u64) -> Result<(), Failure> {
     let mut out = io::stdout();
     let processes = bench.start("api", 1)?;
-    let target = bench.target(&processes, 1, "ratio");
+    let target = bench.target(&processes, 1, CONNECTIONS, "ratio");
     // Prepares the statements, and fills what was empty.
     measure(&bench.client, &target, Load::Accept, 1)?;
     writeln!(out, "round  pgbench/s  accept/s  accept÷pgbench")?;
@@ -138,19 +171,13 @@ fn against_pgbench(bench: &Bench, rounds: u64) -> Result<(), Failure> {
 }
 
 /// Accepts and polls with so many processes on so many accounts.
-fn scaled(bench: &Bench, count: usize, accounts: usize) -> Result<(), Failure> {
+fn scaled(bench: &Bench, count: usize, accounts: usize, connections: usize) -> Result<(), Failure> {
     let processes = bench.start("api", count)?;
-    let target = bench.target(&processes, accounts, &format!("scaled-{count}-{accounts}"));
+    let target =
+        bench.target(&processes, accounts, connections, &format!("{count}-{accounts}-{connections}"));
     measure(&bench.client, &target, Load::Accept, 1)?;
-    for (name, load) in [("accept", Load::Accept), ("poll", Load::Poll)] {
-        let [rate, gateway, database] = bench.costs(&processes, &target, load)?;
-        let open = connections(bench)?;
-        writeln!(
-            io::stdout(),
-            "{count:>9}  {accounts:>8}  {name:<6}  {rate:>10.0}  {gateway:>10.1}  {database:>11.1}  {open:>11}"
-        )?;
-    }
-    Ok(())
+    bench.costs(&processes, &target, Load::Accept, "accept")?;
+    bench.costs(&processes, &target, Load::Poll, "poll")
 }
 
 fn connections(bench: &Bench) -> Result<String, Failure> {
@@ -161,20 +188,11 @@ fn connections(bench: &Bench) -> Result<String, Failure> {
 /// Tasks from accept to success, in a process that does all.
 fn whole_tasks(bench: &Bench) -> Result<(), Failure> {
     let processes = bench.start("all", 1)?;
-    let target = bench.target(&processes, ACCOUNTS, "whole");
+    let target = bench.target(&processes, ACCOUNTS, CONNECTIONS, "whole");
     measure(&bench.client, &target, Load::Whole, 2)?;
-    let [rate, gateway, database] = bench.costs(&processes, &target, Load::Whole)?;
+    bench.costs(&processes, &target, Load::Whole, "whole")?;
     let memory = processes.first().ok_or("no process")?.resident_mb()?;
-    let open = connections(bench)?;
-    let mut out = io::stdout();
-    writeln!(
-        out,
-        "        1  {ACCOUNTS:>8}  whole   {rate:>10.0}  {gateway:>10.1}  {database:>11.1}  {open:>11}"
-    )?;
-    writeln!(
-        out,
-        "whole: accept, lease, submit, store the output, capture, one waiting GET; {memory:.0} MB resident"
-    )?;
+    writeln!(io::stdout(), "whole: one POST that waits until its output is stored; {memory:.0} MB resident")?;
     Ok(())
 }
 

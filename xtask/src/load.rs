@@ -46,11 +46,19 @@ pub(crate) struct Target {
     pub(crate) prefix: String,
     /// Request ids in no order, as UUIDs are, and not in that of their numbers.
     pub(crate) shuffled: bool,
+    pub(crate) connections: usize,
 }
 
 impl Target {
     pub(crate) fn new(addresses: Vec<SocketAddr>, keys: Vec<String>) -> Self {
-        Self { addresses, keys, accepted: AtomicU64::new(0), prefix: "bench".to_owned(), shuffled: false }
+        Self {
+            addresses,
+            keys,
+            accepted: AtomicU64::new(0),
+            prefix: "bench".to_owned(),
+            shuffled: false,
+            connections: CONNECTIONS,
+        }
     }
 
     fn request_id(&self, id: u64) -> String {
@@ -109,7 +117,7 @@ pub(crate) fn measure(
         let started = Instant::now();
         let until = started + Duration::from_secs(seconds);
         let mut connections = JoinSet::new();
-        for index in 0..CONNECTIONS {
+        for index in 0..target.connections {
             connections.spawn(connection(Arc::clone(target), index, load, until));
         }
         let mut requests = 0u64;

@@ -44,7 +44,7 @@ impl Process {
         command.env("RYNJER_MASTER_KEY", key);
         command.env("RYNJER_LIMITS__RATE_LIMITS", "false");
         command.env("RYNJER_LIMITS__OPEN_TASKS_PER_ACCOUNT", "10000000");
-        command.env("RYNJER_LOG__LEVEL", "warn");
+        command.env("RYNJER_LOG__FILTER", "warn");
         let log = fs::File::create(folder.join("log"))?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let started = Instant::now();
@@ -112,6 +112,11 @@ fn cpu_seconds(id: u32) -> Result<[f64; 2], Failure> {
     let numbers: Vec<u64> = after_name.split_whitespace().skip(11).take(4).flat_map(str::parse).collect();
     let [user, system, ended_user, ended_system] = numbers.as_slice() else { return Err("no times".into()) };
     Ok([float(user + system) / TICKS, float(ended_user + ended_system) / TICKS])
+}
+
+/// What this process has used.
+pub(crate) fn own_cpu_seconds() -> Result<f64, Failure> {
+    Ok(cpu_seconds(std::process::id())?[0])
 }
 
 /// A PostgreSQL server on this machine.
