@@ -18,8 +18,6 @@ use std::{
     path::Path,
     process::Command,
     sync::Arc,
-    thread,
-    time::Duration,
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -143,11 +141,10 @@ impl Bench {
         Ok(())
     }
 
-    /// Transactions that the database has committed. Its processes tell of them after a second at most.
+    /// Batches that the writers have committed: each mark is twice its batch's number.
     fn commits(&self) -> Result<f64, Failure> {
-        thread::sleep(Duration::from_millis(1200));
-        let sql = format!("SELECT xact_commit FROM pg_stat_database WHERE datname = '{}'", self.database);
-        Ok(self.server.query("postgres", &sql)?.trim().parse()?)
+        let sql = "SELECT COALESCE(SUM(batch), 0) / 2 FROM writer_batches";
+        Ok(self.server.query(self.database, sql)?.trim().parse()?)
     }
 }
 
@@ -198,8 +195,9 @@ fn whole_tasks(bench: &Bench) -> Result<(), Failure> {
 
 /// What a row takes, with its part of the indexes.
 fn sizes(bench: &Bench) -> Result<(), Failure> {
-    let sql = "SELECT relname || ': ' || n_live_tup || ' rows, ' || pg_table_size(relid) || ' bytes of rows, ' || \
-               pg_indexes_size(relid) || ' of indexes' FROM pg_stat_user_tables \
+    let sql = "\
+               SELECT relname || ': ' || n_live_tup || ' rows, ' || pg_table_size(relid) || \
+               ' bytes of rows, ' || pg_indexes_size(relid) || ' of indexes' FROM pg_stat_user_tables \
                WHERE relname IN ('tasks', 'entries', 'attempts', 'outputs') ORDER BY 1";
     writeln!(io::stdout(), "\n{}", bench.server.query(bench.database, sql)?.trim())?;
     Ok(())

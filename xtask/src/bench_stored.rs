@@ -140,9 +140,11 @@ fn fill(runtime: &Runtime, path: &Path, tasks: i64) -> Result<(), Failure> {
         let last = (first + STEP).min(tasks) - 1;
         runtime.block_on(store.write(move |tx| {
             let sql = "WITH RECURSIVE n(i) AS (SELECT $1 UNION ALL SELECT i + 1 FROM n WHERE i < $2) \
-                       INSERT INTO tasks (account_id, id, agent_id, key_id, request_id, fingerprint, usage_id, \
-                       model, product, mode, provider, vendor_model, price_version, unit_price, count, held, \
-                       charged, budget_charges, status, step, created_at, finished_at, deadline_at, due_at) \
+                       INSERT INTO tasks (account_id, id, agent_id, key_id, request_id, fingerprint, \
+                       usage_id, model, product, mode, provider, vendor_model, price_version, \
+                       unit_price, count, \
+                       held, charged, budget_charges, status, step, created_at, finished_at, deadline_at, \
+                       due_at) \
                        SELECT (SELECT id FROM accounts LIMIT 1), 'task_0' || printf('%025d', i), '', \
                        'key_' || printf('%026d', 1), lower(hex(randomblob(18))), \
                        lower(hex(randomblob(32))), 'use_' || printf('%026d', i), \

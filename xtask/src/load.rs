@@ -184,9 +184,9 @@ fn request(address: SocketAddr, target: &Target, load: Load, turn: u64) -> Strin
         Load::Whole => ("/v1/generate", "Prefer: wait=60\r\n", " [[instant]]"),
     };
     let body = format!(
-        "{{\"request_id\":\"{name}\",\"model\":\"nano-banana-pro\",\"prompt\":\"Studio product shot of a matte \
-         black smart speaker on a neutral background, soft commercial lighting, premium ad look{words}\",\
-         \"units\":{{\"count\":1,\"resolution\":\"1K\",\"aspect_ratio\":\"1:1\"}}}}"
+        "{{\"request_id\":\"{name}\",\"model\":\"nano-banana-pro\",\"prompt\":\"Studio product shot of a \
+         matte black smart speaker on a neutral background, soft commercial lighting, premium ad \
+         look{words}\",\"units\":{{\"count\":1,\"resolution\":\"1K\",\"aspect_ratio\":\"1:1\"}}}}"
     );
     let length = body.len();
     format!(

@@ -49,9 +49,11 @@ fn assumed(behaviour: Behaviour) -> String {
     format!(
         "| assumed | |\n|---|---|\n| tasks of an agent in a day | {tasks_a_day:.0} |\n\
          | polls of a task | {polls_a_task:.0} |\n| busiest second ÷ mean second | {peak:.0} |\n\
-         | bytes of a task's output | {output_bytes:.0} |\n| days that outputs are kept | {output_days:.0} |\n\
-         | how far a machine is loaded | {:.0} % |\n| cores of a gateway, of a PostgreSQL | {PROCESS_CORES}, \
-         {DATABASE_CORES} |\n| round trip between them, sync of its disk | {:.1} ms, {:.1} ms |\n",
+         | bytes of a task's output | {output_bytes:.0} |\n\
+         | days that outputs are kept | {output_days:.0} |\n\
+         | how far a machine is loaded | {:.0} % |\n\
+         | cores of a gateway, of a PostgreSQL | {PROCESS_CORES}, {DATABASE_CORES} |\n\
+         | round trip between them, sync of its disk | {:.1} ms, {:.1} ms |\n",
         LOADED * 100.0,
         ROUND_TRIP / 1e3,
         SYNC / 1e3
