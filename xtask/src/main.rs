@@ -5,8 +5,13 @@
 //! here: tidy rules (a test).
 
 mod bench;
+mod bench_postgres;
+mod bench_stored;
+mod load;
+mod process;
 mod release;
 mod sbom;
+mod scale;
 mod waiters;
 
 /// The allocator of the product, so that the figures are the product's.
@@ -20,6 +25,9 @@ use std::{
 
 const USAGE: &str = "usage: cargo xtask bench [SECONDS] [ROUNDS]\n\
                      \x20      cargo xtask bench-waiters [WAITERS] [SECONDS]\n\
+                     \x20      cargo xtask bench-postgres [SECONDS] [ROUNDS]\n\
+                     \x20      cargo xtask bench-stored [SECONDS] [TASKS] [IN_FLIGHT]\n\
+                     \x20      cargo xtask scale [TASKS_A_DAY] [POLLS_A_TASK]\n\
                      \x20      cargo xtask openapi\n\
                      \x20      cargo xtask release [--out DIR] [--profile PROFILE]\n";
 
@@ -30,6 +38,12 @@ fn main() -> ExitCode {
     let done = match arguments.first().map(String::as_str) {
         Some("bench") => bench::run(number(1, 5), number(2, 3)),
         Some("bench-waiters") => waiters::run(number(1, 1000), number(2, 30)),
+        Some("bench-postgres") => bench_postgres::run(number(1, 5), number(2, 3)),
+        Some("bench-stored") => {
+            let tasks = arguments.get(2).and_then(|text| text.parse().ok()).unwrap_or(10_000_000);
+            bench_stored::run(number(1, 5), tasks, number(3, 100_000))
+        }
+        Some("scale") => scale::run(number(1, 20), number(2, 3)),
         Some("openapi") => write_openapi().map_err(Into::into),
         Some("release") => release::run(arguments.get(1..).unwrap_or_default()),
         _ => {

@@ -79,7 +79,7 @@ fn start(folder: &std::path::Path, role: Role) -> Result<Bench, Failure> {
     };
     let gateway = server.block_on(Gateway::start(options))?;
     let address = gateway.address().ok_or("no address")?;
-    let key = server.block_on(crate::bench::account(&gateway))?;
+    let key = server.block_on(crate::bench::account(&gateway, "bench@example.com"))?;
     Ok(Bench { server, client, gateway, address, key })
 }
 

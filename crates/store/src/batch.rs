@@ -9,7 +9,7 @@ use crate::{
     error::StoreError,
     tx::{Param, Row, Tx},
 };
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
 /// Rows of parameters, all of one width.
 pub(crate) struct Rows<'a> {
@@ -26,20 +26,29 @@ impl<'a> Rows<'a> {
         self.params.extend(row);
     }
 
-    /// Cuts the rows into pieces of the sizes that the dialect likes.
-    fn pieces(&self, dialect: Dialect) -> Vec<&[Param<'a>]> {
-        let mut rest = self.params.as_slice();
-        let mut pieces = Vec::new();
-        while !rest.is_empty() {
-            let rows = rest.len() / self.width;
-            let sizes = dialect.rows_per_statement();
-            let size = sizes.iter().copied().find(|size| *size <= rows).unwrap_or(1);
-            let (piece, tail) = rest.split_at(size * self.width);
-            pieces.push(piece);
-            rest = tail;
-        }
-        pieces
+    /// Cuts the rows into pieces of the sizes that the dialect likes. The last one is filled up with rows of
+    /// NULL: a round trip more would cost more than they do.
+    fn pieces(&self, dialect: Dialect) -> impl Iterator<Item = Piece<'_, 'a>> {
+        let sizes = dialect.rows_per_statement();
+        let most = sizes.last().copied().unwrap_or(1);
+        self.params.chunks(most * self.width).map(move |params| {
+            let rows = params.len() / self.width;
+            let size = sizes.iter().copied().find(|size| *size >= rows).unwrap_or(rows);
+            if size == rows {
+                return Piece { filled: false, params: Cow::Borrowed(params) };
+            }
+            let mut params = params.to_vec();
+            params.resize(size * self.width, Param::Null);
+            Piece { filled: true, params: Cow::Owned(params) }
+        })
     }
+}
+
+/// The rows of one statement.
+struct Piece<'r, 'a> {
+    /// Whether some rows at its end are all NULL.
+    filled: bool,
+    params: Cow<'r, [Param<'a>]>,
 }
 
 /// `($1, $2), ($3, $4)`
@@ -67,17 +76,35 @@ fn cast_placeholders(dialect: Dialect, columns: &[Type], count: usize) -> String
     text
 }
 
-/// `INSERT INTO head VALUES …` for all rows; `tail` may hold an ON CONFLICT clause.
-pub(crate) fn insert(tx: &mut dyn Tx, head: &str, rows: &Rows<'_>, tail: &str) -> Result<u64, StoreError> {
+/// `INSERT INTO table (names) VALUES …` for all rows; `tail` may hold an ON CONFLICT clause. The first column
+/// must not be NULL.
+pub(crate) fn insert(
+    tx: &mut dyn Tx,
+    table: &str,
+    names: &str,
+    columns: &[Type],
+    rows: &Rows<'_>,
+    tail: &str,
+) -> Result<u64, StoreError> {
     let mut changed = 0;
     for piece in rows.pieces(tx.dialect()) {
-        let sql = format!("INSERT INTO {head} VALUES {} {tail}", placeholders(rows.width, piece.len()));
-        changed += tx.exec(&sql, piece)?;
+        let count = piece.params.len();
+        let sql = if piece.filled {
+            let values = cast_placeholders(tx.dialect(), columns, count);
+            format!(
+                "INSERT INTO {table} ({names}) SELECT * FROM (VALUES {values}) AS filled \
+                 WHERE column1 IS NOT NULL {tail}"
+            )
+        } else {
+            format!("INSERT INTO {table} ({names}) VALUES {} {tail}", placeholders(rows.width, count))
+        };
+        changed += tx.exec(&sql, &piece.params)?;
     }
     Ok(changed)
 }
 
-/// Runs `WITH keys(names) AS (VALUES …) statement` for all rows and collects what it returns.
+/// Runs `WITH keys(names) AS (VALUES …) statement` for all rows and collects what it returns. The statement
+/// must find nothing for a key that is NULL, as every join by `=` does.
 pub(crate) fn with_keys(
     tx: &mut dyn Tx,
     names: &str,
@@ -87,8 +114,9 @@ pub(crate) fn with_keys(
 ) -> Result<Vec<Row>, StoreError> {
     let mut out = Vec::new();
     for piece in rows.pieces(tx.dialect()) {
-        let values = cast_placeholders(tx.dialect(), columns, piece.len());
-        out.extend(tx.all(&format!("WITH keys({names}) AS (VALUES {values}) {statement}"), piece)?);
+        let values = cast_placeholders(tx.dialect(), columns, piece.params.len());
+        let sql = format!("WITH keys({names}) AS (VALUES {values}) {statement}");
+        out.extend(tx.all(&sql, &piece.params)?);
     }
     Ok(out)
 }
@@ -108,7 +136,18 @@ mod tests {
         for n in 0..10 {
             rows.push([Param::Int(n), Param::Null]);
         }
-        let sizes: Vec<_> = rows.pieces(Dialect::Sqlite).iter().map(|p| p.len() / 2).collect();
-        assert_eq!(sizes, [1; 10]);
+        let sizes = |dialect| {
+            let pieces: Vec<_> = rows.pieces(dialect).map(|p| (p.params.len() / 2, p.filled)).collect();
+            pieces
+        };
+        assert_eq!(sizes(Dialect::Sqlite), [(1, false); 10]);
+        assert_eq!(sizes(Dialect::Postgres), [(16, true)]);
+        for n in 10..290 {
+            rows.push([Param::Int(n), Param::Null]);
+        }
+        let pieces: Vec<_> = rows.pieces(Dialect::Postgres).collect();
+        let sizes: Vec<_> = pieces.iter().map(|p| (p.params.len() / 2, p.filled)).collect();
+        assert_eq!(sizes, [(256, false), (64, true)]);
+        assert!(matches!(pieces[1].params[66..], [Param::Int(289), Param::Null, Param::Null, ..]));
     }
 }

@@ -48,13 +48,12 @@ impl Dialect {
         }
     }
 
-    /// How many rows one statement carries at most, largest first; few sizes, so that statements are prepared
-    /// once.
+    /// How many rows one statement carries, smallest first; few sizes, so that statements are prepared once.
     pub(crate) fn rows_per_statement(self) -> &'static [usize] {
         match self {
             // No round trip to save, and a statement of one row needs no journal of its own.
             Self::Sqlite => &[1],
-            Self::Postgres => &[256, 64, 16, 4, 1],
+            Self::Postgres => &[1, 4, 16, 32, 64, 128, 256],
         }
     }
 

@@ -245,7 +245,9 @@ fn take(tx: &mut dyn Tx, claim: &Claim, rows: &[Row], alone: bool) -> Result<Vec
         claim.owner.replace('\'', "")
     );
     with_keys(tx, names, &types, &updates, &sql)?;
-    insert(tx, "attempts (account_id, task_id, number, id, provider, started_at)", &attempts, "")?;
+    let names = "account_id, task_id, number, id, provider, started_at";
+    let types = [Type::Text, Type::Text, Type::Int, Type::Text, Type::Text, Type::Int];
+    insert(tx, "attempts", names, &types, &attempts, "")?;
     Ok(leased)
 }
 

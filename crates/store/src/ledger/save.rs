@@ -65,11 +65,39 @@ fn save_new_tasks(tx: &mut dyn Tx, working: &Working) -> Result<(), StoreError> 
             Param::Int(0),
         ]);
     }
-    let head = "tasks (account_id, id, agent_id, key_id, request_id, fingerprint, usage_id, model, product, \
+    let names = "account_id, id, agent_id, key_id, request_id, fingerprint, usage_id, model, product, \
                 mode, provider, vendor_model, price_version, unit_price, count, held, budget_charges, \
                 run_id, \
-                status, step, created_at, deadline_at, due_at, body, metadata, fence)";
-    insert(tx, head, &rows, "").map(drop)
+                status, step, created_at, deadline_at, due_at, body, metadata, fence";
+    let types = [
+        Type::Text,
+        Type::Text,
+        Type::Text,
+        Type::Text,
+        Type::Text,
+        Type::Text,
+        Type::Text,
+        Type::Text,
+        Type::Text,
+        Type::Text,
+        Type::Text,
+        Type::Text,
+        Type::Text,
+        Type::Int,
+        Type::Int,
+        Type::Int,
+        Type::Text,
+        Type::Text,
+        Type::Text,
+        Type::Text,
+        Type::Int,
+        Type::Int,
+        Type::Int,
+        Type::Text,
+        Type::Text,
+        Type::Int,
+    ];
+    insert(tx, "tasks", names, &types, &rows, "").map(drop)
 }
 
 fn save_entries(tx: &mut dyn Tx, working: &Working) -> Result<(), StoreError> {
@@ -88,9 +116,20 @@ fn save_entries(tx: &mut dyn Tx, working: &Working) -> Result<(), StoreError> {
             entry.hash().into(),
         ]);
     }
-    let head =
-        "entries (account_id, sequence, at, kind, from_book, to_book, amount, task_id, reference, hash)";
-    insert(tx, head, &rows, "").map(drop)
+    let names = "account_id, sequence, at, kind, from_book, to_book, amount, task_id, reference, hash";
+    let types = [
+        Type::Text,
+        Type::Int,
+        Type::Int,
+        Type::Text,
+        Type::Text,
+        Type::Text,
+        Type::Int,
+        Type::Text,
+        Type::Text,
+        Type::Bytes,
+    ];
+    insert(tx, "entries", names, &types, &rows, "").map(drop)
 }
 
 fn save_accounts(tx: &mut dyn Tx, working: &Working) -> Result<(), StoreError> {
@@ -244,7 +283,8 @@ fn save_runs(tx: &mut dyn Tx, working: &Working) -> Result<(), StoreError> {
         ]);
     }
     let tail = "ON CONFLICT (account_id, agent_id, run_id) DO UPDATE SET spent = excluded.spent";
-    insert(tx, "runs (account_id, agent_id, run_id, max_credits, spent)", &rows, tail).map(drop)
+    let types = [Type::Text, Type::Text, Type::Text, Type::Int, Type::Int];
+    insert(tx, "runs", "account_id, agent_id, run_id, max_credits, spent", &types, &rows, tail).map(drop)
 }
 
 fn save_outputs(tx: &mut dyn Tx, working: &Working) -> Result<(), StoreError> {
@@ -266,7 +306,21 @@ fn save_outputs(tx: &mut dyn Tx, working: &Working) -> Result<(), StoreError> {
             new.at_ms.into(),
         ]);
     }
-    let head = "outputs (account_id, task_id, output_index, object_key, kind, mime, width, height, \
-                duration_ms, bytes, sha256, created_at)";
-    insert(tx, head, &rows, "").map(drop)
+    let names = "account_id, task_id, output_index, object_key, kind, mime, width, height, \
+                duration_ms, bytes, sha256, created_at";
+    let types = [
+        Type::Text,
+        Type::Text,
+        Type::Int,
+        Type::Text,
+        Type::Text,
+        Type::Text,
+        Type::Int,
+        Type::Int,
+        Type::Int,
+        Type::Int,
+        Type::Text,
+        Type::Int,
+    ];
+    insert(tx, "outputs", names, &types, &rows, "").map(drop)
 }
