@@ -69,12 +69,15 @@ fn dashboard_and_alerts_ask_for_names_that_are_served() {
         assert!(has(expected), "{expected}\n{text}");
     }
     let served: BTreeSet<String> = names(&samples.join("\n"));
+    // Only a gateway with a bucket has these: the server's tests of S3 read them.
+    let mut known = served.clone();
+    known.extend(["up", "errors_total"].map(|end| format!("rynjer_object_storage_{end}")));
     let dashboard: Value = serde_json::from_str(&deploy("grafana/rynjer.json")).unwrap();
     let panels = dashboard["panels"].as_array().unwrap();
     let queries = panels.iter().flat_map(|panel| panel["targets"].as_array().cloned().unwrap_or_default());
     let asked: String = queries.map(|query| format!("{}\n", query["expr"].as_str().unwrap())).collect();
     for (file, text) in [("grafana", asked), ("alerts", deploy("prometheus/alerts.yml"))] {
-        let unknown: Vec<String> = names(&text).difference(&served).cloned().collect();
+        let unknown: Vec<String> = names(&text).difference(&known).cloned().collect();
         assert!(!names(&text).is_empty() && unknown.is_empty(), "{file} asks for {unknown:?}");
     }
     // The other way round: what is served is described to operators.

@@ -13,6 +13,17 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .role }}
 {{- end }}
 
+{{- /* What would lose files or mix up clients is refused before anything is installed. */ -}}
+{{- define "rynjer.check" -}}
+{{- $storage := get .Values.settings "storage" | default dict }}
+{{- if and (not .Values.outputsClaim) (not (get $storage "url")) }}
+{{- fail "outputs need a place that all pods see: set settings.storage.url (s3://bucket/prefix) or outputsClaim" }}
+{{- end }}
+{{- if and .Values.ingress.enabled (not .Values.trustedProxies) }}
+{{- fail "set trustedProxies to the addresses of the ingress controller, else all clients count as one" }}
+{{- end }}
+{{- end }}
+
 {{- define "rynjer.deployment" -}}
 apiVersion: apps/v1
 kind: Deployment
@@ -42,6 +53,9 @@ spec:
         checksum/settings: {{ .root.Values.settings | toYaml | sha256sum }}
     spec:
       terminationGracePeriodSeconds: {{ .root.Values.terminationGraceSeconds }}
+      {{- with .root.Values.serviceAccountName }}
+      serviceAccountName: {{ . }}
+      {{- end }}
       automountServiceAccountToken: false
       {{- with .root.Values.imagePullSecrets }}
       imagePullSecrets:
