@@ -32,9 +32,13 @@ pub(crate) fn refuse_moved(tx: &mut dyn Tx) -> Result<(), StoreError> {
     value(tx, MOVED_TO)?.map_or(Ok(()), |to| Err(StoreError::Moved(to)))
 }
 
-/// Notes that this is a backup's content, and from when on.
-pub fn set_restored(tx: &mut dyn Tx, now_ms: i64) -> Result<(), StoreError> {
-    set(tx, RESTORED_AT, &now_ms.to_string())
+/// Notes that this is a backup's content, if a task was open in it; whether one was.
+pub fn set_restored(tx: &mut dyn Tx, now_ms: i64) -> Result<bool, StoreError> {
+    let open = tx.one("SELECT 1 FROM tasks WHERE finished_at IS NULL LIMIT 1", &[])?.is_some();
+    if open {
+        set(tx, RESTORED_AT, &now_ms.to_string())?;
+    }
+    Ok(open)
 }
 
 /// When it was restored, if what was under way then may still be open.

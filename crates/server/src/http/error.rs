@@ -78,7 +78,9 @@ pub(crate) fn code(error: &Error) -> ErrorCode {
             ErrorCode::RateLimited
         }
         Error::Ledger(refusal) => ledger_code(refusal),
-        Error::Overloaded | Error::ClockOff { .. } | Error::StorageAway => ErrorCode::Overloaded,
+        Error::Overloaded | Error::Restoring | Error::ClockOff { .. } | Error::StorageAway => {
+            ErrorCode::Overloaded
+        }
         Error::ShuttingDown => ErrorCode::ShuttingDown,
         Error::Internal(_) => ErrorCode::Internal,
     }
@@ -152,6 +154,7 @@ fn data(error: &Error, context: &Context<'_>) -> ErrorData {
             data.retry_after_seconds = Some(1);
         }
         Error::StorageAway => data.retry_after_seconds = Some(5),
+        Error::Restoring => data.retry_after_seconds = Some(10),
         Error::MissingCredentials
         | Error::InvalidToken { hint: None }
         | Error::ExpiredToken
@@ -188,6 +191,12 @@ fn reworded(error: &Error) -> Option<(String, &'static str)> {
             "Stored files can't be reached at the moment; tasks and credits are not touched by that"
                 .to_owned(),
             "Send the same call again after Retry-After seconds.",
+        ),
+        Error::Restoring => (
+            "The installation was restored from a backup and is being reconciled; until then it takes nothing \
+             new"
+                .to_owned(),
+            "Send the same call again after Retry-After seconds; GET /v1/generate/{request_id} works meanwhile.",
         ),
         Error::FileQuota { limit_bytes } => (
             format!("The account's files would take more than {limit_bytes} bytes"),

@@ -103,7 +103,7 @@ pub fn restore(backup: &Path, to: &Database, now_ms: i64) -> Result<Relocated, R
     let (from, to) = (Database::Sqlite(backup.to_owned()), to.clone());
     on_a_thread(move || {
         let mut source = reading_source(&from)?;
-        filled(source.as_tx(), &to, now_ms, true, |tx| installation::set_restored(tx, now_ms))
+        filled(source.as_tx(), &to, now_ms, true, |tx| installation::set_restored(tx, now_ms).map(drop))
     })
 }
 

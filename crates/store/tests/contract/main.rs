@@ -32,6 +32,8 @@ mod migrate;
 #[cfg(test)]
 mod node;
 #[cfg(test)]
+mod relocation;
+#[cfg(test)]
 mod retention;
 #[cfg(test)]
 mod secret;

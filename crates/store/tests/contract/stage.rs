@@ -67,7 +67,7 @@ pub(crate) fn settings(path: PathBuf) -> Settings {
     }
 }
 
-fn settings_of(url: &str) -> Settings {
+pub(crate) fn settings_of(url: &str) -> Settings {
     match url.strip_prefix("sqlite:") {
         Some(path) => settings(path.into()),
         None => {
