@@ -10,6 +10,8 @@ mod budget;
 mod key;
 mod migrate;
 mod prices;
+mod relocation;
+mod restoration;
 mod task;
 
 use crate::{
@@ -36,7 +38,11 @@ pub(crate) fn run(arguments: arguments::Admin, json: bool) -> Result<(), Failure
         Noun::Prices(command) => prices::run(&command, json),
         Noun::Audit(at) => in_runtime(audit::run(at.place, json)),
         Noun::Backup { target, place } => in_runtime(backup::backup(target, place, json)),
-        Noun::Restore { backup, data_dir } => in_runtime(backup::restore(backup, data_dir, json)),
+        Noun::Restore { backup: Some(backup), place, .. } => {
+            in_runtime(restoration::restore(backup, place, json))
+        }
+        Noun::Restore { backup: None, place, .. } => in_runtime(restoration::finish(place, json)),
+        Noun::Move { from, to } => relocation::run(&from, &to, json),
         Noun::Migrate { check, place } => in_runtime(migrate::run(place, check, json)),
     }
 }

@@ -5,7 +5,8 @@
 
 use crate::{
     app::{
-        self, Error, admin::Admin, caller::Callers, node, price::PricesError, queue::Queues, upload::Uploads,
+        self, Error, admin::Admin, caller::Callers, node, price::PricesError, queue::Queues,
+        restoration::Restoration, upload::Uploads,
     },
     clock::Clock,
     config::{self, Config},
@@ -351,6 +352,8 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
     };
     let clock = node::shared_clock(&store, &options.clock).await;
     let clock = clock.map_err(|error| StartError::Database("of many processes".to_owned(), error))?;
+    let restoration = Restoration::open(&store).await;
+    let restoration = restoration.map_err(|error| StartError::Database("of a backup".to_owned(), error))?;
     let keyring =
         Keyring::open(&store, &master_key, &clock, lives(&config)).await.map_err(|error| match error {
             Error::Internal(text) => StartError::Keys(text),
@@ -379,6 +382,7 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
         callers: Callers::new(),
         hub: Hub::default(),
         queues: Queues::new(),
+        restoration,
         base_url: OnceLock::new(),
         openapi: OnceLock::new(),
         config,

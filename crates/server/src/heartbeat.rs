@@ -4,7 +4,10 @@
 //! here: what a beat is (`app::node`), the leases of tasks (`worker::beat`).
 
 use crate::{
-    app::node::{self, Duty},
+    app::{
+        node::{self, Duty},
+        restoration,
+    },
     state::App,
 };
 use std::time::Duration;
@@ -36,6 +39,7 @@ impl Heartbeat {
             heart.tracker.spawn(heart.stop.clone().run_until_cancelled_owned(beats(app.clone())));
         }
         heart.tracker.spawn(heart.stop.clone().run_until_cancelled_owned(keep_keys(app.clone())));
+        heart.tracker.spawn(heart.stop.clone().run_until_cancelled_owned(restoration::follow(app.clone())));
         heart
     }
 

@@ -4,7 +4,7 @@
 //! HTTP.
 
 use crate::{
-    app::{caller::Callers, node::Node, queue::Queues, upload::Uploads},
+    app::{caller::Callers, node::Node, queue::Queues, restoration::Restoration, upload::Uploads},
     clock::Clock,
     config::Config,
     hub::{Hub, Ring},
@@ -35,6 +35,7 @@ pub(crate) struct Inner {
     pub(crate) hub: Hub,
     pub(crate) node: Node,
     pub(crate) queues: Queues,
+    pub(crate) restoration: Restoration,
     /// Set once the listening address is known; no slash at its end.
     pub(crate) base_url: OnceLock<String>,
     /// The OpenAPI text, made at its first reading.

@@ -69,6 +69,17 @@ pub fn open_by_step(tx: &mut dyn Tx) -> Result<Vec<(String, i64)>, StoreError> {
     tx.all(sql, &[])?.iter().map(|row| Ok((row.text(0)?, row.int(1)?))).collect()
 }
 
+/// Tasks of all accounts that no provider was handed, with ids beyond `after_id`, so that one which can't be
+/// ended keeps no other from its end.
+pub fn queued(tx: &mut dyn Tx, after_id: &str) -> Result<Vec<(AccountId, TaskId)>, StoreError> {
+    let sql = "SELECT account_id, id FROM tasks WHERE finished_at IS NULL AND step = 'queued' AND id > $1 \
+               ORDER BY id LIMIT 500";
+    let rows = tx.all(sql, &[after_id.into()])?;
+    let of_row =
+        |row: &crate::tx::Row| Ok((AccountId::from_stored(row.text(0)?), TaskId::from_stored(row.text(1)?)));
+    rows.iter().map(of_row).collect()
+}
+
 /// The ledger's chain heads: account id, last sequence, last hash. A backup and its source have equal ones.
 pub fn chain_heads(tx: &mut dyn Tx) -> Result<Vec<(String, i64, [u8; 32])>, StoreError> {
     let rows = tx.all("SELECT id, entry_sequence, entry_hash FROM accounts ORDER BY id", &[])?;

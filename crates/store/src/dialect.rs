@@ -86,6 +86,47 @@ impl Dialect {
         }
     }
 
+    /// Tells the planner what a transaction has just written much of.
+    pub(crate) fn planner_statistics(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres => "ANALYZE accounts, entries, tasks, attempts, outputs",
+        }
+    }
+
+    /// Statements after which no row of the tables is added or changed any more.
+    pub(crate) fn close_tables(self, tables: &[&str]) -> String {
+        let text = "this installation was moved; its table installation says where to";
+        match self {
+            Self::Sqlite => tables
+                .iter()
+                .flat_map(|table| ["INSERT", "UPDATE"].map(|verb| (table, verb)))
+                .map(|(table, verb)| {
+                    let lower = verb.to_lowercase();
+                    format!(
+                        "CREATE TRIGGER IF NOT EXISTS {table}_closed_{lower} BEFORE {verb} ON {table} BEGIN \
+                         SELECT RAISE(ABORT, '{text}'); END;"
+                    )
+                })
+                .collect(),
+            Self::Postgres => {
+                let refuse = format!(
+                    "CREATE OR REPLACE FUNCTION installation_closed() RETURNS trigger LANGUAGE plpgsql AS \
+                     $$ BEGIN RAISE EXCEPTION '{text}' USING ERRCODE = 'integrity_constraint_violation'; \
+                     END $$;"
+                );
+                let closed = tables.iter().map(|table| {
+                    format!(
+                        "DROP TRIGGER IF EXISTS {table}_closed ON {table}; \
+                         CREATE TRIGGER {table}_closed BEFORE INSERT OR UPDATE ON {table} \
+                         FOR EACH STATEMENT EXECUTE FUNCTION installation_closed();"
+                    )
+                });
+                refuse + &closed.collect::<String>()
+            }
+        }
+    }
+
     /// Statements that make a table append-only.
     pub(crate) fn append_only(self, table: &str) -> String {
         match self {

@@ -27,6 +27,9 @@ pub enum StoreError {
     /// The schema is newer than this program.
     #[error("the database has schema {found}, this program knows {known}; use the newer program")]
     SchemaTooNew { found: i64, known: i64 },
+    /// Everything in it lives elsewhere by now.
+    #[error("this installation was moved to {0}; name that database instead")]
+    Moved(String),
     /// A setting that durability rests on could not be made.
     #[error("refusing to serve: {0}")]
     NotDurable(String),
@@ -51,6 +54,7 @@ impl StoreError {
             Self::Constraint(_)
             | Self::Corrupt(_)
             | Self::SchemaTooNew { .. }
+            | Self::Moved(_)
             | Self::NotDurable(_)
             | Self::Panicked(_)
             | Self::Other(_) => false,

@@ -30,6 +30,10 @@ const SCHEMA_LOCK: i64 = 0x7279_6e6a;
 pub(crate) enum Use {
     Write,
     Read,
+    /// Reads one snapshot, as long as that takes.
+    Copy,
+    /// Moves an installation: a few long statements in one long transaction.
+    Move,
     /// Rings and hears, and touches no row.
     Announce,
 }
@@ -167,6 +171,12 @@ impl Postgres {
         self.run("SET lock_timeout = '10s'")
     }
 
+    /// Takes the lock of whoever changes the schema, or opens the database; false if another has it.
+    pub(crate) fn try_lock_schema(&mut self) -> Result<bool, StoreError> {
+        let row = self.one(&format!("SELECT pg_try_advisory_lock({SCHEMA_LOCK})"), &[])?;
+        row.map_or(Ok(false), |row| row.bool(0))
+    }
+
     /// Refuses a server that may lose what it has committed, that can't be written, or whose database is
     /// somebody else's.
     pub(crate) fn check_server(&mut self) -> Result<(), StoreError> {
@@ -211,6 +221,10 @@ fn prepare_session(client: &mut Client, purpose: Use) -> Result<(), postgres::Er
             ("enable_mergejoin", "off"),
             ("plan_cache_mode", "force_generic_plan"),
         ]),
+        Use::Copy | Use::Move => {
+            wanted.extend([("statement_timeout", "0"), ("idle_in_transaction_session_timeout", "0")]);
+            wanted.push(("lock_timeout", "10s"));
+        }
         // An audit reads whole accounts.
         Use::Read => wanted.push(("statement_timeout", "10min")),
         // A ring is no fact that must outlive a crash.
@@ -221,7 +235,7 @@ fn prepare_session(client: &mut Client, purpose: Use) -> Result<(), postgres::Er
         let sql = "SELECT set_config(name, $2, false) FROM pg_settings WHERE name = $1";
         client.execute(sql, &[&name, &value])?;
     }
-    if purpose == Use::Write {
+    if matches!(purpose, Use::Write | Use::Move) {
         client.batch_execute(
             "DO $$ BEGIN IF current_setting('synchronous_commit') = 'off' THEN \
              PERFORM set_config('synchronous_commit', 'on', false); END IF; END $$",
@@ -319,7 +333,8 @@ impl Connection for Postgres {
         let begin = match self.purpose {
             // Who decides has locked what it decides from; see `Dialect::for_update`.
             Use::Write => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
-            Use::Read | Use::Announce => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            Use::Move => "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE",
+            Use::Read | Use::Copy | Use::Announce => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         };
         if self.run(begin).is_err() {
             // It broke while nobody looked; a new one works or says why not.

@@ -108,6 +108,13 @@ impl Sqlite {
         Ok(())
     }
 
+    /// Brings what is beside a file into it: one file is what people copy away.
+    pub(crate) fn make_one_file(path: &Path) -> Result<(), StoreError> {
+        let connection = rusqlite::Connection::open(path)?;
+        connection.query_row("PRAGMA journal_mode=DELETE", [], |_| Ok(()))?;
+        Ok(())
+    }
+
     /// Reads every page and index and tells what is wrong, if anything.
     pub(crate) fn integrity_check(&self) -> Result<Option<String>, StoreError> {
         let verdict: String = self.connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;

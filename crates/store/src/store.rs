@@ -5,10 +5,12 @@
 use crate::{
     bell::{self, Bell},
     error::StoreError,
+    installation,
     measure::{self, Waiting},
     migrate,
     postgres::{Link, Postgres, Use},
     reader::{self, Read},
+    relocation,
     sqlite::Sqlite,
     tx::Tx,
     writer::{Job, Submission, Work, Writer},
@@ -304,13 +306,16 @@ impl Store {
         self.inner.waiting.jobs()
     }
 
-    /// Copies the whole database into a new file while it is in use. Only of SQLite.
-    pub async fn backup(&self, target: PathBuf) -> Result<(), StoreError> {
-        let Database::Sqlite(path) = &self.inner.database else {
-            return Err(StoreError::Other("PostgreSQL is backed up by its own tools".to_owned()));
+    /// Copies everything into a new file while it is in use: one moment of it, as a database of SQLite.
+    pub async fn backup(&self, target: PathBuf, now_ms: i64) -> Result<(), StoreError> {
+        let database = self.inner.database.clone();
+        let copy = move || match &database {
+            Database::Sqlite(path) => Sqlite::open_reader(path)?.backup_to(&target),
+            Database::Postgres(_) => {
+                let copied = relocation::copy_to_file(&database, &target, now_ms);
+                copied.map(drop).map_err(|error| StoreError::Other(error.to_string()))
+            }
         };
-        let path = path.clone();
-        let copy = move || Sqlite::open_reader(&path)?.backup_to(&target);
         tokio::task::spawn_blocking(copy).await.map_err(|e| StoreError::Other(e.to_string()))?
     }
 
@@ -350,6 +355,7 @@ fn open_sqlite(
 ) -> Result<Threads, StoreError> {
     let mut connection = Sqlite::open_writer(path)?;
     migrate::migrate(&mut connection, now_ms)?;
+    installation::refuse_moved(&mut connection)?;
     let (commands, queue) = sync_channel(settings.queue_capacity);
     let queue = Arc::new(Mutex::new(queue));
     let writer = Writer::new(connection, queue, settings.batch_max, settings.writer_id.clone());
@@ -392,7 +398,8 @@ fn prepare(link: &Link, now_ms: i64) -> Result<(), StoreError> {
     connection.connect()?;
     connection.lock_schema()?;
     connection.check_server()?;
-    migrate::migrate(&mut connection, now_ms).map(drop)
+    migrate::migrate(&mut connection, now_ms)?;
+    installation::refuse_moved(&mut connection)
 }
 
 fn stopped() -> StoreError {

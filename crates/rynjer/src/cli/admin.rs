@@ -62,14 +62,25 @@ pub(crate) enum Noun {
         #[command(flatten)]
         place: Place,
     },
-    /// Put a backup into a data folder that has no database
+    /// Put a backup into a data folder that has no database, or into a fresh one on PostgreSQL
     Restore {
         /// The file that `backup` made
-        #[arg(value_hint = ValueHint::FilePath)]
-        backup: PathBuf,
-        /// The data folder [default: rynjer in $XDG_DATA_HOME or ~/.local/share]
-        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-        data_dir: Option<PathBuf>,
+        #[arg(value_hint = ValueHint::FilePath, required_unless_present = "finish")]
+        backup: Option<PathBuf>,
+        /// Take new requests again, though tasks of the backup's time are still open
+        #[arg(long, conflicts_with = "backup")]
+        finish: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Move everything into a fresh database of either kind, and close the old one
+    Move {
+        /// Where it is: sqlite:FILE or postgres://…
+        #[arg(long, value_name = "URL")]
+        from: String,
+        /// Where it shall be, likewise
+        #[arg(long, value_name = "URL")]
+        to: String,
     },
     /// Bring the database's schema up to date
     Migrate {

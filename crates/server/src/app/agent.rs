@@ -4,7 +4,7 @@
 //! binding (`bind`).
 
 use crate::{
-    app::{Error, Field, request::Fields, signed},
+    app::{Error, Field, request::Fields, restoration, signed},
     entropy,
     state::App,
 };
@@ -25,6 +25,7 @@ const USER_CODE_LIVES_MS: i64 = 600_000;
 
 /// Registers a public key, or gives a known one's agent a fresh code.
 pub(crate) async fn register(app: &App, fields: &Fields) -> Result<RegisterAnswer, Error> {
+    restoration::refuse(app)?;
     let mut problems = Vec::new();
     let public_key = fields.required_str("public_key", &mut problems);
     let name = fields.label("agent_name", 100, &mut problems);

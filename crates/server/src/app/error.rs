@@ -97,6 +97,8 @@ pub enum Error {
     /// Refused by the ledger.
     Ledger(Refusal),
     Overloaded,
+    /// Restored from a backup, and not reconciled yet.
+    Restoring,
     /// Stored files can't be read or written now.
     StorageAway,
     ShuttingDown,

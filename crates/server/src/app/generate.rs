@@ -6,7 +6,7 @@
 use crate::{
     app::{
         Error, Field, body::TaskBody, caller::Caller, input, model, normalize::Wanted, quote,
-        request::Fields, route, task,
+        request::Fields, restoration, route, task,
     },
     entropy,
     state::App,
@@ -276,6 +276,7 @@ fn scope_of(product: Product) -> Scope {
 
 /// Everything between the idempotency check and the inputs, in the contract's order.
 fn prepare(app: &App, caller: &Caller, request: &Request) -> Result<Checked, Error> {
+    restoration::refuse(app)?;
     let wanted = &request.wanted;
     let prompt_chars =
         request.prompt.as_deref().map(|p| if p.trim().is_empty() { 0 } else { p.chars().count() });

@@ -4,7 +4,7 @@
 //! once. Not here: account keys (`admin`).
 
 use crate::{
-    app::{Error, Field, agent::bind_url, caller::Caller, request::Fields, signed},
+    app::{Error, Field, agent::bind_url, caller::Caller, request::Fields, restoration, signed},
     entropy,
     state::App,
 };
@@ -96,6 +96,7 @@ fn wanted(fields: &Fields) -> Result<Wanted, Error> {
 
 /// Makes a key for a bound agent.
 pub(crate) async fn create(app: &App, fields: &Fields) -> Result<KeyCreateAnswer, Error> {
+    restoration::refuse(app)?;
     let Wanted { name, registration_code: code, days, scopes } = wanted(fields)?;
     let agent = named_agent(app, fields).await?;
     let signed = verify_agent(app, fields, &agent)?;

@@ -29,6 +29,7 @@ pub(crate) mod queue;
 mod quote;
 pub(crate) mod receipt;
 pub(crate) mod request;
+pub(crate) mod restoration;
 pub(crate) mod route;
 mod signed;
 pub(crate) mod task;

@@ -4,7 +4,7 @@
 //! from its bytes. Not here: multipart (`http::file`), what is kept already (`file`).
 
 use crate::{
-    app::{Error, caller::Caller, file::answer},
+    app::{Error, caller::Caller, file::answer, restoration},
     entropy,
     objects::Upload,
     seats::Seats,
@@ -112,6 +112,7 @@ struct Staged<'a> {
 
 /// Begins an upload. Only who can start from a picture has a use for one.
 pub(crate) async fn receive<'a>(app: &'a App, caller: &'a Caller) -> Result<Receiving<'a>, Error> {
+    restoration::refuse(app)?;
     if !caller.scopes.contains(Scope::Image) && !caller.scopes.contains(Scope::Video) {
         return Err(Error::ScopeNotAllowed { needed: "image or video".to_owned() });
     }

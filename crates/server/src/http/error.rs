@@ -78,7 +78,9 @@ pub(crate) fn code(error: &Error) -> ErrorCode {
             ErrorCode::RateLimited
         }
         Error::Ledger(refusal) => ledger_code(refusal),
-        Error::Overloaded | Error::ClockOff { .. } | Error::StorageAway => ErrorCode::Overloaded,
+        Error::Overloaded | Error::Restoring | Error::ClockOff { .. } | Error::StorageAway => {
+            ErrorCode::Overloaded
+        }
         Error::ShuttingDown => ErrorCode::ShuttingDown,
         Error::Internal(_) => ErrorCode::Internal,
     }
@@ -140,18 +142,15 @@ fn data(error: &Error, context: &Context<'_>) -> ErrorData {
         Error::PayloadTooLarge { limit_bytes } => {
             data.message = format!("{}: at most {limit_bytes} bytes", data.message);
         }
-        Error::RateLimited { retry_after_s } => {
-            data.retry_after_seconds = i64::try_from(*retry_after_s).ok();
-        }
         Error::Ledger(refusal) => describe_refusal(&mut data, refusal),
-        Error::Overloaded
+        Error::RateLimited { .. }
+        | Error::Overloaded
         | Error::ClockOff { .. }
         | Error::ShuttingDown
         | Error::TooManyWaits { .. }
-        | Error::TooManyUploads { .. } => {
-            data.retry_after_seconds = Some(1);
-        }
-        Error::StorageAway => data.retry_after_seconds = Some(5),
+        | Error::TooManyUploads { .. }
+        | Error::StorageAway
+        | Error::Restoring => data.retry_after_seconds = retry_after_seconds(error),
         Error::MissingCredentials
         | Error::InvalidToken { hint: None }
         | Error::ExpiredToken
@@ -173,6 +172,16 @@ fn data(error: &Error, context: &Context<'_>) -> ErrorData {
     data
 }
 
+/// When the same call may succeed.
+fn retry_after_seconds(error: &Error) -> Option<i64> {
+    match error {
+        Error::RateLimited { retry_after_s } => i64::try_from(*retry_after_s).ok(),
+        Error::StorageAway => Some(5),
+        Error::Restoring => Some(10),
+        _ => Some(1),
+    }
+}
+
 /// What happened and what to do, where the texts of the code say too little.
 fn reworded(error: &Error) -> Option<(String, &'static str)> {
     Some(match error {
@@ -188,6 +197,12 @@ fn reworded(error: &Error) -> Option<(String, &'static str)> {
             "Stored files can't be reached at the moment; tasks and credits are not touched by that"
                 .to_owned(),
             "Send the same call again after Retry-After seconds.",
+        ),
+        Error::Restoring => (
+            "The installation was restored from a backup and is being reconciled; until then it takes nothing \
+             new"
+                .to_owned(),
+            "Send the same call again after Retry-After seconds; GET /v1/generate/{request_id} works meanwhile.",
         ),
         Error::FileQuota { limit_bytes } => (
             format!("The account's files would take more than {limit_bytes} bytes"),

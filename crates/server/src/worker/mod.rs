@@ -19,6 +19,7 @@ use crate::{
     app::{
         Error,
         node::{self, Duty},
+        restoration,
     },
     entropy,
     state::App,
@@ -124,6 +125,11 @@ impl Worker {
         while !self.0.draining.is_cancelled() {
             let mut wait = LOOK_EVERY;
             let mut again = false;
+            if let Err(error) = restoration::reconcile(&self.0.app).await {
+                tracing::warn!(%error, "what a backup held could not be reconciled");
+                tokio::time::sleep(STORE_PAUSE).await;
+                continue;
+            }
             for provider in self.0.app.providers.names() {
                 match self.claim(provider, after.entry(provider).or_default()).await {
                     Ok(Next::Again) => again = true,

@@ -15,7 +15,7 @@ async fn a_quiet_database_and_its_copy_have_the_same_heads() {
     let stage = Stage::with_accounts(3, 100).await;
     stage.generate(1, 1, 5, 2).await;
     let target = stage.beside("copy.db");
-    stage.store.backup(target.clone()).await.unwrap();
+    stage.store.backup(target.clone(), NOON_MS).await.unwrap();
     let copy = Store::open(&settings(target), NOON_MS).unwrap();
     let heads = stage.read(admin::chain_heads).await;
     assert_eq!(copy.read(admin::chain_heads).await.unwrap(), heads);
@@ -50,7 +50,7 @@ async fn a_copy_under_constant_writes_ends_and_is_one_moment() {
     let target = stage.beside("copy.db");
     let path = target.clone();
     let store = stage.store.clone();
-    let copied = tokio::time::timeout(std::time::Duration::from_secs(30), store.backup(path)).await;
+    let copied = tokio::time::timeout(std::time::Duration::from_secs(30), store.backup(path, NOON_MS)).await;
     stop.store(true, Ordering::SeqCst);
     let written = writing.join_all().await.remove(0);
     copied.expect("the copy never ended").unwrap();

@@ -34,6 +34,8 @@ mod node;
 #[cfg(test)]
 mod postgres;
 #[cfg(test)]
+mod relocation;
+#[cfg(test)]
 mod retention;
 #[cfg(test)]
 mod secret;
