@@ -77,7 +77,10 @@ async fn run_gateway(
         Box::pin(gateway.shutdown()).await;
         return Err(refusal);
     }
-    announce(&gateway, &data_dir, arguments, json).await?;
+    if let Err(failure) = announce(&gateway, &data_dir, arguments, json).await {
+        Box::pin(gateway.shutdown()).await;
+        return Err(failure);
+    }
     signals.next().await;
     print::talk("stopping: requests under way may finish; a second signal stops at once");
     tokio::select! {

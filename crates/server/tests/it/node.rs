@@ -5,7 +5,7 @@
 use crate::support::{START_S, TestApp, client::Client, neighbour::SHARED, until};
 use rynjer_server::{
     clock::{Clock, Shared},
-    gateway::Role,
+    gateway::{Role, StartError},
 };
 use rynjer_store::{StoreError, node};
 use std::{
@@ -46,6 +46,16 @@ async fn nodes_share_the_rate_limits() {
     until("the first node knows that the second has left", whole).await;
     worker.stop().await;
     assert_eq!(roles(&app).await, ["all"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_does_not_start_is_not_counted() {
+    let app = TestApp::with(&format!("{SHARED}[limits]\nrate_limits = true")).await;
+    let taken = app.gateway().address().expect("an address");
+    let refused = app.stranger(app.data_dir(), taken).await.err().expect("a refusal");
+    assert!(matches!(refused, StartError::Listen(_)), "{refused}");
+    assert_eq!(roles(&app).await, ["all"]);
+    assert_eq!(policy(&app.agent_token()).await, "\"default\";q=500;w=1");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
