@@ -31,7 +31,7 @@ use rynjer_providers::{
     Registry,
     sandbox::{Sandbox, SandboxSettings},
 };
-use rynjer_store::{Database, Link, LinkError, Settings, Store, StoreError};
+use rynjer_store::{Database, Link, LinkError, Settings, Store, StoreError, secret};
 use std::{
     io,
     net::SocketAddr,
@@ -93,6 +93,11 @@ pub enum StartError {
     Prices(PricesError),
     #[error("{0}")]
     Keys(String),
+    #[error(
+        "the database holds keys that are sealed with a master key, and none is given: start with the master \
+         key that this installation was made with (RYNJER_MASTER_KEY, or its master.key as {0})"
+    )]
+    NoMasterKey(PathBuf),
     #[error("{0}")]
     Listen(io::Error),
     #[error("{0}")]
@@ -342,7 +347,7 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
     })?;
     let master_key = match options.master_key {
         Some(key) => key,
-        None => data_dir::master_key(&options.data_dir)?,
+        None => folder_key(&store, &options.data_dir).await?,
     };
     let clock = node::shared_clock(&store, &options.clock).await;
     let clock = clock.map_err(|error| StartError::Database("of many processes".to_owned(), error))?;
@@ -378,6 +383,19 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
         openapi: OnceLock::new(),
         config,
     }))
+}
+
+/// The folder's master key. None is made beside keys that it could not open.
+async fn folder_key(store: &Store, dir: &Path) -> Result<[u8; 32], StartError> {
+    let file = data_dir::master_key_file(dir);
+    if !file.exists() {
+        let rows: Result<_, StoreError> = store.read(|tx| secret::all(tx)).await;
+        let rows = rows.map_err(|error| StartError::Database("with the keys".to_owned(), error))?;
+        if !rows.is_empty() {
+            return Err(StartError::NoMasterKey(file));
+        }
+    }
+    Ok(data_dir::master_key(dir)?)
 }
 
 /// How long keys sign, and the longest life of what they sign.

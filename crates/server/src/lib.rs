@@ -17,6 +17,7 @@ mod keyring;
 mod metrics;
 pub mod migration;
 mod objects;
+pub mod sampling;
 mod seats;
 mod state;
 pub mod trace;
