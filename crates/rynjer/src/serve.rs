@@ -15,6 +15,7 @@ use crate::{
     words::count,
 };
 use rynjer_server::{
+    checkup,
     clock::Clock,
     config::{Config, LogFormat},
     gateway::{self, Gateway, Options},
@@ -57,7 +58,9 @@ pub(crate) fn run(arguments: &Serve, json: bool) -> Result<(), Failure> {
 }
 
 async fn serve(options: Options, data_dir: PathBuf, arguments: &Serve, json: bool) -> Result<(), Failure> {
-    let spans = trace::Spans::open(&options.config.trace)?;
+    // Where it is not given, the folder's; at the very first start there is none yet, nor another process.
+    let master_key = options.master_key.or_else(|| checkup::master_key(&data_dir).ok().flatten());
+    let spans = trace::Spans::open(&options.config.trace, master_key.as_ref())?;
     logging(&options.config, spans.as_ref())?;
     let served = run_gateway(options, data_dir, arguments, json).await;
     if let Some(spans) = spans {
@@ -83,7 +86,10 @@ async fn run_gateway(
         Box::pin(gateway.shutdown()).await;
         return Err(refusal);
     }
-    announce(&gateway, &data_dir, arguments, json).await?;
+    if let Err(failure) = announce(&gateway, &data_dir, arguments, json).await {
+        Box::pin(gateway.shutdown()).await;
+        return Err(failure);
+    }
     signals.next().await;
     print::talk("stopping: requests under way may finish; a second signal stops at once");
     tokio::select! {

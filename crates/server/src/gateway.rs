@@ -32,7 +32,7 @@ use rynjer_providers::{
     Registry,
     sandbox::{Sandbox, SandboxSettings},
 };
-use rynjer_store::{Database, Link, LinkError, Settings, Store, StoreError};
+use rynjer_store::{Database, Link, LinkError, Settings, Store, StoreError, secret};
 use std::{
     io,
     net::SocketAddr,
@@ -40,6 +40,8 @@ use std::{
     sync::{Arc, OnceLock},
     time::Duration,
 };
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
 /// How long keep-alive clients are still served while draining, so that none loses a request to a closing
@@ -92,6 +94,11 @@ pub enum StartError {
     Prices(PricesError),
     #[error("{0}")]
     Keys(String),
+    #[error(
+        "the database holds keys that are sealed with a master key, and none is given: start with the master \
+         key that this installation was made with (RYNJER_MASTER_KEY, or its master.key as {0})"
+    )]
+    NoMasterKey(PathBuf),
     #[error("{0}")]
     Listen(io::Error),
     #[error("{0}")]
@@ -150,6 +157,17 @@ impl Gateway {
         } else {
             app.hear_others().map_err(|error| StartError::Database("of many processes".to_owned(), error))?;
         }
+        let worker = match options.role {
+            Role::Api => None,
+            Role::Worker | Role::All => Some(Worker::new(app.clone())),
+        };
+        if let (Some(worker), Some(_)) = (&worker, &held) {
+            // The lock proves that every other owner of a lease is dead.
+            let taken = worker.take_over().await;
+            taken.map_err(|error| StartError::Database("of the data folder".to_owned(), error))?;
+        }
+        let doors = Doors::open(&app, options.role).await?;
+        // From here on nothing fails: whoever doesn't start is not counted, and halves nobody's rate limit.
         let heart = Heartbeat::start(&app).await;
         let drain = Drain::new();
         let limits = &app.config.limits;
@@ -167,23 +185,8 @@ impl Gateway {
             drain: drain.clone(),
         };
         let servers = TaskTracker::new();
-        let (address, metrics_address) = match options.role {
-            Role::Worker => (None, serve_metrics(&shared, &servers).await?),
-            Role::Api | Role::All => {
-                let router = router::build(shared.clone(), more);
-                (Some(serve_api(&shared, router, &servers).await?), serve_metrics(&shared, &servers).await?)
-            }
-        };
-        let worker = match options.role {
-            Role::Api => None,
-            Role::Worker | Role::All => Some(Worker::new(app.clone())),
-        };
+        let (address, metrics_address) = doors.serve(&shared, more, &servers);
         if let Some(worker) = &worker {
-            if held.is_some() {
-                // The lock proves that every other owner of a lease is dead.
-                let taken = worker.take_over().await;
-                taken.map_err(|error| StartError::Database("of the data folder".to_owned(), error))?;
-            }
             worker.start();
         }
         let admin = Admin { store: app.store.clone(), clock: app.clock.clone() };
@@ -348,7 +351,7 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
     })?;
     let master_key = match options.master_key {
         Some(key) => key,
-        None => data_dir::master_key(&options.data_dir)?,
+        None => folder_key(&store, &options.data_dir).await?,
     };
     let clock = node::shared_clock(&store, &options.clock).await;
     let clock = clock.map_err(|error| StartError::Database("of many processes".to_owned(), error))?;
@@ -389,6 +392,19 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
     }))
 }
 
+/// The folder's master key. None is made beside keys that it could not open.
+async fn folder_key(store: &Store, dir: &Path) -> Result<[u8; 32], StartError> {
+    let file = data_dir::master_key_file(dir);
+    if !file.exists() {
+        let rows: Result<_, StoreError> = store.read(|tx| secret::all(tx)).await;
+        let rows = rows.map_err(|error| StartError::Database("with the keys".to_owned(), error))?;
+        if !rows.is_empty() {
+            return Err(StartError::NoMasterKey(file));
+        }
+    }
+    Ok(data_dir::master_key(dir)?)
+}
+
 /// How long keys sign, and the longest life of what they sign.
 fn lives(config: &Config) -> Lives {
     let (url_days, file_hours) = (config.retention.url_days, config.retention.file_hours);
@@ -418,29 +434,62 @@ fn settings(config: &Config) -> ListenSettings {
     }
 }
 
-async fn serve_api(shared: &Shared, router: Router, servers: &TaskTracker) -> Result<SocketAddr, StartError> {
-    let config = &shared.app.config;
-    let listener = listen::bind(config.server.listen).await.map_err(StartError::Listen)?;
-    let address = listener.local_addr().map_err(StartError::Listen)?;
-    let acceptor = match (&config.server.tls_cert, &config.server.tls_key) {
-        (Some(certificate), Some(key)) => {
-            Some(tls::acceptor(certificate, key).map_err(|error| StartError::Tls(error.to_string()))?)
-        }
-        _ => None,
-    };
-    // Only the first call sets it; the address of one gateway never changes.
-    let _ = shared.app.base_url.set(config.server.base_url(address));
-    servers.spawn(listen::serve(listener, acceptor, router, settings(config), shared.drain.clone()));
-    Ok(address)
+/// What the gateway listens on, before anybody is answered.
+struct Doors {
+    api: Option<(Door, Option<TlsAcceptor>)>,
+    metrics: Option<Door>,
 }
 
-async fn serve_metrics(shared: &Shared, servers: &TaskTracker) -> Result<Option<SocketAddr>, StartError> {
-    let config = &shared.app.config;
-    let Some(address) = config.server.metrics_listen else { return Ok(None) };
+type Door = (TcpListener, SocketAddr);
+
+impl Doors {
+    async fn open(app: &App, role: Role) -> Result<Self, StartError> {
+        let server = &app.config.server;
+        let api = match role {
+            Role::Worker => None,
+            Role::Api | Role::All => {
+                let door = door(server.listen).await?;
+                // Only the first call sets it; the address of one gateway never changes.
+                let _ = app.base_url.set(server.base_url(door.1));
+                let acceptor = match (&server.tls_cert, &server.tls_key) {
+                    (Some(certificate), Some(key)) => Some(tls::acceptor(certificate, key)),
+                    _ => None,
+                };
+                Some((door, acceptor.transpose().map_err(|error| StartError::Tls(error.to_string()))?))
+            }
+        };
+        let metrics = match server.metrics_listen {
+            Some(address) => Some(door(address).await?),
+            None => None,
+        };
+        Ok(Self { api, metrics })
+    }
+
+    /// Answers from now on; the addresses of the API and of the metrics.
+    fn serve(
+        self,
+        shared: &Shared,
+        more: Router,
+        servers: &TaskTracker,
+    ) -> (Option<SocketAddr>, Option<SocketAddr>) {
+        let settings = settings(&shared.app.config);
+        let address = self.api.map(|((listener, address), acceptor)| {
+            let router = router::build(shared.clone(), more);
+            servers.spawn(listen::serve(listener, acceptor, router, settings, shared.drain.clone()));
+            address
+        });
+        let metrics_address = self.metrics.map(|(listener, address)| {
+            let settings = ListenSettings { max_connections: 16, ..settings };
+            let router = metrics::router(shared.app.clone());
+            servers.spawn(listen::serve(listener, None, router, settings, shared.drain.clone()));
+            address
+        });
+        (address, metrics_address)
+    }
+}
+
+async fn door(address: SocketAddr) -> Result<Door, StartError> {
     let listener = listen::bind(address).await.map_err(StartError::Listen)?;
     let address = listener.local_addr().map_err(StartError::Listen)?;
-    let settings = ListenSettings { max_connections: 16, ..settings(config) };
-    let router = metrics::router(shared.app.clone());
-    servers.spawn(listen::serve(listener, None, router, settings, shared.drain.clone()));
-    Ok(Some(address))
+    Ok((listener, address))
 }

@@ -111,6 +111,10 @@ async fn keep_keys(app: App) {
 
 /// Adds a key to each purpose whose newest is old, if this node has that duty; whether it has.
 pub(crate) async fn rotate_keys(app: &App) -> bool {
+    // Keys of the future would stay the newest of all nodes when the process with the moved clock is gone.
+    if !app.hub.is_alone() && node::is_moved(app) {
+        return false;
+    }
     match node::run(app, Duty::Keys, app.keyring.rotate()).await {
         Some(Err(error)) => {
             tracing::warn!(?error, "the signing keys could not be rotated");

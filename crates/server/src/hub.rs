@@ -5,7 +5,7 @@
 //! correctness. Not here: what changed, what is read (`app::watch`).
 
 use crate::{clock, seats::Seats};
-use rynjer_core::id::TaskId;
+use rynjer_core::id::{AccountId, TaskId};
 use rynjer_store::{Store, task::TaskRow};
 use std::{
     collections::HashMap,
@@ -27,7 +27,7 @@ pub(crate) struct Hub {
     waiters: Mutex<HashMap<TaskId, watch::Sender<Arc<Round>>>>,
     progress: Mutex<HashMap<TaskId, Progress>>,
     /// What this node's worker has in hand, and how to stop it.
-    in_hand: Mutex<HashMap<TaskId, CancellationToken>>,
+    in_hand: Mutex<HashMap<TaskId, (AccountId, CancellationToken)>>,
     seats: Mutex<Seats>,
     work: Arc<Notify>,
     /// No other process changes tasks of this database.
@@ -135,9 +135,9 @@ impl Hub {
     pub(crate) fn heard(&self, ring: &Ring) {
         match ring {
             Ring::Task(id) => self.task_changed_here(id),
-            Ring::Stop(id) => self.stop_here(id),
             Ring::Work => self.work.notify_one(),
-            Ring::Credentials => {}
+            // These two are looked into first (`state`).
+            Ring::Stop(_) | Ring::Credentials => {}
         }
     }
 
@@ -217,8 +217,8 @@ impl Hub {
     }
 
     /// Notes that this node's worker began a task, and the token that stops it.
-    pub(crate) fn work_began(&self, task: &TaskId, stop: CancellationToken) {
-        locked(&self.in_hand).insert(task.clone(), stop);
+    pub(crate) fn work_began(&self, account: &AccountId, task: &TaskId, stop: CancellationToken) {
+        locked(&self.in_hand).insert(task.clone(), (account.clone(), stop));
     }
 
     /// Notes that this node's worker let go of a task.
@@ -232,8 +232,14 @@ impl Hub {
         self.tell(|| Ring::Stop(task.clone()));
     }
 
-    fn stop_here(&self, task: &TaskId) {
-        if let Some(stop) = locked(&self.in_hand).get(task) {
+    /// Whose task it is, if this node works on it.
+    pub(crate) fn account_in_hand(&self, task: &TaskId) -> Option<AccountId> {
+        locked(&self.in_hand).get(task).map(|(account, _)| account.clone())
+    }
+
+    /// Stops the work on a task that is known to be over, if this node does it.
+    pub(crate) fn stop_here(&self, task: &TaskId) {
+        if let Some((_, stop)) = locked(&self.in_hand).get(task) {
             stop.cancel();
         }
     }

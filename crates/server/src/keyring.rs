@@ -274,7 +274,7 @@ pub(crate) fn opens(rows: &[secret::SecretRow], master_key: &[u8; 32]) -> bool {
     })
 }
 
-fn mac(key: &[u8; 32], message: &[u8]) -> [u8; 32] {
+pub(crate) fn mac(key: &[u8; 32], message: &[u8]) -> [u8; 32] {
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
         return [0; 32]; // HMAC takes keys of any length; this is never reached.
     };

@@ -18,6 +18,7 @@ mod metrics;
 pub mod migration;
 mod objects;
 pub mod relocation;
+pub mod sampling;
 mod seats;
 mod state;
 pub mod trace;

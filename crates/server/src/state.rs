@@ -12,9 +12,9 @@ use crate::{
     objects::Objects,
     worker::InputSource,
 };
-use rynjer_core::catalog::Catalog;
+use rynjer_core::{catalog::Catalog, id::TaskId};
 use rynjer_providers::Registry;
-use rynjer_store::{Store, StoreError};
+use rynjer_store::{Store, StoreError, task};
 use std::sync::{Arc, OnceLock};
 
 /// The application, cheap to clone.
@@ -52,14 +52,30 @@ impl App {
         self.hub.tell_others(&self.store);
         // Strong, it would keep the store open for ever.
         let app = Arc::downgrade(&self.0);
+        let runtime = tokio::runtime::Handle::current();
         self.store.on_ring(move |ring| {
             let Some(app) = app.upgrade() else { return };
             match Ring::parse(ring) {
                 Some(Ring::Credentials) => app.callers.forget_all(),
+                Some(Ring::Stop(task)) => drop(runtime.spawn(Self(app).stop_if_over(task))),
                 Some(ring) => app.hub.heard(&ring),
                 None => {}
             }
         })
+    }
+
+    /// Anybody on the database's server can ring, so the row says whether the task is over.
+    async fn stop_if_over(self, id: TaskId) {
+        let Some(account) = self.hub.account_in_hand(&id) else { return };
+        let asked = id.clone();
+        let read = self.store.read(move |tx| task::by_id(tx, &account, None, &asked));
+        let row: Result<_, StoreError> = read.await;
+        match row {
+            Ok(row) if row.as_ref().is_none_or(|row| row.status.is_final()) => self.hub.stop_here(&id),
+            Ok(_) => tracing::debug!("a task that goes on was said to be over"),
+            // The heartbeat of its lease finds out.
+            Err(error) => tracing::warn!(%error, "whether a task is over could not be read"),
+        }
     }
 
     /// Makes every process ask the store again who its callers are.

@@ -7,6 +7,7 @@
 mod account;
 mod agent;
 mod body;
+mod direct;
 mod error;
 mod estimate;
 mod file;
@@ -21,6 +22,7 @@ mod tests;
 mod token;
 mod usage;
 
+pub use direct::direct;
 pub use error::ClientError;
 pub use probe::Probe;
 pub use usage::UsageTable;

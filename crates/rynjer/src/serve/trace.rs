@@ -4,17 +4,20 @@
 //! collector but the last flush, and that not for long. Not here: which spans there are (`server::trace`).
 
 use crate::{failure::Failure, terminal::variable};
-use opentelemetry::trace::TracerProvider;
-use opentelemetry_otlp::{Protocol, WithExportConfig};
+use opentelemetry::{
+    Context, KeyValue,
+    trace::{Link, SpanKind, TraceId, TraceState, TracerProvider},
+};
+use opentelemetry_otlp::{Protocol, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::{
     Resource,
     error::OTelSdkResult,
     trace::{
-        BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider, SpanData, SpanExporter,
-        SpanLimits,
+        BatchConfigBuilder, BatchSpanProcessor, SamplingDecision, SamplingResult, SdkTracerProvider,
+        ShouldSample, SpanData, SpanExporter, SpanLimits,
     },
 };
-use rynjer_server::{config::Trace, trace::TARGET};
+use rynjer_server::{config::Trace, sampling::Sampling, trace::TARGET};
 use std::{future::poll_fn, pin::pin, time::Duration};
 use tokio::runtime::Handle;
 use tracing::{Subscriber, level_filters::LevelFilter};
@@ -54,12 +57,15 @@ pub(super) struct Spans(SdkTracerProvider);
 
 impl Spans {
     /// Opens it, if the settings name a collector; inside the runtime. Nothing is sent yet.
-    pub(super) fn open(settings: &Trace) -> Result<Option<Self>, Failure> {
+    pub(super) fn open(settings: &Trace, master_key: Option<&[u8; 32]>) -> Result<Option<Self>, Failure> {
         if !settings.is_on() {
             return Ok(None);
         }
+        let client = rynjer_api::client::direct(SEND_TIMEOUT)
+            .map_err(|error| Failure::failed(format!("spans can't be sent: {error}")))?;
         let exporter = opentelemetry_otlp::SpanExporter::builder()
             .with_http()
+            .with_http_client(client)
             .with_protocol(Protocol::HttpBinary)
             .with_endpoint(format!("{}/v1/traces", settings.otlp_endpoint))
             .with_timeout(SEND_TIMEOUT)
@@ -74,11 +80,9 @@ impl Spans {
             .build();
         let resource = Resource::builder_empty()
             .with_service_name("rynjer")
-            .with_attribute(opentelemetry::KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+            .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
             .build();
-        // By the trace's id alone: all spans of a trace are kept or none, in every process, and a stranger's
-        // flag decides nothing.
-        let sampler = Sampler::TraceIdRatioBased(f64::from(settings.sample_permille) / 1000.0);
+        let sampler = Keyed(Sampling::new(settings.sample_permille, master_key));
         let provider = SdkTracerProvider::builder()
             .with_span_processor(BatchSpanProcessor::builder(exporter).with_batch_config(batches).build())
             .with_sampler(sampler)
@@ -107,6 +111,27 @@ impl Spans {
         // What can't be delivered any more is told by the delivery itself.
         let shutdown = move || drop(self.0.shutdown_with_timeout(FLUSH_TIMEOUT));
         drop(tokio::task::spawn_blocking(shutdown).await);
+    }
+}
+
+/// By the trace's id and a key alone: all spans of a trace are kept or none, in every process, and neither a
+/// stranger's flag nor the id that a stranger chose decides it.
+#[derive(Debug, Clone)]
+struct Keyed(Sampling);
+
+impl ShouldSample for Keyed {
+    fn should_sample(
+        &self,
+        _parent: Option<&Context>,
+        trace_id: TraceId,
+        _name: &str,
+        _kind: &SpanKind,
+        _attributes: &[KeyValue],
+        _links: &[Link],
+    ) -> SamplingResult {
+        let keeps = self.0.keeps(trace_id.to_bytes());
+        let decision = if keeps { SamplingDecision::RecordAndSample } else { SamplingDecision::Drop };
+        SamplingResult { decision, attributes: Vec::new(), trace_state: TraceState::NONE }
     }
 }
 

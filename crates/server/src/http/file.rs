@@ -98,7 +98,7 @@ pub(crate) async fn download_file(
 ) -> Result<Response, Fail> {
     let Path((account, name)) = path.map_err(|_| Fail(Error::NotFound))?;
     let stored = file::stored(file::open(&app, &account, &name, &signature).await?);
-    Ok(link::send(&app, &stored, &method, &headers).await?)
+    Ok(link::send(&app, &stored, signature.expires_s, &method, &headers).await?)
 }
 
 /// The body as parts; a length that is too large is refused before anything is read.

@@ -23,6 +23,7 @@ use axum::{
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
 use object_store::{GetOptions, path::Path as ObjectPath};
 use serde::Deserialize;
+use std::time::Duration;
 
 /// The signature's parameters, as they stand in a URL.
 #[derive(Deserialize)]
@@ -50,6 +51,7 @@ impl FromRequestParts<Shared> for Signed {
 pub(crate) async fn send(
     app: &App,
     stored: &Stored,
+    expires_s: i64,
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<Response, Error> {
@@ -64,7 +66,9 @@ pub(crate) async fn send(
     };
     let empty = range.is_empty() || method == Method::HEAD;
     if !empty {
-        let found = app.outputs.redirect(stored).await;
+        let left_ms = expires_s.saturating_mul(1000).saturating_sub(app.now_ms());
+        let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
+        let found = app.outputs.redirect(stored, left).await;
         if let Some(url) = found.map_err(|error| Error::storage("sign", &error))? {
             return Ok(redirected(&url));
         }

@@ -41,5 +41,5 @@ pub(crate) async fn get_output(
     let Path((account, task, file)) = path.map_err(|_| Fail(Error::NotFound))?;
     let address = Address { account, task, file, signature };
     let stored = output::stored(&output::open(&app, &address).await?);
-    Ok(link::send(&app, &stored, &method, &headers).await?)
+    Ok(link::send(&app, &stored, address.signature.expires_s, &method, &headers).await?)
 }

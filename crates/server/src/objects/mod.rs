@@ -122,9 +122,10 @@ impl Objects {
         }
     }
 
-    /// A link of the storage itself that gives the object for a short time; none if downloads pass through
+    /// A link of the storage itself that gives the object for a short time, and for no longer than is `left`
+    /// of ours; none if downloads pass through
     /// the gateway.
-    pub(crate) async fn redirect(&self, stored: &Stored) -> Result<Option<String>, Error> {
+    pub(crate) async fn redirect(&self, stored: &Stored, left: Duration) -> Result<Option<String>, Error> {
         let Place::Bucket(bucket) = &self.place else { return Ok(None) };
         if !bucket.redirects {
             return Ok(None);
@@ -136,7 +137,9 @@ impl Objects {
             ("response-cache-control", "private, max-age=3600"),
         ]);
         let key = Key::from(stored.object_key.as_str());
-        let url = bucket.signer.signed_url_opts(http::Method::GET, &key, REDIRECT_LIFE, &options).await?;
+        // Whole seconds, and none is no link.
+        let life = left.clamp(Duration::from_secs(1), REDIRECT_LIFE);
+        let url = bucket.signer.signed_url_opts(http::Method::GET, &key, life, &options).await?;
         Ok(Some(url.into()))
     }
 

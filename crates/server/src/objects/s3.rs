@@ -70,6 +70,10 @@ pub(super) fn connect(settings: &Storage) -> Result<PrefixStore<AmazonS3>, Strin
         .with_read_timeout(READ_TIMEOUT)
         // A whole download lasts as long as its reader takes.
         .with_timeout_disabled()
+        // The client can't be told to use no proxy, and asks the environment unless it has one: this one
+        // answers nobody, and is used for no host.
+        .with_proxy_url("http://127.0.0.1:9")
+        .with_proxy_excludes("*,0.0.0.0/0,::/0")
         .with_allow_http(settings.endpoint.starts_with("http://"));
     let retry = RetryConfig {
         backoff: BackoffConfig { init_backoff: BACKOFF.0, max_backoff: BACKOFF.1, base: 2.0 },

@@ -219,7 +219,7 @@ impl Worker {
                 stop: stop.clone(),
             },
         );
-        self.0.app.hub.work_began(&task.id, stop.clone());
+        self.0.app.hub.work_began(&task.account, &task.id, stop.clone());
         if task.step == Step::Queued {
             // It is being made from now on.
             self.0.app.hub.task_changed(&task.id);

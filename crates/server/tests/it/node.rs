@@ -5,9 +5,9 @@
 use crate::support::{START_S, TestApp, client::Client, neighbour::SHARED, until};
 use rynjer_server::{
     clock::{Clock, Shared},
-    gateway::Role,
+    gateway::{Role, StartError},
 };
-use rynjer_store::{StoreError, node};
+use rynjer_store::{StoreError, election, node};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -45,6 +45,57 @@ async fn nodes_share_the_rate_limits() {
     let whole = async || (policy(&first).await == "\"default\";q=500;w=1").then_some(());
     until("the first node knows that the second has left", whole).await;
     worker.stop().await;
+    assert_eq!(roles(&app).await, ["all"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_does_not_start_is_not_counted() {
+    let app = TestApp::with(&format!("{SHARED}[limits]\nrate_limits = true")).await;
+    let taken = app.gateway().address().expect("an address");
+    let refused = app.stranger(app.data_dir(), taken).await.err().expect("a refusal");
+    assert!(matches!(refused, StartError::Listen(_)), "{refused}");
+    assert_eq!(roles(&app).await, ["all"]);
+    assert_eq!(policy(&app.agent_token()).await, "\"default\";q=500;w=1");
+}
+
+/// As a process leaves it that died with a clock that tests had moved.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_of_the_future_is_not_counted() {
+    let app = TestApp::with(&format!("{SHARED}[limits]\nrate_limits = true")).await;
+    let seen_at_ms = app.now_ms() + 86_400_000;
+    let dead = move |tx: &mut dyn rynjer_store::Tx| {
+        let (id, role, version) = ("n1".to_owned(), "api".to_owned(), "0.1.0".to_owned());
+        node::beat(tx, &node::NodeRow { id, role, version, started_at_ms: seen_at_ms, seen_at_ms })
+    };
+    let written: Result<(), StoreError> = app.admin().store.write(dead).await;
+    written.expect("a row");
+    let api = app.neighbour(Role::Api).await;
+    assert_eq!(policy(&api.bearer(&app.agent.access_token)).await, "\"default\";q=250;w=1");
+    api.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_moved_clock_leaves_no_duty_behind() {
+    let app = TestApp::with_moving_clock(SHARED).await;
+    app.advance(Duration::from_secs(86_400));
+    assert!(app.gateway().sweep().await.expect("a sweep"));
+    assert!(!app.gateway().rotate_keys().await);
+    for duty in ["retention", "keys"] {
+        let free = app.admin().store.write(move |tx| election::hold(tx, duty, "n1", 0, 1));
+        let free: Result<bool, StoreError> = free.await;
+        assert!(free.expect("a duty"), "{duty}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_without_the_master_key_makes_none() {
+    let app = TestApp::with(SHARED).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let anywhere = "127.0.0.1:0".parse().expect("an address");
+    let refused = app.stranger(folder.path(), anywhere).await.err().expect("a refusal");
+    assert!(matches!(refused, StartError::NoMasterKey(_)), "{refused}");
+    assert!(refused.to_string().contains("RYNJER_MASTER_KEY"), "{refused}");
+    assert!(!folder.path().join("master.key").exists());
     assert_eq!(roles(&app).await, ["all"]);
 }
 

@@ -160,6 +160,34 @@ pub(crate) fn large_picture(request_id: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn links_of_the_bucket_do_not_outlive_ours() {
+    let s3 = S3::start().await;
+    let app = TestApp::with(&format!("{}downloads = \"redirect\"", s3.settings())).await;
+    let agent = app.agent_token();
+    agent.picture("p", "a red fox").await;
+    let url = text(&agent.finish("p").await["outputs"][0], "url");
+    let expires = url.split_once("expires=").and_then(|(_, rest)| rest.split('&').next()).expect("a time");
+    let left_s = expires.parse::<i64>().expect("seconds") - app.now_s();
+    app.advance(Duration::from_secs(u64::try_from(left_s).expect("a future") - 60));
+    let led = app.anonymous().get(&url).await;
+    let place = led.header("location").expect("a location");
+    assert!(place.contains("X-Amz-Expires=60&"), "{place}");
+}
+
+/// The same tests with a proxy in the environment that answers nobody.
+#[test]
+fn no_proxy_is_taken_from_the_environment() {
+    let mut again = std::process::Command::new(std::env::current_exe().expect("this program"));
+    again.args(["--exact", "s3::links_that_lead_to_the_bucket"]);
+    for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
+        again.env(name, "http://127.0.0.1:9");
+    }
+    let again = again.output().expect("a run");
+    let printed = String::from_utf8_lossy(&again.stdout).into_owned();
+    assert!(again.status.success() && printed.contains("1 passed"), "{printed}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn links_that_lead_to_the_bucket() {
     let s3 = S3::start().await;
     let app = TestApp::with(&format!("{}downloads = \"redirect\"", s3.settings())).await;

@@ -27,7 +27,7 @@ use rynjer_server::{
     app::admin::Admin,
     clock::Clock,
     config::Config,
-    gateway::{Gateway, Options, Role},
+    gateway::{Gateway, Options, Role, StartError},
 };
 use std::{
     path::{Path, PathBuf},
@@ -293,6 +293,10 @@ impl Drop for TestApp {
 }
 
 async fn open(settings: &Table, data_dir: &Path, role: Role, clock: &Clock) -> Gateway {
+    start(settings, data_dir, role, clock).await.expect("a gateway")
+}
+
+async fn start(settings: &Table, data_dir: &Path, role: Role, clock: &Clock) -> Result<Gateway, StartError> {
     let loaded = Config::load(None, std::iter::empty(), settings.clone()).expect("the settings of the test");
     let options = Options {
         config: loaded.config,
@@ -301,7 +305,7 @@ async fn open(settings: &Table, data_dir: &Path, role: Role, clock: &Clock) -> G
         clock: clock.clone(),
         master_key: None,
     };
-    Gateway::start(options).await.expect("a gateway")
+    Gateway::start(options).await
 }
 
 async fn key_of(admin: &Admin, account: &AccountId, scopes: Scopes) -> String {
