@@ -49,7 +49,7 @@ pub fn master_key(dir: &Path) -> Result<Option<[u8; 32]>, DataDirError> {
 /// # Errors
 /// A URL that this version does not take.
 pub fn database(data_dir: &Path, url: &str) -> Result<Database, StartError> {
-    gateway::database(data_dir, url)
+    crate::database::of_url(data_dir, url)
 }
 
 /// Whether a master key opens every stored key.

@@ -9,8 +9,9 @@ use crate::{
         restoration::Restoration, upload::Uploads,
     },
     clock::Clock,
-    config::{self, Config},
-    data_dir::{self, DATABASE_FILE, DataDirError, Held},
+    config::Config,
+    data_dir::{self, DataDirError, Held},
+    database,
     heartbeat::{self, Heartbeat},
     http::{
         body_memory::Bodies,
@@ -32,7 +33,7 @@ use rynjer_providers::{
     Registry,
     sandbox::{Sandbox, SandboxSettings},
 };
-use rynjer_store::{Database, Link, LinkError, Settings, Store, StoreError, secret};
+use rynjer_store::{Database, LinkError, Store, StoreError, secret};
 use std::{
     io,
     net::SocketAddr,
@@ -270,7 +271,7 @@ impl Gateway {
 /// # Errors
 /// No database there, or one that can't be opened.
 pub fn open_admin(data_dir: &Path, database_url: Option<&str>) -> Result<Admin, StartError> {
-    let place = database(data_dir, database_url.unwrap_or(""))?;
+    let place = database::of_url(data_dir, database_url.unwrap_or(""))?;
     if let Database::Sqlite(path) = &place
         && !path.exists()
     {
@@ -290,60 +291,16 @@ pub fn open_backup(path: &Path) -> Result<Admin, StartError> {
 
 fn opened(place: Database) -> Result<Admin, StartError> {
     let clock = Clock::System;
-    let store = open_store(place, &ADMIN, true, clock.now_ms())?;
+    let store = database::open(place, &database::ADMIN, true, clock.now_ms())?;
     Ok(Admin { store, clock })
-}
-
-/// The database of a URL; without one, the file in the data folder.
-pub(crate) fn database(data_dir: &Path, url: &str) -> Result<Database, StartError> {
-    if url.is_empty() {
-        return Ok(Database::Sqlite(data_dir.join(DATABASE_FILE)));
-    }
-    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        return Ok(Database::Postgres(Box::new(Link::parse(url)?)));
-    }
-    let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:"));
-    match path.filter(|path| !path.is_empty()) {
-        Some(path) => Ok(Database::Sqlite(PathBuf::from(path))),
-        // Only what can't hold a password is repeated.
-        None => {
-            Err(StartError::DatabaseUrl(url.split_once("://").map_or("", |(scheme, _)| scheme).to_owned()))
-        }
-    }
-}
-
-/// How an operator's command uses a database.
-const ADMIN: config::Threads =
-    config::Threads { reader_threads: 1, writer_threads: 1, queue_capacity: 64, batch_max: 64 };
-
-fn open_store(
-    database: Database,
-    threads: &config::Threads,
-    notify: bool,
-    now_ms: i64,
-) -> Result<Store, StartError> {
-    let name = match &database {
-        Database::Sqlite(path) => path.display().to_string(),
-        Database::Postgres(_) => "on PostgreSQL".to_owned(),
-    };
-    let settings = Settings {
-        database,
-        reader_threads: threads.reader_threads,
-        writer_threads: threads.writer_threads,
-        queue_capacity: threads.queue_capacity,
-        batch_max: threads.batch_max,
-        writer_id: data_encoding::HEXLOWER.encode(&crate::entropy::bytes::<8>()),
-        notify,
-    };
-    Store::open(&settings, now_ms).map_err(|error| StartError::Database(name, error))
 }
 
 async fn open_app(options: &Options) -> Result<App, StartError> {
     let config = options.config.clone();
     let now_ms = options.clock.now_ms();
-    let place = database(&options.data_dir, config.database.url.expose())?;
+    let place = database::of_url(&options.data_dir, config.database.url.expose())?;
     migration::keep_copy(&place)?;
-    let store = open_store(place, &config.database.threads, config.database.notify, now_ms)?;
+    let store = database::open(place, &config.database.threads, config.database.notify, now_ms)?;
     let catalog = open_catalog(&config, &options.data_dir)?;
     app::price::keep(&store, &catalog, now_ms).await.map_err(|error| match error {
         PricesError::Store(error) => StartError::Database("with the prices".to_owned(), error),

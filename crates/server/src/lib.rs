@@ -8,6 +8,7 @@ pub mod checkup;
 pub mod clock;
 pub mod config;
 mod data_dir;
+mod database;
 pub mod entropy;
 pub mod gateway;
 mod heartbeat;

@@ -3,7 +3,7 @@
 //! Invariant: no SQLite file that holds data is migrated before a checked copy of it lies beside it, whole
 //! and synced. Not here: the steps (`store::migrate`), PostgreSQL, whose operator keeps backups.
 
-use crate::gateway::{self, StartError};
+use crate::gateway::StartError;
 use rynjer_store::{Database, inspect, latest_schema};
 use std::{
     fs::{self, File, OpenOptions},
@@ -32,7 +32,7 @@ pub struct Plan {
 /// # Errors
 /// No database there, or one that can't be read.
 pub fn plan(data_dir: &Path, database_url: Option<&str>) -> Result<Plan, StartError> {
-    match gateway::database(data_dir, database_url.unwrap_or(""))? {
+    match crate::database::of_url(data_dir, database_url.unwrap_or(""))? {
         Database::Sqlite(path) if !path.exists() => Err(StartError::NoDatabase(path)),
         Database::Sqlite(path) => plan_of(&path),
         server @ Database::Postgres(_) => {

@@ -7,7 +7,7 @@
 use crate::{
     clock::Clock,
     data_dir::{self, DATABASE_FILE, DataDirError, Held},
-    gateway::{self, StartError},
+    gateway::StartError,
 };
 use rynjer_store::{Database, relocation};
 use std::path::{Path, PathBuf};
@@ -32,7 +32,8 @@ pub enum MoveError {
 /// # Errors
 /// One sentence that says what to do.
 pub fn relocate(from: &str, to: &str) -> Result<Relocated, MoveError> {
-    let (source, target) = (gateway::database(Path::new(""), from)?, gateway::database(Path::new(""), to)?);
+    let (source, target) =
+        (crate::database::of_url(Path::new(""), from)?, crate::database::of_url(Path::new(""), to)?);
     if let Database::Sqlite(path) = &source
         && !path.exists()
     {
@@ -54,7 +55,7 @@ pub fn restore(backup: &Path, to: &str) -> Result<Relocated, MoveError> {
     if !backup.exists() {
         return Err(MoveError::NoFile(backup.to_owned()));
     }
-    let target = gateway::database(Path::new(""), to)?;
+    let target = crate::database::of_url(Path::new(""), to)?;
     Ok(relocation::restore(backup, &target, Clock::System.now_ms())?)
 }
 
@@ -63,7 +64,7 @@ pub fn restore(backup: &Path, to: &str) -> Result<Relocated, MoveError> {
 /// # Errors
 /// A URL that is not understood.
 pub fn file_of(data_dir: &Path, url: Option<&str>) -> Result<Option<PathBuf>, StartError> {
-    Ok(match gateway::database(data_dir, url.unwrap_or(""))? {
+    Ok(match crate::database::of_url(data_dir, url.unwrap_or(""))? {
         Database::Sqlite(path) => Some(path),
         Database::Postgres(_) => None,
     })

@@ -30,7 +30,7 @@ pub(super) fn run(from: &str, to: &str, json: bool) -> Result<(), Failure> {
     })?;
     print::hint(
         json,
-        "the old database takes nothing more. Serve with --database-url, the same outputs and the same master \
+        "the old database takes nothing more. Serve with --database-url, the same outputs and master \
          key: without the data folder, set RYNJER_MASTER_KEY to what its file master.key says",
     );
     Ok(())

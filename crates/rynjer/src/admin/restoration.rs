@@ -1,7 +1,7 @@
 //! `admin restore`: a backup as a database again, on either kind; and the end of its reconciliation.
 //!
 //! Invariant: nothing that is there is ever overwritten, and what was open at the backup's time is reconciled
-//! before anything new is taken. Not here: reconciling (`server::app::restoration`), outputs and `master.key`.
+//! before anything new is taken. Not here: reconciling (`server::app::restoration`), outputs, `master.key`.
 
 use super::{
     backup::{finish as publish, refuse_existing, reserve, sweep},

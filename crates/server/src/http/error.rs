@@ -199,10 +199,9 @@ fn reworded(error: &Error) -> Option<(String, &'static str)> {
             "Send the same call again after Retry-After seconds.",
         ),
         Error::Restoring => (
-            "The installation was restored from a backup and is being reconciled; until then it takes nothing \
-             new"
+            "The installation was restored from a backup and is being reconciled: it takes nothing new yet"
                 .to_owned(),
-            "Send the same call again after Retry-After seconds; GET /v1/generate/{request_id} works meanwhile.",
+            "Send the same call again after Retry-After seconds; GET /v1/generate/{request_id} works.",
         ),
         Error::FileQuota { limit_bytes } => (
             format!("The account's files would take more than {limit_bytes} bytes"),
