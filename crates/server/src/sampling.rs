@@ -1,7 +1,7 @@
 //! Which traces are kept: a keyed hash of their id decides.
 //!
-//! Invariant: whoever chooses a trace's id can't choose whether it is kept, and processes with the same master
-//! key agree. Not here: spans (`trace`), sending them (the binary).
+//! Invariant: whoever chooses a trace's id can't choose whether it is kept, and processes with the same
+//! master key agree. Not here: spans (`trace`), sending them (the binary).
 
 use crate::{entropy, keyring};
 use std::fmt;
