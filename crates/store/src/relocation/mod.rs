@@ -77,7 +77,13 @@ pub fn relocate(
     on_a_thread(move || {
         let mut source = closing_source(&from)?;
         refuse_living(source.as_tx(), now_ms).inspect_err(|_| drop(source.rollback()))?;
-        let relocated = filled(source.as_tx(), &to, now_ms, true, |_| Ok(()));
+        // What is being reconciled is not over because it moves.
+        let restored = installation::restored_at_ms(source.as_tx()).map_err(RelocationError::Source)?;
+        let carry = |tx: &mut dyn Tx| match restored {
+            Some(at_ms) => installation::set_restored(tx, at_ms).map(drop),
+            None => Ok(()),
+        };
+        let relocated = filled(source.as_tx(), &to, now_ms, true, carry);
         let relocated = relocated.inspect_err(|_| drop(source.rollback()))?;
         // Between the target's commit and this one both hold the same; the next run finds that and marks.
         close(source.as_mut(), &moved_to).map_err(RelocationError::Source)?;

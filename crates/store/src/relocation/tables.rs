@@ -23,7 +23,8 @@ pub struct Table {
 }
 
 /// Tables that tell of processes and of the database itself; a copy begins its own.
-pub const NOT_COPIED: [&str; 4] = ["elections", "nodes", "schema_migrations", "writer_batches"];
+pub const NOT_COPIED: [&str; 5] =
+    ["elections", "installation", "nodes", "schema_migrations", "writer_batches"];
 
 /// Parents before their children.
 pub const TABLES: &[Table] = &[
@@ -262,5 +263,4 @@ pub const TABLES: &[Table] = &[
             ("expires_at", Int),
         ],
     },
-    Table { name: "installation", key: 1, columns: &[("name", Text), ("value", Text)] },
 ];

@@ -91,7 +91,7 @@ async fn there_and_back_again() {
     let full: Vec<_> = full.map(|(name, digest)| (*name, digest.rows)).collect();
     let expected = [
         ("accounts", 2),
-        ("entries", 704),
+        ("entries", 705),
         ("agents", 1),
         ("nonces", 1),
         ("tasks", 700),
