@@ -4,12 +4,25 @@
 //! cases of [`SubmitAnswer`], [`PollAnswer`] or [`ProviderError`]. Not here: retries, leases, money, storage
 //! of outputs.
 
+pub mod ark;
+pub mod dashscope;
+pub mod fal;
+mod fan_out;
+pub mod google;
 pub mod guarded;
+mod job;
+pub mod kie;
 pub mod media;
+pub mod openai;
+pub mod replicate;
 pub mod sandbox;
+pub mod upstream;
+pub mod xai;
+
+pub use job::{InputImage, Job, OutputSource, TaskError, Unit};
 
 use futures::future::BoxFuture;
-use rynjer_core::catalog::{Mode, Product};
+use guarded::{FetchError, FetchLimits};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// What happens to a submit whose answer never came.
@@ -23,89 +36,13 @@ pub enum Ambiguity {
     Neither,
 }
 
-/// One attempt at one task, as a provider sees it.
-#[derive(Debug, Clone)]
-pub struct Job {
-    /// Our id of the attempt; the idempotency key or the look-up nonce upstream.
-    pub nonce: String,
-    /// Milliseconds since 1970, for providers that plan with time.
-    pub now_ms: i64,
-    pub product: Product,
-    pub mode: Mode,
-    /// The vendor's id of the model, from the catalog's route.
-    pub vendor_model: String,
-    pub prompt: String,
-    pub negative_prompt: Option<String>,
-    pub count: u32,
-    /// Pixels; zero for music.
-    pub width: u32,
-    pub height: u32,
-    /// Length in milliseconds; zero for pictures.
-    pub duration_ms: u32,
-    pub aspect_ratio: Option<String>,
-    pub resolution: Option<String>,
-    pub seed: u64,
-    /// The pictures to start from, in the order of the request.
-    pub input_images: Vec<InputImage>,
-}
-
-/// A picture that a job starts from: fetched, and looked into.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InputImage {
-    pub bytes: bytes::Bytes,
-    /// From its bytes, never from what a server said.
-    pub mime: &'static str,
-    pub width: u32,
-    pub height: u32,
-}
-
-/// Where the bytes of an output are.
-#[derive(Debug, Clone)]
-pub enum OutputSource {
-    /// In memory already.
-    Bytes(bytes::Bytes),
-    /// To be fetched by the guarded client.
-    Url(String),
-}
-
-/// One asked unit: delivered, or refused with a task error code and a human sentence.
-#[derive(Debug, Clone)]
-pub enum Unit {
-    Delivered(OutputSource),
-    Refused { error: TaskError, message: String },
-}
-
-/// Error codes of a failed task or a missing unit (contract §1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TaskError {
-    ContentRejected,
-    ProviderFailed,
-    TimedOut,
-    InputUnreachable,
-    InputRejected,
-}
-
-impl TaskError {
-    /// The stable code.
-    #[must_use]
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::ContentRejected => "content_rejected",
-            Self::ProviderFailed => "provider_failed",
-            Self::TimedOut => "timed_out",
-            Self::InputUnreachable => "input_unreachable",
-            Self::InputRejected => "input_rejected",
-        }
-    }
-}
-
 /// Answer to a submit.
 #[derive(Debug, Clone)]
 pub enum SubmitAnswer {
     /// Accepted upstream; ask again after the given time.
     Accepted { provider_task_id: String, poll_after_ms: u32 },
     /// Done at once: one entry per asked unit, in order.
-    Finished { provider_task_id: Option<String>, units: Vec<Unit> },
+    Finished { provider_task_id: Option<String>, units: Vec<Unit>, cost: Cost },
 }
 
 /// Answer to a poll.
@@ -114,21 +51,38 @@ pub enum PollAnswer {
     /// Not done; `progress` from 0.0 to 1.0 where known.
     Pending { poll_after_ms: u32, progress: Option<f32> },
     /// One entry per asked unit, in order.
-    Finished { units: Vec<Unit> },
+    Finished { units: Vec<Unit>, cost: Cost },
 }
+
+/// What the vendor says that it bills, in millionths of a US dollar; `None` where it does not say.
+pub type Cost = Option<i64>;
 
 /// Why a call upstream gave no answer of use.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ProviderError {
-    /// Final: this request will never succeed. Nothing is billed.
+    /// Final: this request will never succeed anywhere. `cost` if it is billed all the same.
     #[error("refused: {message}")]
-    Refused { error: TaskError, message: String },
+    Refused { error: TaskError, message: String, cost: Cost },
     /// Nothing was accepted upstream; may be tried again after the time.
     #[error("not now: {message}")]
     NotNow { retry_after_ms: Option<u32>, message: String },
+    /// Nothing was accepted, and nothing of this route will be until its operator does something: a wrong
+    /// key, an empty purse, a retired model. The message is for the operator.
+    #[error("the route is unusable: {message}")]
+    Unusable { message: String },
     /// It is unknown whether the provider accepted the job.
     #[error("unknown outcome: {message}")]
     Ambiguous { message: String },
+}
+
+/// Answer to a look-up of a job whose submit was ambiguous.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LookUpAnswer {
+    /// Jobs upstream that are this one by all that the vendor tells, the likeliest first. One that belongs to
+    /// another attempt is passed over by whoever asks.
+    Found { provider_task_ids: Vec<String>, poll_after_ms: u32 },
+    /// There is none, and there will be none.
+    Absent,
 }
 
 /// Answer to a cancel.
@@ -138,6 +92,52 @@ pub enum CancelAnswer {
     Free,
     /// It can't be taken back, or would be billed all the same.
     NotFree,
+}
+
+/// How a provider takes the pictures that a job starts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InputForm {
+    /// In the request.
+    Bytes,
+    /// As a URL that the vendor fetches: it must be able to reach this gateway.
+    Url,
+}
+
+/// What a vendor sent to the callback URL of an attempt.
+#[derive(Debug, Clone)]
+pub struct Callback {
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: bytes::Bytes,
+    /// Seconds since 1970.
+    pub now_s: i64,
+}
+
+impl Callback {
+    /// The first value of a header.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// What a callback tells. It is a hint and no more: the job is asked for all the same, so that one that comes
+/// twice, late or out of order changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heard {
+    /// The vendor's id of the job, which may not be known yet.
+    pub provider_task_id: Option<String>,
+}
+
+/// Why a callback is not listened to.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CallbackError {
+    /// Its signature is missing or wrong, or it is too old.
+    #[error("the callback's signature is not valid")]
+    Forged,
+    /// It could not be checked now: the vendor sends it again.
+    #[error("the callback could not be checked: {0}")]
+    NotNow(String),
 }
 
 /// Reports progress from 0.0 to 1.0 while a call is under way; `false` asks the provider to stop.
@@ -152,8 +152,13 @@ pub trait Provider: Send + Sync {
     fn capacity(&self) -> usize {
         usize::MAX
     }
-    /// The class of an ambiguous submit.
-    fn ambiguity(&self) -> Ambiguity;
+    /// The class of an ambiguous submit to a model.
+    fn ambiguity(&self, vendor_model: &str) -> Ambiguity;
+    /// How it takes pictures for a model.
+    fn input_form(&self, vendor_model: &str) -> InputForm {
+        let _ = vendor_model;
+        InputForm::Bytes
+    }
     /// Hands a job over. The attempt is durable before this is called.
     fn submit(&self, job: Job, on_progress: OnProgress)
     -> BoxFuture<'_, Result<SubmitAnswer, ProviderError>>;
@@ -169,12 +174,29 @@ pub trait Provider: Send + Sync {
         let _ = (provider_task_id, now_ms);
         false
     }
+    /// Looks for a job whose submit was ambiguous, begun at `started_at_ms`; class [`Ambiguity::Lookup`] only.
+    fn look_up(&self, job: Job, started_at_ms: i64) -> BoxFuture<'_, Result<LookUpAnswer, ProviderError>> {
+        let _ = (job, started_at_ms);
+        let message = "this provider has no look-up".to_owned();
+        Box::pin(std::future::ready(Err(ProviderError::Ambiguous { message })))
+    }
     /// Takes a job back. Without an id its submit is under way, or its outcome is unknown.
     fn cancel(
         &self,
         vendor_model: String,
         provider_task_id: Option<String>,
     ) -> BoxFuture<'_, Result<CancelAnswer, ProviderError>>;
+    /// Fetches an output that it named by URL.
+    fn fetch(&self, url: String, limits: FetchLimits) -> BoxFuture<'_, Result<bytes::Bytes, FetchError>> {
+        let _ = (url, limits);
+        let message = "this provider names no URLs".to_owned();
+        Box::pin(std::future::ready(Err(FetchError::Unreachable(message))))
+    }
+    /// Checks and reads a callback.
+    fn hear(&self, callback: Callback) -> BoxFuture<'_, Result<Heard, CallbackError>> {
+        let _ = callback;
+        Box::pin(std::future::ready(Err(CallbackError::Forged)))
+    }
 }
 
 /// The providers of this process, by name.

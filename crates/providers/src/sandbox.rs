@@ -77,7 +77,7 @@ impl Sandbox {
             return Ok(SubmitAnswer::Accepted { provider_task_id, poll_after_ms });
         }
         let units = self.finish(&job, triggers, prompt.into_owned(), on_progress).await?;
-        Ok(SubmitAnswer::Finished { provider_task_id: Some(provider_task_id), units })
+        Ok(SubmitAnswer::Finished { provider_task_id: Some(provider_task_id), units, cost: None })
     }
 
     async fn poll_job(
@@ -101,7 +101,7 @@ impl Sandbox {
             return Ok(PollAnswer::Pending { poll_after_ms, progress: progress(remaining_ms, total_ms) });
         }
         let units = self.finish(&job, triggers, prompt.into_owned(), on_progress).await?;
-        Ok(PollAnswer::Finished { units })
+        Ok(PollAnswer::Finished { units, cost: None })
     }
 
     /// The outcome of a job whose time has come.
@@ -117,7 +117,7 @@ impl Sandbox {
         }
         if triggers.reject {
             let message = "the sandbox rejected the content, as the prompt asked".to_owned();
-            return Err(ProviderError::Refused { error: TaskError::ContentRejected, message });
+            return Err(ProviderError::Refused { error: TaskError::ContentRejected, message, cost: None });
         }
         if triggers.fail || triggers.crash {
             return Err(failed("the sandbox failed, as the prompt asked".to_owned()));
@@ -173,7 +173,7 @@ impl Provider for Sandbox {
     }
 
     /// Renders are deterministic, so sending a job again is harmless.
-    fn ambiguity(&self) -> Ambiguity {
+    fn ambiguity(&self, _vendor_model: &str) -> Ambiguity {
         Ambiguity::Key
     }
 
@@ -252,6 +252,8 @@ mod tests {
             resolution: None,
             seed: 5,
             input_images: Vec::new(),
+            end_user: String::new(),
+            callback_url: None,
         }
     }
 
@@ -261,7 +263,7 @@ mod tests {
 
     async fn finished(sandbox: &Sandbox, job: Job) -> Vec<Unit> {
         match sandbox.submit(job, go_on()).await.unwrap() {
-            SubmitAnswer::Finished { provider_task_id, units } => {
+            SubmitAnswer::Finished { provider_task_id, units, .. } => {
                 assert_eq!(provider_task_id.as_deref(), Some("sbx_1770000000000_n1"));
                 units
             }
@@ -285,7 +287,7 @@ mod tests {
         let letter = |unit: &Unit| match unit {
             Unit::Delivered(_) => 'd',
             Unit::Refused { error: TaskError::ContentRejected, .. } => 'r',
-            Unit::Refused { .. } => '?',
+            Unit::Refused { .. } | Unit::Lost { .. } => '?',
         };
         units.iter().map(letter).collect()
     }
@@ -335,7 +337,7 @@ mod tests {
         picture.write_to(&mut file, image::ImageFormat::Png).unwrap();
         let mut bytes = file.into_inner();
         bytes.truncate(keep_bytes);
-        crate::InputImage { bytes: bytes.into(), mime: "image/png", width: 64, height: 48 }
+        crate::InputImage { bytes: bytes.into(), mime: "image/png", width: 64, height: 48, url: None }
     }
 
     #[tokio::test]
@@ -443,7 +445,7 @@ mod tests {
         assert_eq!(pending(&sandbox, at(2_500), &id).await, (1_000, Some(0.25)));
         assert_eq!(pending(&sandbox, at(9_999), &id).await, (1, Some(0.99)));
         let answer = sandbox.poll(at(10_000), id.clone(), go_on()).await.unwrap();
-        let PollAnswer::Finished { units } = answer else { panic!("still pending") };
+        let PollAnswer::Finished { units, .. } = answer else { panic!("still pending") };
         assert_eq!(letters(&units), "dd");
         let at_once = finished(&sandbox, Job { prompt: "a fox".to_owned(), ..job.clone() }).await;
         assert_eq!(file(&units[0]), file(&at_once[0]));

@@ -7,9 +7,10 @@
 const MAY_USE: &[(&str, Option<&[&str]>)] = &[
     ("rynjer-core", Some(&[])),
     ("rynjer-sandbox", Some(&[])),
+    ("rynjer-emulator", Some(&["rynjer-sandbox"])),
     ("rynjer-api", Some(&[])),
     ("rynjer-store", Some(&["rynjer-core"])),
-    ("rynjer-providers", Some(&["rynjer-core", "rynjer-sandbox"])),
+    ("rynjer-providers", Some(&["rynjer-core", "rynjer-sandbox", "rynjer-emulator"])),
     ("rynjer-server", Some(&["rynjer-core", "rynjer-store", "rynjer-providers", "rynjer-api"])),
     ("rynjer", Some(&["rynjer-server", "rynjer-api", "rynjer-store", "rynjer-core"])),
     ("rynjer-sim", None),

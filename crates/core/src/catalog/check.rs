@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use super::model::Model;
 use super::pixels::{AspectRatio, short_side};
 use super::read::Problem;
+use super::vendor::VendorRoute;
 
 /// Most outputs of one request.
 const COUNT_MAX: u32 = 64;
@@ -44,6 +45,26 @@ pub(super) fn models(models: &[Model], problems: &mut Vec<Problem>) {
         lists(model, &mut place);
         defaults(model, &mut place);
         limits(model, &mut place);
+    }
+}
+
+pub(super) fn routes(
+    routes: &[VendorRoute],
+    models: &[Model],
+    model_names: &BTreeSet<String>,
+    problems: &mut Vec<Problem>,
+) {
+    let mut seen = BTreeSet::new();
+    for route in routes {
+        let name = format!("route of {:?} to {}", route.model, route.provider);
+        let mut place = Place { name, problems };
+        place.require(model_names.contains(&route.model), "model", "there is no such model");
+        let key = (&route.model, &route.provider, &route.vendor_model);
+        place.require(seen.insert(key), "vendor_model", "the same route twice");
+        let model = models.iter().find(|model| model.name == route.model);
+        if let Some((field, value)) = model.and_then(|model| route.beyond(model)) {
+            place.require(false, field, format!("{value} is not one of the model's"));
+        }
     }
 }
 

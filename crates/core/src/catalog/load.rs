@@ -13,6 +13,7 @@ use super::pixels::short_side;
 use super::preset::{self, Preset};
 use super::read::{CatalogError, Problem, Section};
 use super::routing::{self, Routing};
+use super::vendor::{Condition, VendorRoute};
 use super::version::{ModelPrice, PriceVersion, ResolutionRule};
 use super::{Catalog, check, coverage};
 use crate::credits::{Credits, Ratio};
@@ -31,6 +32,7 @@ pub(super) fn catalog(text: &str) -> Result<Catalog, CatalogError> {
     let models = file.tables("model").unwrap_or_default();
     let versions = file.tables("price_version").unwrap_or_default();
     let presets = file.optional_tables("preset").unwrap_or_default();
+    let routes = file.optional_tables("route").unwrap_or_default();
     let routing = file.optional_table("routing").unwrap_or_default();
     let mut problems = file.finish();
     let presets = preset::read(presets, &mut problems);
@@ -38,7 +40,11 @@ pub(super) fn catalog(text: &str) -> Result<Catalog, CatalogError> {
     let (model_names, version_names) = (names(&models), names(&versions));
     let models: Vec<_> = models.into_iter().filter_map(|table| model(table, &mut problems)).collect();
     let versions: Vec<_> = versions.into_iter().filter_map(|table| version(table, &mut problems)).collect();
+    let mut routes: Vec<_> =
+        routes.into_iter().filter_map(|table| vendor_route(table, &mut problems)).collect();
+    routes.sort_by_key(|route| route.rank);
     check::models(&models, &mut problems);
+    check::routes(&routes, &models, &model_names, &mut problems);
     preset::check(&presets, &mut problems);
     routing::check(&routing, &models, &model_names, &mut problems);
     coverage::versions(&versions, &mut problems);
@@ -47,7 +53,7 @@ pub(super) fn catalog(text: &str) -> Result<Catalog, CatalogError> {
         coverage::coverage(&models, &model_names, current, &mut problems);
     }
     match (found.cloned(), problems.is_empty()) {
-        (Some(current), true) => Ok(assemble(models, versions, current, presets, routing)),
+        (Some(current), true) => Ok(assemble(models, versions, current, presets, routing, routes)),
         _ => Err(CatalogError { problems }),
     }
 }
@@ -63,11 +69,12 @@ fn assemble(
     current: PriceVersion,
     presets: Vec<Preset>,
     routing: Routing,
+    vendor_routes: Vec<VendorRoute>,
 ) -> Catalog {
     let models: Vec<_> = models.into_iter().map(Arc::new).collect();
     let by_name = models.iter().map(|model| (model.name.clone(), Arc::clone(model))).collect();
     let versions = versions.into_iter().map(Arc::new).collect();
-    Catalog { models, by_name, versions, current: Arc::new(current), presets, routing }
+    Catalog { models, by_name, versions, current: Arc::new(current), presets, routing, vendor_routes }
 }
 
 fn syntax(text: &str, error: &toml::de::Error) -> Problem {
@@ -154,8 +161,62 @@ pub(super) fn named<T>(
     found
 }
 
+fn vendor_route(table: Table, problems: &mut Vec<Problem>) -> Option<VendorRoute> {
+    let word = |key: &str| table.get(key).and_then(Value::as_str).unwrap_or("?").to_owned();
+    let place = format!("route of {:?} to {}", word("model"), word("provider"));
+    let mut section = Section::new(table, place);
+    let read = route_fields(&mut section);
+    let found = section.finish();
+    let whole = found.is_empty();
+    problems.extend(found);
+    read.filter(|_| whole)
+}
+
+fn route_fields(section: &mut Section) -> Option<VendorRoute> {
+    let (model, provider) = (section.text("model"), section.text("provider"));
+    let vendor_model = section.text("vendor_model");
+    let rank = section.optional_number("rank").unwrap_or(1);
+    let condition = section.optional_text("condition");
+    let known = condition.as_deref().map(Condition::parse);
+    if known == Some(None) {
+        section.refuse("condition", "is not one of substitute or relay");
+    }
+    let modes = section.optional_texts("modes").map(|texts| known_modes(section, &texts));
+    let mut inputs = BTreeMap::new();
+    for (key, value) in section.optional_table("inputs").unwrap_or_default() {
+        match value {
+            Value::String(text) => drop(inputs.insert(key, text)),
+            _ => section.refuse(&format!("inputs.{key}"), "must be a text"),
+        }
+    }
+    Some(VendorRoute {
+        resolutions: section.optional_texts("resolutions"),
+        aspect_ratios: section.optional_texts("aspect_ratios"),
+        durations_seconds: section.optional_numbers("durations_seconds"),
+        max_input_images: section.optional_number("max_input_images"),
+        prompt_max_chars: section.optional_number("prompt_max_chars"),
+        negative_prompt: section.optional_boolean("negative_prompt").unwrap_or(false),
+        seed: section.optional_boolean("seed").unwrap_or(false),
+        cost_micro_usd: section.optional_number("cost_micro_usd"),
+        model: model?,
+        provider: provider?,
+        vendor_model: vendor_model?,
+        rank,
+        condition: known.flatten(),
+        modes: match modes {
+            Some(modes) => Some(modes?),
+            None => None,
+        },
+        inputs,
+    })
+}
+
 fn modes(section: &mut Section) -> Option<Vec<Mode>> {
     let texts = section.texts("modes")?;
+    known_modes(section, &texts)
+}
+
+fn known_modes(section: &mut Section, texts: &[String]) -> Option<Vec<Mode>> {
     let modes: Vec<_> = texts.iter().filter_map(|text| Mode::parse(text)).collect();
     for text in texts.iter().filter(|text| Mode::parse(text).is_none()) {
         section.refuse("modes", format!("unknown mode {text:?}"));

@@ -15,6 +15,7 @@ mod read;
 mod resolve;
 mod route;
 mod routing;
+mod vendor;
 mod version;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ pub use price::{Breakdown, Price, PriceError, PriceVersionUnknown, VersionProble
 pub use read::{CatalogError, Problem};
 pub use route::{Cause, Ranked, Route, RouteAsk, Unsuitable};
 pub use routing::{QualityMode, Routing, UseCase};
+pub use vendor::{Condition, VendorRoute};
 pub use version::{ModelPrice, PriceVersion, ResolutionRule};
 
 use crate::credits::Credits;
@@ -45,6 +47,7 @@ pub struct Catalog {
     current: Arc<PriceVersion>,
     presets: Vec<Preset>,
     routing: Routing,
+    vendor_routes: Vec<VendorRoute>,
 }
 
 impl Catalog {
@@ -91,6 +94,17 @@ impl Catalog {
     #[must_use]
     pub fn price_version(&self, name: &str) -> Option<&PriceVersion> {
         self.versions.iter().find(|version| version.name == name).map(AsRef::as_ref)
+    }
+
+    /// Every route to a vendor, those of lower rank first, otherwise in the order of the file.
+    #[must_use]
+    pub fn vendor_routes(&self) -> &[VendorRoute] {
+        &self.vendor_routes
+    }
+
+    /// The routes of one model, in the order in which they are tried.
+    pub fn routes_of<'a>(&'a self, model: &'a str) -> impl Iterator<Item = &'a VendorRoute> {
+        self.vendor_routes.iter().filter(move |route| route.model == model)
     }
 
     /// The price version of requests that pin none.

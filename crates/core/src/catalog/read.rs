@@ -113,6 +113,10 @@ impl Section {
         self.required(key, "a list of whole numbers from 0", |value| list(value, number))
     }
 
+    pub(super) fn optional_numbers(&mut self, key: &str) -> Option<Vec<u32>> {
+        self.optional(key, "a list of whole numbers from 0", |value| list(value, number))
+    }
+
     pub(super) fn table(&mut self, key: &str) -> Option<Table> {
         self.required(key, "a table", table)
     }

@@ -29,9 +29,13 @@ pub fn inspect_image(bytes: &Bytes, limits: &FetchLimits) -> Result<InputImage, 
         |problem: String| FetchError::Rejected(format!("The input picture is refused: {problem}."));
     let (media, end) = inspect_still(bytes, &limits).map_err(|error| rejected(error.to_string()))?;
     match (media.width, media.height) {
-        (Some(width), Some(height)) => {
-            Ok(InputImage { bytes: bytes.slice(..end.min(bytes.len())), mime: media.mime, width, height })
-        }
+        (Some(width), Some(height)) => Ok(InputImage {
+            bytes: bytes.slice(..end.min(bytes.len())),
+            mime: media.mime,
+            width,
+            height,
+            url: None,
+        }),
         _ => Err(rejected("it has no size".to_owned())),
     }
 }

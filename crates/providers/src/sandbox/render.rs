@@ -208,9 +208,11 @@ impl Kitchen {
         match render.await {
             Ok((Ok(made), _)) => Ok(made),
             Ok((Err(_), true)) => Err(not_now("the render was asked to stop")),
-            Ok((Err(error @ RenderError::Input(_)), false)) => {
-                Err(ProviderError::Refused { error: TaskError::InputRejected, message: error.to_string() })
-            }
+            Ok((Err(error @ RenderError::Input(_)), false)) => Err(ProviderError::Refused {
+                error: TaskError::InputRejected,
+                message: error.to_string(),
+                cost: None,
+            }),
             Ok((Err(error), false)) => Err(failed(error.to_string())),
             Err(join) if join.is_panic() => Err(failed("the renderer broke".to_owned())),
             Err(_) => Err(not_now("the process is stopping")),
@@ -223,7 +225,7 @@ fn not_now(message: &str) -> ProviderError {
 }
 
 pub(super) fn failed(message: String) -> ProviderError {
-    ProviderError::Refused { error: TaskError::ProviderFailed, message }
+    ProviderError::Refused { error: TaskError::ProviderFailed, message, cost: None }
 }
 
 #[cfg(test)]
@@ -267,7 +269,8 @@ mod tests {
             (order(Product::Music, 0, 0, 60_000), 1),
             (order(Product::Music, 0, 0, 240_000), 3),
         ];
-        let input = InputImage { bytes: Bytes::new(), mime: "image/png", width: 5_000, height: 5_000 };
+        let input =
+            InputImage { bytes: Bytes::new(), mime: "image/png", width: 5_000, height: 5_000, url: None };
         let from_input = Order { input_images: vec![input], ..order(Product::Image, 16, 16, 0) };
         assert_eq!(from_input.weight(8), 6);
         for (order, weight) in table {

@@ -63,6 +63,8 @@ fn job(input: rynjer_providers::InputImage) -> Job {
         resolution: None,
         seed: 1,
         input_images: vec![input],
+        end_user: String::new(),
+        callback_url: None,
     }
 }
 

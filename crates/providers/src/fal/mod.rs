@@ -1,0 +1,3 @@
+//! A place for this vendor.
+//!
+//! Invariant: none yet. Not here: other vendors.

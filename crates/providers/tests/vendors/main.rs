@@ -1,0 +1,13 @@
+//! Each vendor's adapter against its stand-in, over real HTTP.
+//!
+//! Invariant: what goes over the wire is asserted as it arrived. Not here: the gateway around them.
+
+mod ark;
+mod dashscope;
+mod fal;
+mod google;
+mod kie;
+mod openai;
+mod replicate;
+mod support;
+mod xai;
