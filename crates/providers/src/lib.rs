@@ -147,6 +147,11 @@ pub type OnProgress = Arc<dyn Fn(f32) -> bool + Send + Sync>;
 pub trait Provider: Send + Sync {
     /// The name in routes of the catalog.
     fn name(&self) -> &'static str;
+    /// Whether it can serve a route with what its operator configured.
+    fn serves(&self, vendor_model: &str) -> bool {
+        let _ = vendor_model;
+        true
+    }
     /// How many jobs it works on at once. More are not claimed, so that a task that only waits for its turn
     /// is not in an active step when a worker dies.
     fn capacity(&self) -> usize {

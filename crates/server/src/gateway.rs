@@ -4,6 +4,7 @@
 //! loses no request. Not here: flags, signals, printing.
 
 use crate::{
+    app::breaker::Breakers,
     app::{
         self, Error, admin::Admin, caller::Callers, node, price::PricesError, queue::Queues,
         restoration::Restoration, upload::Uploads,
@@ -25,14 +26,11 @@ use crate::{
     metrics, migration,
     objects::{self, OpenError},
     state::{App, Inner},
+    vendors,
     worker::{self, InputSource, Worker},
 };
 use axum::Router;
 use rynjer_core::{catalog::Catalog, time::DAY_MS};
-use rynjer_providers::{
-    Registry,
-    sandbox::{Sandbox, SandboxSettings},
-};
 use rynjer_store::{Database, LinkError, Store, StoreError, secret};
 use std::{
     io,
@@ -106,6 +104,10 @@ pub enum StartError {
     Tls(String),
     #[error("inputs.allow_hosts can't be used: {0}")]
     Inputs(String),
+    #[error(
+        "the vendor {0} can't be used: {1}. Correct its section of the configuration, or take its key away."
+    )]
+    Vendor(&'static str, String),
     #[error("the output folder {0} can't be used: {1}")]
     Outputs(PathBuf, String),
     #[error("{0}")]
@@ -321,21 +323,16 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
         })?;
     let outputs = objects::open(&config.storage, &options.data_dir).await?;
     let inputs = InputSource::new(&config.inputs).map_err(|error| StartError::Inputs(error.to_string()))?;
-    let sandbox = Sandbox::new(SandboxSettings {
-        max_parallel_renders: match config.sandbox.parallel_renders {
-            0 => std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
-            renders => renders,
-        },
-        triggers: config.sandbox.triggers,
-        allow_crash: config.sandbox.allow_crash,
-    });
+    let (providers, vendors) = vendors::open(&config, &catalog)?;
     Ok(App::new(Inner {
         store,
         catalog,
         keyring,
         node: node::Node::new(options.role, clock.now_ms()),
         clock,
-        providers: Registry::default().with(Arc::new(sandbox)),
+        providers,
+        vendors,
+        breakers: Breakers::default(),
         outputs,
         uploads: Uploads::new(),
         inputs,

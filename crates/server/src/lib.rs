@@ -23,6 +23,7 @@ pub mod sampling;
 mod seats;
 mod state;
 pub mod trace;
+mod vendors;
 mod worker;
 
 pub use data_dir::{DATABASE_FILE, DataDirError};

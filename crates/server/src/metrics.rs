@@ -62,6 +62,9 @@ fn describe() {
     counter!("rynjer_sweeps_total", "Sweeps, by kind and result.");
     counter!("rynjer_provider_calls_total", "Calls of providers, by provider, call and outcome.");
     histogram!("rynjer_provider_call_seconds", "How long calls of providers took.");
+    gauge!("rynjer_route_open", "1 while a route to a vendor is left alone because it failed, by route.");
+    counter!("rynjer_reroutes_total", "Tasks that went on at another vendor, by both.");
+    counter!("rynjer_callbacks_total", "Genuine callbacks of vendors.");
     gauge!("rynjer_build_info", "Always 1; the version is its label.");
 }
 

@@ -4,7 +4,10 @@
 //! HTTP.
 
 use crate::{
-    app::{caller::Callers, node::Node, queue::Queues, restoration::Restoration, upload::Uploads},
+    app::{
+        breaker::Breakers, caller::Callers, node::Node, queue::Queues, restoration::Restoration,
+        upload::Uploads, vendor::Vendors,
+    },
     clock::Clock,
     config::Config,
     hub::{Hub, Ring},
@@ -36,6 +39,8 @@ pub(crate) struct Inner {
     pub(crate) node: Node,
     pub(crate) queues: Queues,
     pub(crate) restoration: Restoration,
+    pub(crate) vendors: Vendors,
+    pub(crate) breakers: Breakers,
     /// Set once the listening address is known; no slash at its end.
     pub(crate) base_url: OnceLock<String>,
     /// The OpenAPI text, made at its first reading.
@@ -87,6 +92,12 @@ impl App {
     /// Where the world reaches this gateway.
     pub(crate) fn base_url(&self) -> &str {
         self.0.base_url.get().map_or("http://127.0.0.1", String::as_str)
+    }
+
+    /// The same for those who are told it by a process without a listener.
+    pub(crate) fn public_url(&self) -> &str {
+        let named = &self.config.server.public_url;
+        if named.is_empty() { self.base_url() } else { named }
     }
 
     /// Milliseconds since 1970.

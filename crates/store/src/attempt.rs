@@ -63,3 +63,25 @@ pub(crate) fn forget(tx: &mut dyn Tx, holder: &Holder, number: i64) -> Result<()
     )
     .map(drop)
 }
+
+/// A provider's job that no attempt has yet, of the candidates the first one.
+pub fn first_free(
+    tx: &mut dyn Tx,
+    provider: &str,
+    provider_task_ids: &[String],
+) -> Result<Option<String>, StoreError> {
+    for id in provider_task_ids {
+        let sql = "SELECT 1 FROM attempts WHERE provider = $1 AND provider_task_id = $2";
+        if tx.one(sql, &[provider.into(), id.into()])?.is_none() {
+            return Ok(Some(id.clone()));
+        }
+    }
+    Ok(None)
+}
+
+/// When an attempt began.
+pub fn started_at_ms(tx: &mut dyn Tx, holder: &Holder, number: i64) -> Result<i64, StoreError> {
+    let sql = "SELECT started_at FROM attempts WHERE account_id = $1 AND task_id = $2 AND number = $3";
+    let params = [holder.account.as_str().into(), holder.id.as_str().into(), number.into()];
+    tx.one(sql, &params)?.map_or(Ok(0), |row| row.int(0))
+}

@@ -15,7 +15,10 @@ use rynjer_core::{
     id::{AccountId, AttemptId, TaskId},
     task::{DEATHS_BEFORE_ALONE, Step},
 };
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 /// What a worker asks for.
 #[derive(Debug, Clone)]
@@ -34,11 +37,30 @@ pub struct Claim {
     pub per_account_max: usize,
     /// Ids of the tasks in hand: a lease that ran out while its worker lives is the worker's own to prolong.
     pub held: BTreeSet<String>,
+    /// Vendor models whose tasks stay queued; what is over its time is claimed all the same.
+    pub without: Vec<String>,
+    /// How long a task of each model may take once it is begun; one that is not named keeps its deadline.
+    pub task_ms: Arc<BTreeMap<String, i64>>,
     /// Ids for new attempts, as many as `limit`.
     pub fresh_attempts: Vec<AttemptId>,
 }
 
 impl Claim {
+    /// Words of a statement that leave out the queued tasks of `without`. The names are those of the catalog;
+    /// quotes could only come from a catalog file, and are taken out.
+    fn beside_shut(&self, task: &str) -> String {
+        if self.without.is_empty() {
+            return String::new();
+        }
+        let names: Vec<String> =
+            self.without.iter().map(|name| format!("'{}'", name.replace('\'', ""))).collect();
+        format!(
+            " AND ({task}.step <> 'queued' OR {task}.deadline_at <= {} OR {task}.vendor_model NOT IN ({}))",
+            self.now_ms,
+            names.join(", ")
+        )
+    }
+
     /// How many more tasks of an account this worker may take.
     fn room(&self, account: &str) -> usize {
         if self.per_account_max == 0 {
@@ -58,6 +80,9 @@ pub struct Leased {
     pub step: Step,
     /// Whether the last worker's lease ran out.
     pub lease_lost: bool,
+    pub model: String,
+    /// Empty for an account key.
+    pub agent_id: String,
     pub provider: String,
     pub vendor_model: String,
     pub product: String,
@@ -73,6 +98,8 @@ pub struct Leased {
     pub tries: i64,
     pub created_at_ms: i64,
     pub deadline_at_ms: i64,
+    /// Its deadline if nobody accepts it this time, and it goes on waiting.
+    pub waits_until_ms: i64,
     pub body: String,
 }
 
@@ -90,7 +117,7 @@ const COLUMNS: &str = "t.account_id, t.id, t.fence, t.step, t.lease_owner, t.pro
                        t.product, \
                        t.mode, t.count, t.provider_task_id, t.attempt, t.deaths, t.alone, t.tries, \
                        t.created_at, \
-                       t.deadline_at, COALESCE(t.body, '{}')";
+                       t.deadline_at, COALESCE(t.body, '{}'), t.model, t.agent_id";
 
 /// A due task whose owner is still set lost its lease; in an active step that is a death.
 const BESIDE_OTHERS: &str = "t.deaths = 0 OR (t.deaths = 1 AND (t.lease_owner IS NULL \
@@ -168,9 +195,10 @@ fn due_accounts_between(
          SELECT {} FROM found WHERE found.account_id IS NOT NULL) \
          SELECT account_id FROM found WHERE account_id IS NOT NULL AND \
          (SELECT 1 FROM tasks d WHERE d.provider = $1 AND d.finished_at IS NULL \
-          AND d.account_id = found.account_id AND d.due_at <= $3 LIMIT 1) IS NOT NULL LIMIT $5",
+          AND d.account_id = found.account_id AND d.due_at <= $3{} LIMIT 1) IS NOT NULL LIMIT $5",
         next("$2"),
-        next("found.account_id")
+        next("found.account_id"),
+        claim.beside_shut("d")
     );
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let params = [(&claim.provider).into(), after.into(), claim.now_ms.into(), last.into(), limit.into()];
@@ -188,7 +216,8 @@ fn due_of_account(
     let lock = tx.dialect().for_update_skip_locked("t");
     let sql = format!(
         "SELECT {COLUMNS} FROM tasks t WHERE t.provider = $1 AND t.finished_at IS NULL AND t.account_id = $2 \
-         AND t.due_at <= $3 AND ({BESIDE_OTHERS}) ORDER BY t.due_at, t.id LIMIT $4 {lock}"
+         AND t.due_at <= $3 AND ({BESIDE_OTHERS}){} ORDER BY t.due_at, t.id LIMIT $4 {lock}",
+        claim.beside_shut("t")
     );
     let most = i64::try_from(limit + skip).unwrap_or(i64::MAX);
     let params = [(&claim.provider).into(), account.into(), claim.now_ms.into(), most.into()];
@@ -206,10 +235,10 @@ fn take(tx: &mut dyn Tx, claim: &Claim, rows: &[Row], alone: bool) -> Result<Vec
     let open = attempt::ids(tx, rows.iter().map(|row| Ok((row.str(0)?, row.str(1)?, row.int(11)?))))?;
     let mut leased = Vec::with_capacity(rows.len());
     for row in rows {
-        leased.push(leased_of(row, alone, &open, &mut fresh)?);
+        leased.push(leased_of(row, claim, alone, &open, &mut fresh)?);
     }
     let lease_until = claim.now_ms + claim.lease_ms;
-    let mut updates = Rows::new(8);
+    let mut updates = Rows::new(9);
     let mut attempts = Rows::new(6);
     for task in &leased {
         let step = if task.step == Step::Queued { Step::Submitting } else { task.step };
@@ -222,6 +251,7 @@ fn take(tx: &mut dyn Tx, claim: &Claim, rows: &[Row], alone: bool) -> Result<Vec
             task.deaths.into(),
             i64::from(task.alone).into(),
             lease_until.into(),
+            task.deadline_at_ms.into(),
         ]);
         if task.step == Step::Queued {
             attempts.push([
@@ -234,13 +264,14 @@ fn take(tx: &mut dyn Tx, claim: &Claim, rows: &[Row], alone: bool) -> Result<Vec
             ]);
         }
     }
-    let names = "account_id, id, fence, step, attempt, deaths, alone, due_at";
-    let types = [Type::Text, Type::Text, Type::Int, Type::Text, Type::Int, Type::Int, Type::Int, Type::Int];
+    let names = "account_id, id, fence, step, attempt, deaths, alone, due_at, deadline_at";
+    let (text, int) = (Type::Text, Type::Int);
+    let types = [text, text, int, text, int, int, int, int, int];
     // The owner is the same for all rows and is this program's own text, without quotes.
     let sql = format!(
         "UPDATE tasks SET fence = keys.fence, step = keys.step, attempt = keys.attempt, deaths = \
          keys.deaths, \
-         alone = keys.alone, due_at = keys.due_at, lease_owner = '{}', status = 'processing' FROM keys \
+         alone = keys.alone, due_at = keys.due_at, deadline_at = keys.deadline_at, lease_owner = '{}', status = 'processing' FROM keys \
          WHERE tasks.account_id = keys.account_id AND tasks.id = keys.id",
         claim.owner.replace('\'', "")
     );
@@ -253,6 +284,7 @@ fn take(tx: &mut dyn Tx, claim: &Claim, rows: &[Row], alone: bool) -> Result<Vec
 
 fn leased_of<'a>(
     row: &Row,
+    claim: &Claim,
     alone: bool,
     open: &HashMap<String, AttemptId>,
     fresh: &mut impl Iterator<Item = &'a AttemptId>,
@@ -268,6 +300,7 @@ fn leased_of<'a>(
         _ => fresh.next().cloned().ok_or_else(|| StoreError::Other("no attempt id left".to_owned()))?,
     };
     let deaths = row.int(12)? + i64::from(died);
+    let waits_until_ms = row.int(16)?;
     Ok(Leased {
         account: AccountId::from_stored(row.text(0)?),
         id: TaskId::from_stored(row.text(1)?),
@@ -287,8 +320,15 @@ fn leased_of<'a>(
         poisoned: died && was_alone,
         tries: row.int(14)?,
         created_at_ms: row.int(15)?,
-        deadline_at_ms: row.int(16)?,
+        deadline_at_ms: match claim.task_ms.get(row.str(18)?) {
+            // Its time begins now: until here it only waited.
+            Some(task_ms) if queued => waits_until_ms.min(claim.now_ms + task_ms),
+            _ => waits_until_ms,
+        },
+        waits_until_ms,
         body: row.text(17)?,
+        model: row.text(18)?,
+        agent_id: row.text(19)?,
     })
 }
 
@@ -305,6 +345,13 @@ impl Leased {
     #[must_use]
     pub fn holder(&self) -> Holder {
         Holder { account: self.account.clone(), id: self.id.clone(), fence: self.fence }
+    }
+
+    /// How it goes back to the queue, to be claimed again at a time, or at the end of its patience.
+    #[must_use]
+    pub fn wait(&self, due_at_ms: i64, now_ms: i64) -> Wait {
+        let until_ms = self.waits_until_ms;
+        Wait { attempt: self.attempt, due_at_ms: due_at_ms.min(until_ms), until_ms, now_ms }
     }
 }
 
@@ -392,21 +439,57 @@ pub fn retry_later(tx: &mut dyn Tx, holder: &Holder, due_at_ms: i64) -> Result<b
     fenced(tx, "due_at = $4, tries = tries + 1, lease_owner = NULL", holder, &[due_at_ms.into()])
 }
 
+/// A task that goes back to the queue.
+#[derive(Debug, Clone, Copy)]
+pub struct Wait {
+    /// The attempt that came to nothing.
+    pub attempt: i64,
+    pub due_at_ms: i64,
+    /// Its deadline while it waits.
+    pub until_ms: i64,
+    pub now_ms: i64,
+}
+
 /// Nothing was accepted upstream: back to the queue, the attempt is closed.
-pub fn requeue(
-    tx: &mut dyn Tx,
-    holder: &Holder,
-    attempt: i64,
-    due_at_ms: i64,
-    detail: &str,
-    now_ms: i64,
-) -> Result<bool, StoreError> {
-    let set = "step = 'queued', due_at = $4, tries = tries + 1, lease_owner = NULL, alone = 0";
-    let kept = fenced(tx, set, holder, &[due_at_ms.into()])?;
+pub fn requeue(tx: &mut dyn Tx, holder: &Holder, wait: &Wait, detail: &str) -> Result<bool, StoreError> {
+    let set = "step = 'queued', due_at = $4, deadline_at = $5, tries = tries + 1, lease_owner = NULL, \
+               alone = 0";
+    let kept = fenced(tx, set, holder, &[wait.due_at_ms.into(), wait.until_ms.into()])?;
     if kept {
-        attempt::close(tx, holder, attempt, "refused", Some(detail), now_ms)?;
+        attempt::close(tx, holder, wait.attempt, "refused", Some(detail), wait.now_ms)?;
     }
     Ok(kept)
+}
+
+/// Where a task goes on.
+#[derive(Debug, Clone, Copy)]
+pub struct Reroute<'a> {
+    pub provider: &'a str,
+    pub vendor_model: &'a str,
+}
+
+/// Nothing was accepted upstream: to another provider, or the same one's other model, and to be begun there.
+pub fn reroute(
+    tx: &mut dyn Tx,
+    holder: &Holder,
+    wait: &Wait,
+    to: &Reroute<'_>,
+    detail: &str,
+) -> Result<bool, StoreError> {
+    let set = "step = 'queued', provider = $4, vendor_model = $5, due_at = $6, \
+               deadline_at = $7, tries = 0, lease_owner = NULL, alone = 0";
+    let times = (wait.due_at_ms, wait.until_ms);
+    let to = [to.provider.into(), to.vendor_model.into(), times.0.into(), times.1.into()];
+    let kept = fenced(tx, set, holder, &to)?;
+    if kept {
+        attempt::close(tx, holder, wait.attempt, "refused", Some(detail), wait.now_ms)?;
+    }
+    Ok(kept)
+}
+
+/// The outcome upstream is unknown, and the provider can look for the job: it is asked at `due_at_ms`.
+pub fn look_up_later(tx: &mut dyn Tx, holder: &Holder, due_at_ms: i64) -> Result<bool, StoreError> {
+    fenced(tx, "step = 'unknown', due_at = $4, lease_owner = NULL, alone = 0", holder, &[due_at_ms.into()])
 }
 
 /// The outcome upstream is unknown: wait for a late answer until `due_at_ms`.
@@ -436,11 +519,12 @@ pub fn hand_back(tx: &mut dyn Tx, holder: &Holder, due_at_ms: i64) -> Result<boo
 }
 
 /// The same for a task after [`before_submit`]: its attempt, of which nobody heard, never was.
-pub fn unbegin(tx: &mut dyn Tx, holder: &Holder, number: i64, due_at_ms: i64) -> Result<bool, StoreError> {
-    let set = "step = 'queued', attempt = $5 - 1, due_at = $4, lease_owner = NULL, alone = 0";
-    let kept = fenced(tx, set, holder, &[due_at_ms.into(), number.into()])?;
+pub fn unbegin(tx: &mut dyn Tx, holder: &Holder, wait: &Wait) -> Result<bool, StoreError> {
+    let set = "step = 'queued', attempt = $5 - 1, due_at = $4, deadline_at = $6, lease_owner = NULL, \
+               alone = 0";
+    let kept = fenced(tx, set, holder, &[wait.due_at_ms.into(), wait.attempt.into(), wait.until_ms.into()])?;
     if kept {
-        attempt::forget(tx, holder, number)?;
+        attempt::forget(tx, holder, wait.attempt)?;
     }
     Ok(kept)
 }

@@ -11,7 +11,10 @@ const MAY_USE: &[(&str, Option<&[&str]>)] = &[
     ("rynjer-api", Some(&[])),
     ("rynjer-store", Some(&["rynjer-core"])),
     ("rynjer-providers", Some(&["rynjer-core", "rynjer-sandbox", "rynjer-emulator"])),
-    ("rynjer-server", Some(&["rynjer-core", "rynjer-store", "rynjer-providers", "rynjer-api"])),
+    (
+        "rynjer-server",
+        Some(&["rynjer-core", "rynjer-store", "rynjer-providers", "rynjer-api", "rynjer-emulator"]),
+    ),
     ("rynjer", Some(&["rynjer-server", "rynjer-api", "rynjer-store", "rynjer-core"])),
     ("rynjer-sim", None),
     ("xtask", None),

@@ -29,7 +29,7 @@ pub use price::{Breakdown, Price, PriceError, PriceVersionUnknown, VersionProble
 pub use read::{CatalogError, Problem};
 pub use route::{Cause, Ranked, Route, RouteAsk, Unsuitable};
 pub use routing::{QualityMode, Routing, UseCase};
-pub use vendor::{Condition, VendorRoute};
+pub use vendor::{Condition, Need, VendorRoute};
 pub use version::{ModelPrice, PriceVersion, ResolutionRule};
 
 use crate::credits::Credits;

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 
 use super::model::{Mode, Model};
-use super::{Asked, Plan};
 
 /// When a route may be taken although its operator set the vendor's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,42 +59,52 @@ pub struct VendorRoute {
     pub cost_micro_usd: Option<u32>,
 }
 
+/// What a request needs of a route.
+#[derive(Debug, Clone, Copy)]
+pub struct Need<'a> {
+    pub mode: Mode,
+    pub resolution: Option<&'a str>,
+    pub aspect_ratio: Option<&'a str>,
+    pub duration_seconds: Option<u32>,
+    pub input_images: usize,
+    pub prompt_chars: usize,
+    /// Whether the request names one.
+    pub negative_prompt: bool,
+    pub seed: bool,
+}
+
 impl VendorRoute {
-    /// Whether it can make what a plan says; otherwise the field that it can't do.
+    /// Whether it can make what is needed.
     ///
     /// # Errors
     /// One clause that names what it can't do.
-    pub fn fits(&self, plan: &Plan, asked: &Asked) -> Result<(), String> {
-        let allows = |list: &Option<Vec<String>>, value: &Option<String>| match (list, value) {
-            (Some(list), Some(value)) => list.contains(value),
-            _ => true,
+    pub fn fits(&self, need: &Need<'_>) -> Result<(), String> {
+        let lacks = |list: &Option<Vec<String>>, value: Option<&str>| match (list, value) {
+            (Some(list), Some(value)) if !list.iter().any(|known| known == value) => {
+                Err(format!("it has no {value}"))
+            }
+            _ => Ok(()),
         };
-        let mode = plan.mode;
-        if self.modes.as_ref().is_some_and(|modes| !modes.contains(&mode)) {
-            return Err(format!("it has no {mode}"));
+        if self.modes.as_ref().is_some_and(|modes| !modes.contains(&need.mode)) {
+            return Err(format!("it has no {}", need.mode));
         }
-        if !allows(&self.resolutions, &plan.resolution) {
-            return Err(format!("it has no {}", plan.resolution.as_deref().unwrap_or_default()));
-        }
-        if !allows(&self.aspect_ratios, &plan.aspect_ratio) {
-            return Err(format!("it has no {}", plan.aspect_ratio.as_deref().unwrap_or_default()));
-        }
-        if let (Some(list), Some(seconds)) = (&self.durations_seconds, plan.duration_seconds)
+        lacks(&self.resolutions, need.resolution)?;
+        lacks(&self.aspect_ratios, need.aspect_ratio)?;
+        if let (Some(list), Some(seconds)) = (&self.durations_seconds, need.duration_seconds)
             && !list.contains(&seconds)
         {
             return Err(format!("it has no {seconds} seconds"));
         }
-        if self.max_input_images.is_some_and(|max| asked.input_images > max as usize) {
-            return Err(format!("it takes no {} input images", asked.input_images));
+        if self.max_input_images.is_some_and(|max| need.input_images > max as usize) {
+            return Err(format!("it takes no {} input images", need.input_images));
         }
-        let prompt_chars = asked.prompt_chars.unwrap_or(0);
-        if self.prompt_max_chars.is_some_and(|max| prompt_chars > max as usize) {
-            return Err(format!("it takes no prompt of {prompt_chars} characters"));
+        if self.prompt_max_chars.is_some_and(|max| need.prompt_chars > max as usize) {
+            return Err(format!("it takes no prompt of {} characters", need.prompt_chars));
         }
-        if asked.negative_prompt && !self.negative_prompt {
+        if need.negative_prompt && !self.negative_prompt {
             return Err("it takes no negative prompt".to_owned());
         }
-        if asked.seed && !self.seed {
+        if need.seed && !self.seed {
             return Err("it takes no seed".to_owned());
         }
         Ok(())

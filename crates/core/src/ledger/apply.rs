@@ -6,14 +6,11 @@
 use super::{
     accept::accept,
     book::{Book, EntryKind, Fault, Line},
-    command::{Clawback, Command, Grant, Loss, Outcome, Refund, Refusal, loss_reference},
+    command::{Clawback, Command, Grant, Loss, LostUnits, Outcome, Refund, Refusal, loss_reference},
     settle::{capture, release},
-    working::{Account, Reference, Working},
+    working::{Account, Reference, TaskMoney, Working},
 };
-use crate::{
-    credits::Credits,
-    id::{AccountId, AttemptId, TaskId},
-};
+use crate::{credits::Credits, id::AccountId};
 
 /// Outcome, or a broken invariant.
 pub(super) type Decision = Result<Outcome, Fault>;
@@ -145,8 +142,8 @@ fn loss(working: &mut Working, now_ms: i64, command: &Loss) -> Decision {
     let Some(task) = working.tasks.get(&command.task).filter(|t| t.account == command.account) else {
         return Ok(Outcome::Refused(Refusal::TaskUnknown));
     };
-    let amount = task.unit_price.checked_mul(task.count).ok_or(Fault::Overflow)?;
-    let replayed = !post_loss(working, now_ms, &command.account, &command.task, &command.attempt, amount)?;
+    let task = task.clone();
+    let replayed = !post_loss(working, now_ms, &task, &command.lost)?;
     let available = working.accounts.get(&command.account).map_or(Credits::ZERO, |a| a.books.available);
     Ok(Outcome::Moved { replayed, available })
 }
@@ -155,12 +152,12 @@ fn loss(working: &mut Working, now_ms: i64, command: &Loss) -> Decision {
 pub(super) fn post_loss(
     working: &mut Working,
     now_ms: i64,
-    account: &AccountId,
-    task: &TaskId,
-    attempt: &AttemptId,
-    amount: Credits,
+    task: &TaskMoney,
+    lost: &LostUnits,
 ) -> Result<bool, Fault> {
-    let reference = loss_reference(attempt);
+    let amount = task.unit_price.checked_mul(lost.units.min(task.count)).ok_or(Fault::Overflow)?;
+    let account = &task.account;
+    let reference = loss_reference(&lost.attempt);
     if working.references.contains_key(&(account.clone(), reference.clone())) {
         return Ok(false);
     }
@@ -169,11 +166,11 @@ pub(super) fn post_loss(
         from: Book::Revenue,
         to: Book::ProviderLoss,
         amount,
-        task: Some(task),
+        task: Some(&task.id),
         reference: Some(&reference),
     };
     post(working, now_ms, account, &line)?;
-    let booked = Reference { kind: EntryKind::Loss, task: Some(task.clone()), amount };
+    let booked = Reference { kind: EntryKind::Loss, task: Some(task.id.clone()), amount };
     working.references.insert((account.clone(), reference), booked);
     Ok(true)
 }

@@ -87,6 +87,26 @@ pub struct Capture {
     /// What was not delivered, as JSON, see the wire's `missing`.
     pub missing: Option<String>,
     pub provider_task_id: Option<String>,
+    /// Units that a vendor may bill although they were not delivered.
+    pub loss: Option<LostUnits>,
+    /// What the vendor says that it bills for the attempt, in millionths of a US dollar.
+    pub vendor_cost_micro_usd: Option<i64>,
+}
+
+/// Units of an attempt that a vendor may bill although nothing is charged for them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LostUnits {
+    pub attempt: AttemptId,
+    /// From 1; more than the task's count is all of it.
+    pub units: u32,
+}
+
+impl LostUnits {
+    /// Everything that the task asked for.
+    #[must_use]
+    pub fn all(attempt: AttemptId) -> Self {
+        Self { attempt, units: u32::MAX }
+    }
 }
 
 /// The task ends without output: give everything back.
@@ -101,8 +121,10 @@ pub struct Release {
     pub error: &'static str,
     pub message: String,
     pub missing: Option<String>,
-    /// The attempt that a vendor may bill although nothing is charged.
-    pub loss: Option<AttemptId>,
+    /// What a vendor may bill although nothing is charged.
+    pub loss: Option<LostUnits>,
+    /// As in [`Capture`].
+    pub vendor_cost_micro_usd: Option<i64>,
 }
 
 /// Give an account credits; idempotent by reference.
@@ -127,7 +149,7 @@ pub struct Refund {
 pub struct Loss {
     pub account: AccountId,
     pub task: TaskId,
-    pub attempt: AttemptId,
+    pub lost: LostUnits,
 }
 
 /// Take granted credits back; what is spent already is owed and freezes the account. Idempotent by reference.
@@ -184,9 +206,10 @@ impl Command {
             Self::Grant(c) => Some(c.reference.clone()),
             Self::Refund(c) => Some(c.reference.clone()),
             Self::Clawback(c) => Some(c.reference.clone()),
-            Self::Loss(c) => Some(loss_reference(&c.attempt)),
-            Self::Release(c) => c.loss.as_ref().map(loss_reference),
-            Self::Accept(_) | Self::Capture(_) => None,
+            Self::Loss(c) => Some(loss_reference(&c.lost.attempt)),
+            Self::Release(c) => c.loss.as_ref().map(|lost| loss_reference(&lost.attempt)),
+            Self::Capture(c) => c.loss.as_ref().map(|lost| loss_reference(&lost.attempt)),
+            Self::Accept(_) => None,
         }
     }
 }

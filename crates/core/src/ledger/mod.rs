@@ -16,7 +16,7 @@ mod working;
 pub use apply::apply;
 pub use book::{Book, Books, Entry, EntryKind, Fault, chain_hash};
 pub use command::{
-    Accept, Capture, Clawback, Command, Grant, Guard, Loss, NewOutput, NewTask, Outcome, Refund, Refusal,
-    Release, RunLimit,
+    Accept, Capture, Clawback, Command, Grant, Guard, Loss, LostUnits, NewOutput, NewTask, Outcome, Refund,
+    Refusal, Release, RunLimit,
 };
 pub use working::{AcceptedTask, Account, CapturedOutput, Reference, Run, RunKey, TaskMoney, Working};

@@ -30,7 +30,11 @@ pub(super) fn capture(working: &mut Working, now_ms: i64, command: &Capture) -> 
     if released < Credits::ZERO {
         return Err(Fault::HoldMissing(task.id.to_string(), charged.0));
     }
+    if let Some(lost) = &command.loss {
+        post_loss(working, now_ms, &task, lost)?;
+    }
     let task = end(working, now_ms, &task, Status::Success, charged, released)?;
+    task.vendor_cost_micro_usd = command.vendor_cost_micro_usd;
     task.missing.clone_from(&command.missing);
     if command.provider_task_id.is_some() {
         task.provider_task_id.clone_from(&command.provider_task_id);
@@ -55,11 +59,11 @@ pub(super) fn release(working: &mut Working, now_ms: i64, command: &Release) -> 
         return Ok(Outcome::Stale { status: task.status });
     }
     let released = task.held;
-    let lost = task.unit_price.checked_mul(task.count).ok_or(Fault::Overflow)?;
-    if let Some(attempt) = &command.loss {
-        post_loss(working, now_ms, &command.account, &command.task, attempt, lost)?;
+    if let Some(lost) = &command.loss {
+        post_loss(working, now_ms, &task, lost)?;
     }
     let task = end(working, now_ms, &task, command.status, Credits::ZERO, released)?;
+    task.vendor_cost_micro_usd = command.vendor_cost_micro_usd;
     task.error = Some((command.error, command.message.clone()));
     task.missing.clone_from(&command.missing);
     Ok(Outcome::Settled { charged: Credits::ZERO, released })

@@ -80,6 +80,8 @@ pub struct TaskMoney {
     pub missing: Option<String>,
     pub provider_task_id: Option<String>,
     pub finished_at_ms: Option<i64>,
+    /// For the attempt that ends with the task.
+    pub vendor_cost_micro_usd: Option<i64>,
     pub changed: bool,
 }
 

@@ -16,6 +16,9 @@ pub(crate) struct TaskBody {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) input_image_urls: Vec<String>,
     pub(crate) seed: u64,
+    /// Whether the caller named the seed, so that only a route which takes one will do.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) seed_named: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) resolution: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -36,6 +36,7 @@ pub(crate) async fn cancel(app: &App, caller: &Caller, id: &str) -> Result<TaskA
             message: "the task was canceled on request".to_owned(),
             missing: None,
             loss: None,
+            vendor_cost_micro_usd: None,
         };
         match app.store.submit(app.now_ms(), Command::Release(Box::new(release))).await? {
             Outcome::Settled { .. } => {

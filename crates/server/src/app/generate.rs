@@ -5,8 +5,15 @@
 
 use crate::{
     app::{
-        Error, Field, body::TaskBody, caller::Caller, input, model, normalize::Wanted, quote,
-        request::Fields, restoration, route, task,
+        Error, Field,
+        body::TaskBody,
+        caller::Caller,
+        input, model,
+        normalize::Wanted,
+        quote,
+        request::Fields,
+        restoration, route, task,
+        vendor::{self, Served},
     },
     entropy,
     state::App,
@@ -14,7 +21,7 @@ use crate::{
 };
 use rynjer_api::{GenerateRequest, Routed, TaskAnswer};
 use rynjer_core::{
-    catalog::{Plan, Product},
+    catalog::{Model, Need, Plan, Product},
     credits::Credits,
     fingerprint::Fingerprint,
     id::{TaskId, UsageId},
@@ -47,7 +54,7 @@ struct Checked {
     plan: Plan,
     /// Why it is this model, if the gateway chose it.
     routed: Option<Routed>,
-    provider: &'static str,
+    served: Served,
     price_version: String,
     unit_price: Credits,
 }
@@ -90,7 +97,7 @@ pub(crate) async fn generate(
         if let Some(known) = replayed(app, caller, &request, &fingerprint).await? {
             return Ok(known);
         }
-        match input::resolve(app, caller, urls, checked.plan.model.max_seconds).await {
+        match input::resolve(app, caller, urls, longest_seconds(app, &checked.plan.model)).await {
             Ok(inputs) => inputs,
             Err(refused) => {
                 // Its twin may have been accepted while this one looked for its files.
@@ -296,14 +303,35 @@ fn prepare(app: &App, caller: &Caller, request: &Request) -> Result<Checked, Err
         caller.needs(scope_of(product))?;
     }
     let plan = chosen.plan(app, &asked)?;
-    let provider = model::served_by(app, caller.live, &plan.model).map_err(|reason| {
+    let served = vendor::choose(app, caller.live, &plan, &need(request, &plan)).map_err(|reason| {
         Error::ModelUnavailable { reason, alternatives: model::alternatives(app, caller.live, plan.product) }
     })?;
     let (price_version, unit_price) = priced(app, caller, request, &plan)?;
     if caller.agent_paused {
         return Err(Error::AgentPaused);
     }
-    Ok(Checked { plan, routed: chosen.routed, provider, price_version, unit_price })
+    Ok(Checked { plan, routed: chosen.routed, served, price_version, unit_price })
+}
+
+/// What the request needs of whoever makes it.
+fn need<'a>(request: &Request, plan: &'a Plan) -> Need<'a> {
+    let fallback = plan.model.prompt_default.as_deref();
+    let prompt = request.prompt.as_deref().filter(|prompt| !prompt.trim().is_empty()).or(fallback);
+    Need {
+        mode: plan.mode,
+        resolution: plan.resolution.as_deref(),
+        aspect_ratio: plan.aspect_ratio.as_deref(),
+        duration_seconds: plan.duration_seconds,
+        input_images: request.wanted.input_image_urls.len(),
+        prompt_chars: prompt.map_or(0, |prompt| prompt.chars().count()),
+        negative_prompt: request.negative_prompt.is_some(),
+        seed: request.seed.is_some(),
+    }
+}
+
+/// How long a task may wait and be made together.
+fn longest_seconds(app: &App, model: &Model) -> u32 {
+    app.config.worker.queue_seconds.saturating_add(model.max_seconds)
 }
 
 /// The price version and unit price that hold for this request: the lower of quoted and current.
@@ -331,7 +359,7 @@ fn new_task(
     checked: Checked,
     input_image_urls: Vec<String>,
 ) -> Prepared {
-    let Checked { plan, routed, provider, price_version, unit_price } = checked;
+    let Checked { plan, routed, served, price_version, unit_price } = checked;
     let now_ms = app.now_ms();
     let fallback = plan.model.prompt_default.clone().unwrap_or_default();
     let prompt = request.prompt.clone().filter(|prompt| !prompt.trim().is_empty()).unwrap_or(fallback);
@@ -344,6 +372,7 @@ fn new_task(
             .seed
             .and_then(|seed| u64::try_from(seed).ok())
             .unwrap_or_else(|| u64::from(u32::from_be_bytes(entropy::bytes()))),
+        seed_named: request.seed.is_some(),
         resolution: plan.resolution.clone(),
         aspect_ratio: plan.aspect_ratio.clone(),
         preset: request.wanted.preset.clone(),
@@ -363,12 +392,12 @@ fn new_task(
         model: plan.model.name.clone(),
         product: plan.product.as_str(),
         mode: plan.mode.as_str(),
-        provider: provider.to_owned(),
-        vendor_model: plan.model.name.clone(),
+        provider: served.provider,
+        vendor_model: served.vendor_model,
         price_version,
         unit_price,
         count: plan.count,
-        deadline_at_ms: now_ms + i64::from(plan.model.max_seconds) * 1000,
+        deadline_at_ms: now_ms + i64::from(longest_seconds(app, &plan.model)) * 1000,
         body: body.to_stored(),
         metadata: request.metadata.clone(),
     };

@@ -53,7 +53,7 @@ pub(crate) struct Stored {
 /// The URL of `path` below the folder of its kind.
 pub(crate) fn url(app: &App, kind: Kind, path: &str, expires_s: i64) -> Result<String, Error> {
     let (key, tag) = app.keyring.sign(Purpose::Url, kind.message(path, expires_s).as_bytes())?;
-    let (base, folder, tag) = (app.base_url(), kind.folder(), BASE64URL_NOPAD.encode(&tag));
+    let (base, folder, tag) = (app.public_url(), kind.folder(), BASE64URL_NOPAD.encode(&tag));
     Ok(format!("{base}/{folder}/{path}?expires={expires_s}&key={key}&signature={tag}"))
 }
 

@@ -8,6 +8,8 @@ pub mod admin;
 pub(crate) mod agent;
 mod bind;
 pub(crate) mod body;
+pub(crate) mod breaker;
+pub(crate) mod callback;
 pub(crate) mod caller;
 pub(crate) mod cancel;
 mod error;
@@ -37,6 +39,7 @@ pub(crate) mod test_mode;
 pub(crate) mod token;
 pub(crate) mod upload;
 pub(crate) mod usage;
+pub(crate) mod vendor;
 pub(crate) mod watch;
 
 pub use error::{Error, Field};

@@ -4,7 +4,7 @@
 //! requests (`estimate`).
 
 use crate::{
-    app::{Error, Field, caller::Caller},
+    app::{Error, Field, caller::Caller, vendor},
     state::App,
 };
 use rynjer_api::{Model, ModelsAnswer, Multiplier, Preset, Product, QualityMode, Scene, Units};
@@ -15,18 +15,8 @@ use std::collections::BTreeMap;
 pub(crate) const SANDBOX: &str = "sandbox";
 
 /// Who serves a model to an account, or why nobody does.
-pub(crate) fn served_by(app: &App, live: bool, model: &catalog::Model) -> Result<&'static str, String> {
-    if !live {
-        return Ok(SANDBOX);
-    }
-    // Vendor routes come with their adapters; the sandbox never serves a live account.
-    let others = app.providers.names().any(|name| name != SANDBOX);
-    Err(if others {
-        format!("no configured vendor serves {}", model.name)
-    } else {
-        "no vendor key is configured on this gateway; test accounts can use the model in the sandbox"
-            .to_owned()
-    })
+pub(crate) fn served_by(app: &App, live: bool, model: &catalog::Model) -> Result<String, String> {
+    vendor::served_by(app, live, model).map(|served| served.shown())
 }
 
 /// All models for a caller.
@@ -91,7 +81,7 @@ fn shown(app: &App, live: bool, model: &catalog::Model) -> Model {
         }),
         available: served.is_ok(),
         reason_unavailable: served.as_ref().err().cloned(),
-        served_by: served.ok().map(str::to_owned),
+        served_by: served.ok(),
         typical_seconds: model.typical_seconds,
     }
 }

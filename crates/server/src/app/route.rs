@@ -96,7 +96,7 @@ fn shown(app: &App, caller: &Caller, wanted: &Wanted, ranked: &Ranked, rank: u32
         unit_price: ranked.price.unit.0,
         price_version: ranked.price.version.clone(),
         available: served.is_some(),
-        served_by: served.map(str::to_owned),
+        served_by: served,
         typical_seconds: plan.model.typical_seconds,
         reason: ranked.reason.clone(),
         units: Units {

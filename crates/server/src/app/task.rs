@@ -8,7 +8,7 @@ use crate::{
         Error,
         body::TaskBody,
         caller::{self, Caller},
-        output, queue,
+        output, queue, vendor,
         watch::{Seat, Watch},
     },
     state::App,
@@ -177,7 +177,7 @@ pub(crate) fn answer_with(
         request_id: row.request_id.clone(),
         model: row.model.clone(),
         routed: body.and_then(|body| body.routed.clone()),
-        served_by: Some(row.provider.clone()),
+        served_by: Some(vendor::shown(&row.provider, &row.vendor_model)),
         mode: if live { rynjer_api::Mode::Live } else { rynjer_api::Mode::Test },
         credits: TaskCredits {
             held: row.held.0,

@@ -1,7 +1,7 @@
 //! The environment as a layer of the configuration, and warnings about names that look misspelt.
 //!
-//! Invariant: only `RYNJER_<SECTION>__<KEY>` sets anything; other `RYNJER_*` names may be somebody else's
-//! and pass.
+//! Invariant: only `RYNJER_<SECTION>__<KEY>` and the vendors' own names (`RYNJER_OPENAI_API_KEY` …) set
+//! anything; other `RYNJER_*` names may be somebody else's and pass.
 //! Not here: the secrets themselves.
 
 use rynjer_core::nearest::nearest;
@@ -43,11 +43,23 @@ pub(super) fn lay(
     for (variable, text) in pairs {
         if variable.contains("__") {
             set(layers, &variable, &text)?;
+        } else if let Some(name) = vendor_setting(&variable) {
+            let origin = Origin::Environment(variable.clone());
+            layers.set(&name, Value::String(text), &origin)?;
         } else {
             warnings.extend(misspelt(layers, &variable));
         }
     }
     Ok(warnings)
+}
+
+/// The setting behind `RYNJER_OPENAI_API_KEY` and its like.
+fn vendor_setting(variable: &str) -> Option<String> {
+    let rest = variable.strip_prefix(PREFIX)?;
+    let vendor = VENDORS.into_iter().find(|vendor| rest.starts_with(&format!("{vendor}_")))?;
+    let ending = rest.get(vendor.len() + 1..)?;
+    let known = VENDOR_ENDINGS.contains(&ending);
+    known.then(|| format!("{}.{}", vendor.to_ascii_lowercase(), ending.to_ascii_lowercase()))
 }
 
 fn variable_of(name: &str) -> String {
@@ -135,7 +147,8 @@ mod tests {
     use super::*;
 
     fn warnings(names: &[&str]) -> Vec<String> {
-        let env = names.iter().map(|name| ((*name).to_owned(), "secret".to_owned()));
+        let value = |name: &str| if name.ends_with("URL") { "http://127.0.0.1:1/v1" } else { "secret" };
+        let env = names.iter().map(|name| ((*name).to_owned(), value(name).to_owned()));
         Config::load(None, env, toml::Table::new()).unwrap().warnings
     }
 

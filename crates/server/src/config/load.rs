@@ -13,7 +13,8 @@ use toml::{Table, Value};
 use super::error::{ConfigError, Origin};
 use super::reader::Reader;
 use super::{
-    Catalog, Database, Inputs, Keys, Limits, Log, Retention, Sandbox, Server, Storage, Trace, Worker,
+    Catalog, Database, Fal, Google, Inputs, Keys, Kie, Limits, Log, OpenAi, Replicate, Retention, Routes,
+    Sandbox, Server, Storage, Trace, Vendor, Worker,
 };
 use super::{Config, DEFAULT_TEXT, Loaded, check, environment};
 
@@ -59,6 +60,15 @@ fn read(layers: &Layers) -> Result<Config, ConfigError> {
         catalog: Catalog::read(&section("catalog"))?,
         log: Log::read(&section("log"))?,
         trace: Trace::read(&section("trace"))?,
+        routes: Routes::read(&section("routes"))?,
+        openai: OpenAi::read(&section("openai"))?,
+        google: Google::read(&section("google"))?,
+        xai: Vendor::read(&section("xai"))?,
+        dashscope: Vendor::read(&section("dashscope"))?,
+        ark: Vendor::read(&section("ark"))?,
+        fal: Fal::read(&section("fal"))?,
+        kie: Kie::read(&section("kie"))?,
+        replicate: Replicate::read(&section("replicate"))?,
     })
 }
 
@@ -336,8 +346,9 @@ mod tests {
             ),
             (
                 "[moderation]\non = true",
-                "r.toml sets [moderation], which is not a setting; the sections are catalog, database, \
-                 inputs, keys, limits, log, retention, sandbox, server, storage, trace, worker",
+                "r.toml sets [moderation], which is not a setting; the sections are ark, catalog, dashscope, \
+                 database, fal, google, inputs, keys, kie, limits, log, openai, replicate, retention, routes, \
+                 sandbox, server, storage, trace, worker, xai",
             ),
             ("listen = \"a\"", "r.toml sets listen, which is not a setting; did you mean server.listen?"),
             (
@@ -436,8 +447,8 @@ mod tests {
             (
                 ("RYNJER_MODERATION__ON", "a"),
                 "the environment variable RYNJER_MODERATION__ON sets moderation.on, which is not a setting; \
-                 the sections are catalog, database, inputs, keys, limits, log, retention, sandbox, \
-                 server, storage, trace, worker",
+                 the sections are ark, catalog, dashscope, database, fal, google, inputs, keys, kie, limits, \
+                 log, openai, replicate, retention, routes, sandbox, server, storage, trace, worker, xai",
             ),
             (
                 ("RYNJER_LIMITS__BURST", "many"),

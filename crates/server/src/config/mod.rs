@@ -20,6 +20,7 @@ pub mod secret;
 mod server;
 mod storage;
 mod trace;
+mod vendors;
 mod worker;
 
 use std::path::Path;
@@ -38,6 +39,7 @@ pub use secret::Secret;
 pub use server::Server;
 pub use storage::{Catalog, Downloads, ObjectUrl, SecretText, Storage};
 pub use trace::Trace;
+pub use vendors::{Fal, Google, Kie, OpenAi, Replicate, Routes, Vendor};
 pub use worker::Worker;
 
 /// The default settings with their documentation, as `config.default.toml` has them.
@@ -58,6 +60,15 @@ pub struct Config {
     pub catalog: Catalog,
     pub log: Log,
     pub trace: Trace,
+    pub routes: Routes,
+    pub openai: OpenAi,
+    pub google: Google,
+    pub xai: Vendor,
+    pub dashscope: Vendor,
+    pub ark: Vendor,
+    pub fal: Fal,
+    pub kie: Kie,
+    pub replicate: Replicate,
 }
 
 /// A configuration, and what its operator should hear about it.

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 use serde::{Serialize, Serializer};
-use url::Url;
+use url::{Host, Url};
 
 use super::error::ConfigError;
 use super::reader::Reader;
@@ -53,6 +53,18 @@ impl Server {
     #[must_use]
     pub fn on_loopback(&self) -> bool {
         self.listen.ip().to_canonical().is_loopback()
+    }
+
+    /// Whether strangers can reach it by `public_url`, as far as its text tells.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        let url = Url::parse(&self.public_url).ok();
+        match url.as_ref().and_then(Url::host) {
+            None => false,
+            Some(Host::Domain(name)) => name != "localhost" && !name.ends_with(".localhost"),
+            Some(Host::Ipv4(address)) => rynjer_core::address::is_public(address.into()),
+            Some(Host::Ipv6(address)) => rynjer_core::address::is_public(address.into()),
+        }
     }
 
     pub(super) fn read(section: &Reader<'_>) -> Result<Self, ConfigError> {

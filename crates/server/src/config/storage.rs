@@ -107,6 +107,10 @@ pub enum Downloads {
 pub struct SecretText(String);
 
 impl SecretText {
+    pub(super) fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
     /// The text itself, for the one place that signs with it.
     #[must_use]
     pub fn expose(&self) -> &str {
@@ -145,7 +149,7 @@ impl Storage {
             downloads: downloads(section)?,
             access_key_id: section.text("access_key_id")?.to_owned(),
             access_key_id_file: section.path("access_key_id_file")?,
-            secret_access_key: SecretText(section.text("secret_access_key")?.to_owned()),
+            secret_access_key: SecretText::new(section.text("secret_access_key")?),
             secret_access_key_file: section.path("secret_access_key_file")?,
             path: section.path("path")?,
             max_output_bytes: section.whole("max_output_bytes", 1024..=1 << 40)?,

@@ -14,6 +14,7 @@ pub struct Worker {
     pub lease_seconds: u32,
     pub beat_seconds: u32,
     pub submit_retries: u32,
+    pub queue_seconds: u32,
     /// 0 is without limit.
     pub per_account_concurrency: usize,
 }
@@ -25,6 +26,7 @@ impl Worker {
             lease_seconds: section.whole("lease_seconds", 2..=3600)?,
             beat_seconds: section.whole("beat_seconds", 1..=1800)?,
             submit_retries: section.whole("submit_retries", 0..=100)?,
+            queue_seconds: section.whole("queue_seconds", 0..=86_400)?,
             per_account_concurrency: section.whole("per_account_concurrency", 0..=100_000)?,
         })
     }

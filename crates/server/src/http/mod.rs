@@ -8,6 +8,7 @@ mod address;
 mod agent;
 pub(crate) mod body_memory;
 mod byte_range;
+mod callback;
 mod csv;
 mod document;
 pub(crate) mod error;

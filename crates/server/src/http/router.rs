@@ -3,10 +3,13 @@
 //! Invariant: every route of the API is registered together with its OpenAPI description. Not here: handlers.
 
 use crate::http::{
-    account, agent, document, estimate, events, extract::Shared, file, generate, guide, health, key, list,
-    middleware, model, output, route, task, test_mode, token, usage,
+    account, agent, callback, document, estimate, events, extract::Shared, file, generate, guide, health,
+    key, list, middleware, model, output, route, task, test_mode, token, usage,
 };
-use axum::{Router, routing::get};
+use axum::{
+    Router,
+    routing::{get, post},
+};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The API with its descriptions.
@@ -52,6 +55,7 @@ pub(crate) fn build(shared: Shared, more: Router) -> Router {
         .route("/agent/openapi.json", get(document::openapi))
         .route("/openapi.json", get(document::openapi))
         .route("/.well-known/jwks.json", get(document::jwks))
+        .route("/callbacks/{provider}/{nonce}", post(callback::hear))
         .fallback(document::not_found)
         .method_not_allowed_fallback(document::method_not_allowed)
         .layer(axum::middleware::from_fn_with_state(shared.clone(), middleware::observe))

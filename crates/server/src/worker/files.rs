@@ -1,23 +1,37 @@
 //! From a provider's units to durable, verified files, and then the charge.
 //!
 //! Invariant: nothing is captured before its bytes are verified, hashed and durable; objects of a run that
-//! did not end the task are removed or swept. Not here: fetching from URLs (with the vendors).
+//! did not end the task are removed or swept. Not here: which hosts may be fetched from (`providers`).
 
 use super::settle;
 use crate::{objects, state::App};
 use bytes::Bytes;
 use rynjer_api::MissingPart;
-use rynjer_core::ledger::{Capture, Guard, NewOutput};
+use rynjer_core::ledger::{Capture, Guard, LostUnits, NewOutput};
 use rynjer_providers::{
-    OutputSource, TaskError, Unit,
+    Cost, OutputSource, TaskError, Unit,
+    guarded::{FetchError, FetchLimits},
     media::{self, Media},
 };
 use rynjer_store::{StoreError, lease::Leased};
 use sha2::{Digest, Sha256};
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 /// The largest picture that is believed.
 const PIXELS_MAX: u64 = 100_000_000;
+
+/// How often a file is tried to be fetched, and the first pause between, four times longer each time.
+const FETCH_TRIES: u32 = 3;
+const FETCH_PAUSE_MS: u64 = 250;
+
+/// What there is of a job once its files are stored.
+struct Made<'a> {
+    provider_task_id: Option<String>,
+    units: &'a [Unit],
+    outputs: Vec<NewOutput>,
+    missing: Vec<MissingPart>,
+    cost: Cost,
+}
 
 /// What became of a finished job.
 #[must_use]
@@ -40,6 +54,7 @@ pub(super) async fn store_and_capture(
     task: &Leased,
     provider_task_id: Option<String>,
     units: &[Unit],
+    cost: Cost,
 ) -> Result<Stored, StoreError> {
     let mut outputs: Vec<NewOutput> = Vec::new();
     let mut missing = Vec::new();
@@ -55,25 +70,20 @@ pub(super) async fn store_and_capture(
             }
         }
     }
-    end(app, task, provider_task_id, units, outputs, missing).await.map(|()| Stored::Ended)
+    let made = Made { provider_task_id, units, outputs, missing, cost };
+    end(app, task, made).await.map(|()| Stored::Ended)
 }
 
 /// Charges for what is stored, or gives everything back.
-async fn end(
-    app: &App,
-    task: &Leased,
-    provider_task_id: Option<String>,
-    units: &[Unit],
-    outputs: Vec<NewOutput>,
-    missing: Vec<MissingPart>,
-) -> Result<(), StoreError> {
+async fn end(app: &App, task: &Leased, made: Made<'_>) -> Result<(), StoreError> {
+    let Made { provider_task_id, units, outputs, missing, cost } = made;
+    let lost_units = lost_units(task, units, outputs.len());
     let missing_text = if missing.is_empty() { None } else { serde_json::to_string(&missing).ok() };
     let Ok(delivered) = u32::try_from(outputs.len()) else { return Ok(()) };
     if delivered == 0 {
         let (error, message) = end_of(&missing);
-        // The provider did work that it may bill, unless it refused every unit itself.
-        let loss = units.iter().any(|unit| matches!(unit, Unit::Delivered(_)));
-        return settle::fail_with(app, task, error, &message, loss, missing_text).await;
+        let ending = settle::Ending { lost_units, missing: missing_text, cost };
+        return settle::fail_with(app, task, error, &message, ending).await;
     }
     let capture = Capture {
         account: task.account.clone(),
@@ -83,22 +93,33 @@ async fn end(
         outputs,
         missing: missing_text,
         provider_task_id,
+        loss: (lost_units > 0).then(|| LostUnits { attempt: task.attempt_id.clone(), units: lost_units }),
+        vendor_cost_micro_usd: cost,
     };
     // Files of a capture that came too late are orphans, and the sweep takes them.
     settle::capture(app, task, capture).await
 }
 
+/// Units that the provider may bill although the caller gets nothing for them: those in doubt, and those
+/// that it delivered and that are not stored.
+fn lost_units(task: &Leased, units: &[Unit], stored: usize) -> u32 {
+    let asked = units.iter().take(task.count as usize);
+    let (mut delivered, mut lost) = (0usize, 0usize);
+    for unit in asked {
+        match unit {
+            Unit::Delivered(_) => delivered += 1,
+            Unit::Lost { .. } => lost += 1,
+            Unit::Refused { .. } => {}
+        }
+    }
+    u32::try_from(delivered.saturating_sub(stored) + lost).unwrap_or(task.count)
+}
+
 /// The code of a task without any output: that of its first missing unit.
 fn end_of(missing: &[MissingPart]) -> (&'static str, String) {
     let first = missing.first();
-    let all = [
-        TaskError::ContentRejected,
-        TaskError::ProviderFailed,
-        TaskError::TimedOut,
-        TaskError::InputUnreachable,
-        TaskError::InputRejected,
-    ];
-    let known = |part: &MissingPart| all.into_iter().map(TaskError::code).find(|code| *code == part.error);
+    let known =
+        |part: &MissingPart| TaskError::ALL.into_iter().map(TaskError::code).find(|code| *code == part.error);
     let code = first.and_then(known).unwrap_or(TaskError::ProviderFailed.code());
     (code, first.map_or_else(|| "the provider delivered nothing".to_owned(), |part| part.message.clone()))
 }
@@ -116,20 +137,19 @@ async fn store_unit(
     let missing = |error, message| NotStored::Missing(missing_part(index, error, message));
     let failed = |message: String| missing(TaskError::ProviderFailed, message);
     let bytes = match unit {
-        Some(Unit::Delivered(OutputSource::Bytes(bytes))) => bytes,
-        Some(Unit::Delivered(OutputSource::Url(_))) => {
-            return Err(failed("the output could not be fetched".to_owned()));
-        }
+        Some(Unit::Delivered(OutputSource::Bytes(bytes))) => bytes.clone(),
+        Some(Unit::Delivered(OutputSource::Url(url))) => fetch(app, task, url).await.map_err(failed)?,
         Some(Unit::Refused { error, message }) => return Err(missing(*error, message.clone())),
+        Some(Unit::Lost { message }) => return Err(missing(TaskError::OutcomeUnknown, message.clone())),
         None => return Err(failed("the provider did not deliver this one".to_owned())),
     };
-    let (media, sha256) = look(app, bytes).await.map_err(failed)?;
+    let (media, sha256) = look(app, &bytes).await.map_err(failed)?;
     let wanted = if task.product == "music" { "audio" } else { task.product.as_str() };
     if media.kind.name() != wanted {
         return Err(failed(format!("the provider delivered {} instead of {wanted}", media.kind.name())));
     }
     let object_key = format!("{}/{}/{}-{index}.{}", task.account, task.id, task.fence, media.extension);
-    if let Err(error) = app.outputs.put(&object_key, media.mime, bytes).await {
+    if let Err(error) = app.outputs.put(&object_key, media.mime, &bytes).await {
         objects::failed("write", &error);
         return Err(NotStored::Away);
     }
@@ -144,6 +164,22 @@ async fn store_unit(
         bytes: bytes.len() as u64,
         sha256,
     })
+}
+
+/// A file that the vendor named by URL. A server that stumbles is asked again: what it made is billed.
+async fn fetch(app: &App, task: &Leased, url: &str) -> Result<Bytes, String> {
+    let provider = app.providers.get(&task.provider).ok_or("the vendor is gone")?;
+    let limits = FetchLimits { max_bytes: app.config.storage.max_output_bytes, max_pixels: PIXELS_MAX };
+    let mut pause_ms = FETCH_PAUSE_MS;
+    for _ in 1..FETCH_TRIES {
+        match provider.fetch(url.to_owned(), limits).await {
+            Err(FetchError::Unreachable(_)) => tokio::time::sleep(Duration::from_millis(pause_ms)).await,
+            answer => return answer.map_err(|error| format!("the provider's file is not usable: {error}")),
+        }
+        pause_ms *= 4;
+    }
+    let last = provider.fetch(url.to_owned(), limits).await;
+    last.map_err(|_| "the provider's file could not be fetched".to_owned())
 }
 
 /// What a file is, and its hash. Films are large: they would hold up everything else on this thread.

@@ -70,7 +70,7 @@ pub(super) fn are_needed(app: &App, task: &Leased, body: &TaskBody, now_ms: i64)
         && !body.input_image_urls.is_empty()
         && match task.step {
             Step::Queued => in_time,
-            Step::Submitting => in_time && provider.ambiguity() == Ambiguity::Key,
+            Step::Submitting => in_time && provider.ambiguity(&task.vendor_model) == Ambiguity::Key,
             Step::Submitted | Step::Storing => {
                 task.provider_task_id.as_deref().is_some_and(|id| provider.poll_needs_inputs(id, now_ms))
             }

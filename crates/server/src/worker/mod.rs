@@ -7,10 +7,14 @@ mod beat;
 mod call;
 mod files;
 mod inputs;
+mod job;
+mod later;
 mod memory;
 mod patience;
+mod poll;
 mod run;
 mod settle;
+mod submit;
 mod sweep;
 
 pub(crate) use inputs::InputSource;
@@ -54,6 +58,8 @@ pub(crate) struct Worker(Arc<Inner>);
 struct Inner {
     app: App,
     owner: String,
+    /// How long a begun task of each model may take.
+    task_ms: Arc<BTreeMap<String, i64>>,
     hand: Mutex<HashMap<TaskId, InHand>>,
     freed: Notify,
     tracker: TaskTracker,
@@ -76,6 +82,7 @@ impl Worker {
         let tag: [u8; 6] = entropy::bytes();
         let owner = format!("w{}", tag.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
         Self(Arc::new(Inner {
+            task_ms: Arc::new(task_ms(&app)),
             app,
             owner,
             hand: Mutex::default(),
@@ -181,7 +188,12 @@ impl Worker {
             Some(_) => {}
         }
         let attempt = |entropy| AttemptId::new(now_ms, entropy);
+        let (without, probing) = inner.app.breakers.shut(provider, now_ms);
+        // One call finds out whether a route works again; the others wait for it in the queue.
+        let free = if probing { 1 } else { free };
         let claim = Claim {
+            without,
+            task_ms: Arc::clone(&inner.task_ms),
             provider: provider.to_owned(),
             owner: inner.owner.clone(),
             now_ms,
@@ -230,6 +242,12 @@ impl Worker {
             run::run(&worker.0.app, &worker.0.owner, task, &stop).await;
         });
     }
+}
+
+/// How long a begun task of each model may take.
+fn task_ms(app: &App) -> BTreeMap<String, i64> {
+    let models = app.catalog.models().iter();
+    models.map(|model| (model.name.clone(), i64::from(model.max_seconds) * 1000)).collect()
 }
 
 /// One round of retention, if this node has that duty; whether it has.

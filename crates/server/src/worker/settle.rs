@@ -5,9 +5,10 @@
 use super::patience;
 use crate::state::App;
 use rynjer_core::{
-    ledger::{Capture, Command, Guard, Loss, Outcome, Release},
+    ledger::{Capture, Command, Guard, Loss, LostUnits, Outcome, Release},
     task::Status,
 };
+use rynjer_providers::{Cost, TaskError};
 use rynjer_store::{
     StoreError,
     lease::{self, Leased},
@@ -21,18 +22,42 @@ pub(super) async fn fail(
     message: &str,
     loss: bool,
 ) -> Result<(), StoreError> {
-    fail_with(app, task, error, message, loss, None).await
+    let ending = Ending { lost_units: if loss { task.count } else { 0 }, ..Ending::default() };
+    fail_with(app, task, error, message, ending).await
 }
 
-/// Like [`fail`], with what is missing and why, as the wire's JSON.
+/// The vendor refused the job, and perhaps bills for it all the same.
+pub(super) async fn refuse(
+    app: &App,
+    task: &Leased,
+    error: TaskError,
+    message: &str,
+    cost: Cost,
+) -> Result<(), StoreError> {
+    let billed = cost.is_some_and(|cost| cost > 0);
+    let ending = Ending { lost_units: if billed { task.count } else { 0 }, cost, ..Ending::default() };
+    fail_with(app, task, error.code(), message, ending).await
+}
+
+/// What a task leaves behind that failed.
+#[derive(Debug, Default)]
+pub(super) struct Ending {
+    /// Units that a vendor may bill.
+    pub(super) lost_units: u32,
+    /// What is missing and why, as the wire's JSON.
+    pub(super) missing: Option<String>,
+    pub(super) cost: Cost,
+}
+
+/// Like [`fail`], with all that it leaves behind.
 pub(super) async fn fail_with(
     app: &App,
     task: &Leased,
     error: &'static str,
     message: &str,
-    loss: bool,
-    missing: Option<String>,
+    ending: Ending,
 ) -> Result<(), StoreError> {
+    let lost = LostUnits { attempt: task.attempt_id.clone(), units: ending.lost_units };
     let release = Release {
         account: task.account.clone(),
         task: task.id.clone(),
@@ -40,8 +65,9 @@ pub(super) async fn fail_with(
         status: Status::Failed,
         error,
         message: message.to_owned(),
-        missing,
-        loss: loss.then(|| task.attempt_id.clone()),
+        missing: ending.missing,
+        loss: (lost.units > 0).then_some(lost),
+        vendor_cost_micro_usd: ending.cost,
     };
     let outcome = patience::submit(app, Command::Release(Box::new(release))).await?;
     note(app, task, &outcome, Status::Failed).await
@@ -55,8 +81,11 @@ pub(super) async fn capture(app: &App, task: &Leased, capture: Capture) -> Resul
     // is free upstream. Nothing is lost then.
     if matches!(outcome, Outcome::Stale { status: Status::Failed }) {
         // A late output of an ended task is thrown away; its cost is ours.
-        let loss =
-            Loss { account: task.account.clone(), task: task.id.clone(), attempt: task.attempt_id.clone() };
+        let loss = Loss {
+            account: task.account.clone(),
+            task: task.id.clone(),
+            lost: LostUnits::all(task.attempt_id.clone()),
+        };
         patience::submit(app, Command::Loss(loss)).await?;
     }
     Ok(())

@@ -14,7 +14,7 @@ use crate::{
 };
 use futures::TryStreamExt;
 use rynjer_core::{
-    ledger::{Command, Guard, Outcome, Release},
+    ledger::{Command, Guard, LostUnits, Outcome, Release},
     task::{Status, Step},
     time::DAY_MS,
 };
@@ -150,7 +150,8 @@ async fn end(app: &App, task: Abandoned) {
         error: if unknown { "outcome_unknown" } else { "timed_out" },
         message: "nobody on this gateway serves the task's provider any more".to_owned(),
         missing: None,
-        loss: if queued { None } else { task.attempt_id },
+        loss: if queued { None } else { task.attempt_id.map(LostUnits::all) },
+        vendor_cost_micro_usd: None,
     };
     let outcome = app.store.submit(app.now_ms(), Command::Release(Box::new(release))).await;
     match outcome {

@@ -305,8 +305,8 @@ async fn a_file_lives_as_long_as_its_task() {
         .await;
     app.advance(Duration::from_secs(61));
     app.gateway().sweep().await.expect("a sweep");
-    // The model's 180 s, and an hour for a last question.
-    assert_eq!(owner.get(&path).await.ok()["expires_at"], "2025-03-19T10:52:00.000Z");
+    // Half an hour in the queue, the model's 180 s, and an hour for a last question.
+    assert_eq!(owner.get(&path).await.ok()["expires_at"], "2025-03-19T11:22:00.000Z");
     app.advance(Duration::from_secs(60));
     let task = owner.finish("slow").await;
     assert_eq!((&task["status"], &task["credits"]["charged"]), (&json!("success"), &json!(8)), "{task:#}");

@@ -60,4 +60,6 @@ mod upload;
 #[cfg(test)]
 mod usage;
 #[cfg(test)]
+mod vendor;
+#[cfg(test)]
 mod vertical;

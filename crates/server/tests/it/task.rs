@@ -189,6 +189,8 @@ async fn claim(app: &TestApp, owner: &str) -> Claimed {
         idle: true,
         in_hand: std::collections::BTreeMap::new(),
         per_account_max: 0,
+        without: Vec::new(),
+        task_ms: std::sync::Arc::default(),
         fresh_attempts: (0..4).map(|number| AttemptId::new(now_ms, [number; 10])).collect(),
     };
     app.admin().store.write(move |tx| lease::claim(tx, &claim)).await.expect("a claim")
@@ -221,6 +223,7 @@ async fn a_worker_that_lost_its_lease_changes_nothing() {
         message: "late".to_owned(),
         missing: None,
         loss: None,
+        vendor_cost_micro_usd: None,
     };
     let output = NewOutput {
         index: 0,
@@ -241,6 +244,8 @@ async fn a_worker_that_lost_its_lease_changes_nothing() {
         outputs: vec![output],
         missing: None,
         provider_task_id: None,
+        loss: None,
+        vendor_cost_micro_usd: None,
     };
     let before = app.ledger().await;
     for command in [Command::Release(Box::new(release)), Command::Capture(Box::new(capture))] {

@@ -115,6 +115,7 @@ fn task_money(row: &Row) -> Result<TaskMoney, StoreError> {
         error: None,
         missing: None,
         provider_task_id: row.opt_text(15)?,
+        vendor_cost_micro_usd: None,
         finished_at_ms: row.opt_int(16)?,
         changed: false,
     })

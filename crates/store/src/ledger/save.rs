@@ -212,7 +212,7 @@ fn save_tasks(tx: &mut dyn Tx, working: &Working) -> Result<(), StoreError> {
 
 /// A task that is over has no open attempt.
 fn close_attempts(tx: &mut dyn Tx, working: &Working) -> Result<(), StoreError> {
-    let mut rows = Rows::new(4);
+    let mut rows = Rows::new(5);
     for task in working.tasks.values().filter(|t| t.changed) {
         let state = match task.status {
             Status::Success => "finished",
@@ -224,13 +224,15 @@ fn close_attempts(tx: &mut dyn Tx, working: &Working) -> Result<(), StoreError> 
             task.id.as_str().into(),
             state.into(),
             task.finished_at_ms.into(),
+            task.vendor_cost_micro_usd.into(),
         ]);
     }
-    let types = [Type::Text, Type::Text, Type::Text, Type::Int];
-    let sql = "UPDATE attempts SET state = keys.state, ended_at = keys.ended_at FROM keys \
+    let types = [Type::Text, Type::Text, Type::Text, Type::Int, Type::Int];
+    let sql = "UPDATE attempts SET state = keys.state, ended_at = keys.ended_at, \
+               vendor_cost_micro_usd = COALESCE(keys.cost, attempts.vendor_cost_micro_usd) FROM keys \
                WHERE attempts.account_id = keys.account_id AND attempts.task_id = keys.id \
                AND attempts.ended_at IS NULL";
-    with_keys(tx, "account_id, id, state, ended_at", &types, &rows, sql).map(drop)
+    with_keys(tx, "account_id, id, state, ended_at, cost", &types, &rows, sql).map(drop)
 }
 
 fn task_row(task: &TaskMoney) -> [Param<'_>; 12] {

@@ -37,6 +37,11 @@ async fn storing(stage: &Stage, leased: &Leased, due_at_ms: i64) -> bool {
     stage.write(move |tx| lease::storing(tx, &holder, due_at_ms)).await
 }
 
+/// Back to the queue, to wait for an hour.
+fn wait(attempt: i64, due_at_ms: i64, now_ms: i64) -> lease::Wait {
+    lease::Wait { attempt, due_at_ms, until_ms: now_ms + 3_600_000, now_ms }
+}
+
 #[tokio::test]
 async fn one_task_beside_ten_thousand_is_in_the_next_claim() {
     let stage = Stage::with_accounts(3, 100_000).await;
@@ -114,7 +119,7 @@ async fn a_stale_fence_changes_nothing() {
                 lease::submitted(tx, h, 1, "job", 5)?,
                 lease::poll_later(tx, h, 5, Some(1))?,
                 lease::retry_later(tx, h, 5)?,
-                lease::requeue(tx, h, 1, 5, "no", 5)?,
+                lease::requeue(tx, h, &wait(1, 5, 5), "no")?,
                 lease::await_late_answer(tx, h, 1, 5, 5)?,
                 lease::storing(tx, h, 5)?,
                 lease::hand_back(tx, h, 5)?,
@@ -262,13 +267,13 @@ async fn a_requeued_task_gets_a_new_attempt_and_may_be_canceled() {
     let stage = with_task().await;
     let first = take(&stage, NOON_MS, 1).await;
     let holder = first.holder();
-    assert!(stage.write(move |tx| lease::requeue(tx, &holder, 1, NOON_MS + 50, "429", NOON_MS)).await);
+    assert!(stage.write(move |tx| lease::requeue(tx, &holder, &wait(1, NOON_MS + 50, NOON_MS), "429")).await);
     assert!(stage.claim(claim_at(NOON_MS + 49, 1, 2)).await.tasks.is_empty());
     let second = take(&stage, NOON_MS + 50, 2).await;
     assert_eq!((second.step, second.attempt, second.tries), (Step::Queued, 2, 1));
     assert_ne!(second.attempt_id, first.attempt_id);
     let holder = second.holder();
-    assert!(stage.write(move |tx| lease::requeue(tx, &holder, 2, NOON_MS, "429", NOON_MS)).await);
+    assert!(stage.write(move |tx| lease::requeue(tx, &holder, &wait(2, NOON_MS, NOON_MS), "429")).await);
     assert_eq!(stage.submit(release(0, 1, Guard::NotSubmitted, None)).await, settled(0, 1));
     let states = stage.read(|tx| tx.all("SELECT state, detail FROM attempts ORDER BY number", &[])).await;
     assert!(states.iter().all(|row| row.text(0).unwrap() == "refused" && row.text(1).unwrap() == "429"));

@@ -10,7 +10,8 @@ use rynjer_core::{
     fingerprint::Fingerprint,
     id::{AccountId, AgentId, AttemptId, BudgetId, FamilyId, KeyId, TaskId, UsageId},
     ledger::{
-        Accept, Capture, Clawback, Command, Grant, Guard, Loss, NewOutput, NewTask, Outcome, Refund, Release,
+        Accept, Capture, Clawback, Command, Grant, Guard, Loss, LostUnits, NewOutput, NewTask, Outcome,
+        Refund, Release,
     },
     task::Status,
 };
@@ -299,6 +300,8 @@ pub(crate) fn claim_at(now_ms: i64, limit: usize, first_attempt: i64) -> Claim {
         idle: true,
         in_hand: std::collections::BTreeMap::new(),
         per_account_max: 0,
+        without: Vec::new(),
+        task_ms: std::sync::Arc::default(),
         held: std::collections::BTreeSet::new(),
         fresh_attempts: attempts.map(attempt_id).collect(),
     }
@@ -382,6 +385,8 @@ pub(crate) fn capture(n: u8, id: i64, fence: i64, delivered: u32) -> Command {
         outputs: vec![output(0, &format!("object{id}"))],
         missing: None,
         provider_task_id: None,
+        loss: None,
+        vendor_cost_micro_usd: None,
     }))
 }
 
@@ -394,7 +399,8 @@ pub(crate) fn release(n: u8, id: i64, guard: Guard, loss: Option<i64>) -> Comman
         error: "provider_failed",
         message: "it failed".into(),
         missing: None,
-        loss: loss.map(attempt_id),
+        loss: loss.map(|id| LostUnits::all(attempt_id(id))),
+        vendor_cost_micro_usd: None,
     }))
 }
 
@@ -406,7 +412,11 @@ pub(crate) fn refund(n: u8, id: i64, amount: i64, reference: &str) -> Command {
     Command::Refund(Refund { account, task, amount: Credits(amount), reference })
 }
 pub(crate) fn loss(n: u8, id: i64, attempt: i64) -> Command {
-    Command::Loss(Loss { account: account_id(n), task: task_id(id), attempt: attempt_id(attempt) })
+    Command::Loss(Loss {
+        account: account_id(n),
+        task: task_id(id),
+        lost: LostUnits::all(attempt_id(attempt)),
+    })
 }
 pub(crate) fn clawback(n: u8, amount: i64, reference: &str) -> Command {
     let (account, reference) = (account_id(n), reference.into());

@@ -10,9 +10,9 @@ use crate::{
     fingerprint::Fingerprint,
     id::{AccountId, AgentId, AttemptId, BudgetId, KeyId, TaskId, UsageId},
     ledger::{
-        Accept, Account, Book, Books, Capture, Clawback, Command, Entry, Grant, Guard, Loss, NewOutput,
-        NewTask, Outcome, Reference, Refund, Refusal, Release, Run, RunKey, RunLimit, TaskMoney, Working,
-        apply,
+        Accept, Account, Book, Books, Capture, Clawback, Command, Entry, Grant, Guard, Loss, LostUnits,
+        NewOutput, NewTask, Outcome, Reference, Refund, Refusal, Release, Run, RunKey, RunLimit, TaskMoney,
+        Working, apply,
     },
     task::{Status, Step},
 };
@@ -118,6 +118,7 @@ impl Desk {
                 error: None,
                 missing: None,
                 provider_task_id: None,
+                vendor_cost_micro_usd: None,
                 finished_at_ms: None,
                 changed: false,
             };
@@ -288,7 +289,16 @@ pub(super) fn capture(n: u8, id: i64, guard: Guard, delivered: u32) -> Command {
         outputs: vec![output],
         missing: None,
         provider_task_id: None,
+        loss: None,
+        vendor_cost_micro_usd: None,
     }))
+}
+
+/// A capture some units of which a vendor may bill although they did not come.
+pub(super) fn capture_with_loss(n: u8, id: i64, guard: Guard, delivered: u32, lost: (i64, u32)) -> Command {
+    let Command::Capture(mut whole) = capture(n, id, guard, delivered) else { unreachable!() };
+    whole.loss = Some(LostUnits { attempt: attempt(lost.0), units: lost.1 });
+    Command::Capture(whole)
 }
 
 pub(super) fn release(n: u8, id: i64, guard: Guard, status: Status, loss: Option<i64>) -> Command {
@@ -300,7 +310,8 @@ pub(super) fn release(n: u8, id: i64, guard: Guard, status: Status, loss: Option
         error: "provider_failed",
         message: "it failed".into(),
         missing: None,
-        loss: loss.map(attempt),
+        loss: loss.map(|id| LostUnits::all(attempt(id))),
+        vendor_cost_micro_usd: None,
     }))
 }
 
@@ -312,7 +323,7 @@ pub(super) fn refund(n: u8, id: i64, amount: i64, reference: &str) -> Command {
     Command::Refund(Refund { account: account(n), task: task(id), amount: Credits(amount), reference })
 }
 pub(super) fn loss(n: u8, id: i64, attempt_id: i64) -> Command {
-    Command::Loss(Loss { account: account(n), task: task(id), attempt: attempt(attempt_id) })
+    Command::Loss(Loss { account: account(n), task: task(id), lost: LostUnits::all(attempt(attempt_id)) })
 }
 pub(super) fn clawback(n: u8, amount: i64, reference: &str) -> Command {
     Command::Clawback(Clawback { account: account(n), amount: Credits(amount), reference: reference.into() })

@@ -97,12 +97,18 @@ impl Model {
             Command::Capture(c) => {
                 let delivered = i64::from(c.delivered);
                 let valid = |j: &Job| delivered >= 1 && delivered <= j.count && !c.outputs.is_empty();
-                self.finish(&of, &c.task, &c.guard, valid, Status::Success, delivered).0
+                let (outcome, _) = self.finish(&of, &c.task, &c.guard, valid, Status::Success, delivered);
+                if let (Outcome::Settled { .. }, Some(lost)) = (&outcome, &c.loss) {
+                    let price = self.price_of(&of, &c.task, lost.units);
+                    self.lose(&of, &lost.attempt.to_string(), price);
+                }
+                outcome
             }
             Command::Release(c) => {
-                let (outcome, price) = self.finish(&of, &c.task, &c.guard, |_| true, c.status, 0);
-                if let (Outcome::Settled { .. }, Some(attempt)) = (&outcome, &c.loss) {
-                    self.lose(&of, &attempt.to_string(), price);
+                let (outcome, _) = self.finish(&of, &c.task, &c.guard, |_| true, c.status, 0);
+                if let (Outcome::Settled { .. }, Some(lost)) = (&outcome, &c.loss) {
+                    let price = self.price_of(&of, &c.task, lost.units);
+                    self.lose(&of, &lost.attempt.to_string(), price);
                 }
                 outcome
             }
@@ -140,10 +146,14 @@ impl Model {
                 let Some(price) = self.job(&of, &c.task).map(|j| j.unit * j.count) else {
                     return Outcome::Refused(Refusal::TaskUnknown);
                 };
-                let fresh = self.lose(&of, &c.attempt.to_string(), price);
+                let fresh = self.lose(&of, &c.lost.attempt.to_string(), price);
                 moved(!fresh, self.available_and_owed(&of).0)
             }
         }
+    }
+
+    fn price_of(&mut self, of: &str, id: &TaskId, units: u32) -> i64 {
+        self.job(of, id).map_or(0, |job| job.unit * job.count.min(i64::from(units)))
     }
 
     fn job(&mut self, of: &str, id: &TaskId) -> Option<&mut Job> {

@@ -4,8 +4,8 @@
 
 use super::{
     desk::{
-        Desk, NOON_MS, account, agent, capture, clawback, grant, in_run, key, loss, new_accept, prompt,
-        refund, release, task,
+        Desk, NOON_MS, account, agent, capture, capture_with_loss, clawback, grant, in_run, key, loss,
+        new_accept, prompt, refund, release, task,
     },
     model::{Limit, Model},
 };
@@ -107,12 +107,13 @@ impl Pair {
             0..=11 => self.accept(n, b, c, d),
             12..=15 => {
                 self.flush();
-                self.command(capture(
-                    of,
-                    id,
-                    self.guard(id, c),
-                    [1, 1, 2, 3, 2, 1, 0, 4][usize::from(d % 8)],
-                ));
+                let delivered = [1, 1, 2, 3, 2, 1, 0, 4][usize::from(d % 8)];
+                let guard = self.guard(id, c);
+                self.command(if d.is_multiple_of(3) {
+                    capture_with_loss(of, id, guard, delivered, (i64::from(d % 20), u32::from(d % 4) + 1))
+                } else {
+                    capture(of, id, guard, delivered)
+                });
             }
             16..=18 => {
                 self.flush();

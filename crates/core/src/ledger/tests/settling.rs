@@ -3,7 +3,8 @@
 //! Invariant: the second resolution of a hold moves nothing. Not here: budgets.
 
 use super::desk::{
-    Desk, NOON_MS, accept, accepted, account, capture, loss, moved, refused, release, settled, task,
+    Desk, NOON_MS, accept, accepted, account, capture, capture_with_loss, loss, moved, refused, release,
+    settled, task,
 };
 use crate::{
     credits::Credits,
@@ -39,6 +40,22 @@ fn all_nine_pairs_of_resolutions() {
             }
         }
     }
+}
+
+#[test]
+fn what_a_vendor_may_bill_of_a_part_is_our_loss_and_not_the_callers() {
+    let mut desk = Desk::with_accounts(1, 100);
+    desk.one(&accept(0, 1, 10, 4));
+    desk.claim(&task(1));
+    assert_eq!(desk.one(&capture_with_loss(0, 1, Guard::Fence(1), 2, (7, 1))), settled(20, 20));
+    let books = desk.books(0);
+    assert_eq!(
+        (books.available, books.revenue, books.provider_loss),
+        (Credits(80), Credits(10), Credits(10))
+    );
+    // The same attempt's loss is booked once, whoever books it and however much.
+    assert_eq!(desk.one(&loss(0, 1, 7)), moved(true, 80));
+    desk.check();
 }
 
 #[test]

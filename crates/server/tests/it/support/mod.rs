@@ -12,6 +12,7 @@ pub(crate) mod neighbour;
 pub(crate) mod png;
 pub(crate) mod s3;
 pub(crate) mod upload;
+pub(crate) mod vendor;
 pub(crate) mod web;
 
 pub(crate) use agent::{Agent, Signer};

@@ -1,0 +1,110 @@
+//! The providers of a process: the sandbox, and each vendor whose key its operator gave.
+//!
+//! Invariant: a vendor without a key is not there; a key file that can't be read stops the start. Not here:
+//! which task goes where (`app::vendor`).
+
+use crate::{
+    app::vendor::Vendors,
+    config::{Config, SecretText, Vendor},
+    gateway::StartError,
+};
+use rynjer_core::catalog::Catalog;
+use rynjer_providers::{
+    Provider, Registry,
+    guarded::GuardError,
+    openai::OpenAi,
+    sandbox::{Sandbox, SandboxSettings},
+    upstream::{ApiKey, VendorSettings},
+};
+use std::{collections::BTreeMap, sync::Arc};
+use url::{Host, Url};
+
+/// How long one output may take to come.
+const FETCH_TIMEOUT_MS: u32 = 120_000;
+
+/// All providers, and what is known about them.
+pub(crate) fn open(config: &Config, catalog: &Catalog) -> Result<(Registry, Vendors), StartError> {
+    let _ = catalog;
+    let sandbox = Sandbox::new(SandboxSettings {
+        max_parallel_renders: match config.sandbox.parallel_renders {
+            0 => std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
+            renders => renders,
+        },
+        triggers: config.sandbox.triggers,
+        allow_crash: config.sandbox.allow_crash,
+    });
+    let mut opened = Opened {
+        config,
+        registry: Registry::default().with(Arc::new(sandbox)),
+        can_reach_us: BTreeMap::new(),
+    };
+    let openai = &config.openai;
+    opened.add("openai", &openai.vendor, |settings| OpenAi::new(settings, openai.idempotency_key))?;
+    Ok((opened.registry, Vendors { can_reach_us: opened.can_reach_us }))
+}
+
+struct Opened<'a> {
+    config: &'a Config,
+    registry: Registry,
+    can_reach_us: BTreeMap<&'static str, bool>,
+}
+
+impl Opened<'_> {
+    fn add<P: Provider + 'static>(
+        &mut self,
+        name: &'static str,
+        vendor: &Vendor,
+        make: impl FnOnce(VendorSettings) -> Result<P, GuardError>,
+    ) -> Result<(), StartError> {
+        if !vendor.is_on() {
+            return Ok(());
+        }
+        let refused = |problem: String| StartError::Vendor(name, problem);
+        let settings = settings(self.config, vendor).map_err(refused)?;
+        let base_url = settings.base_url.clone();
+        let provider = make(settings).map_err(|error| refused(error.to_string()))?;
+        self.registry = std::mem::take(&mut self.registry).with(Arc::new(provider));
+        let reaches = is_loopback(&base_url) || self.config.server.is_public();
+        self.can_reach_us.insert(name, reaches);
+        Ok(())
+    }
+}
+
+/// What an adapter needs of a vendor's section.
+fn settings(config: &Config, vendor: &Vendor) -> Result<VendorSettings, String> {
+    let base_url = Url::parse(&vendor.base_url).map_err(|error| error.to_string())?;
+    let key = match &vendor.api_key_file {
+        Some(path) => {
+            let read = std::fs::read_to_string(path);
+            read.map_err(|error| format!("its key file {} can't be read: {error}", path.display()))?
+        }
+        None => vendor.api_key.expose().to_owned(),
+    };
+    if key.trim().is_empty() {
+        return Err("its key is empty".to_owned());
+    }
+    Ok(VendorSettings {
+        base_url,
+        api_key: ApiKey::new(&key),
+        submit_timeout_ms: vendor.timeout_seconds.saturating_mul(1000),
+        submits_per_second: vendor.submits_per_second,
+        concurrency: vendor.concurrency,
+        allow_hosts: config.inputs.allow_hosts.clone(),
+        fetch_timeout_ms: FETCH_TIMEOUT_MS,
+    })
+}
+
+/// A secret that may be left out.
+#[expect(dead_code, reason = "for the vendors that sign with one")]
+fn optional(secret: &SecretText) -> Option<ApiKey> {
+    (!secret.expose().is_empty()).then(|| ApiKey::new(secret.expose()))
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
