@@ -11,6 +11,8 @@ use data_encoding::BASE64URL_NOPAD;
 pub(crate) enum Kind {
     Output,
     File,
+    /// A picture that a vendor fetches.
+    Input,
 }
 
 impl Kind {
@@ -19,6 +21,7 @@ impl Kind {
         match self {
             Self::Output => "outputs",
             Self::File => "files",
+            Self::Input => "inputs",
         }
     }
 
@@ -27,6 +30,7 @@ impl Kind {
         match self {
             Self::Output => format!("rynjer output {path} {expires_s}"),
             Self::File => format!("rynjer file {path} {expires_s}"),
+            Self::Input => format!("rynjer input {path} {expires_s}"),
         }
     }
 }

@@ -38,6 +38,7 @@ pub(crate) mod task;
 pub(crate) mod test_mode;
 pub(crate) mod token;
 pub(crate) mod upload;
+pub(crate) mod upstream_input;
 pub(crate) mod usage;
 pub(crate) mod vendor;
 pub(crate) mod watch;

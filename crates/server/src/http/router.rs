@@ -4,7 +4,7 @@
 
 use crate::http::{
     account, agent, callback, document, estimate, events, extract::Shared, file, generate, guide, health,
-    key, list, middleware, model, output, route, task, test_mode, token, usage,
+    key, list, middleware, model, output, route, task, test_mode, token, upstream_input, usage,
 };
 use axum::{
     Router,
@@ -55,6 +55,7 @@ pub(crate) fn build(shared: Shared, more: Router) -> Router {
         .route("/agent/openapi.json", get(document::openapi))
         .route("/openapi.json", get(document::openapi))
         .route("/.well-known/jwks.json", get(document::jwks))
+        .route("/inputs/{account}/{task}/{file}", get(upstream_input::get))
         .route("/callbacks/{provider}/{nonce}", post(callback::hear))
         .fallback(document::not_found)
         .method_not_allowed_fallback(document::method_not_allowed)

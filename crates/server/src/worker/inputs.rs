@@ -5,13 +5,17 @@
 //! (`memory`).
 
 use super::memory::{Memory, Share};
-use crate::{app::body::TaskBody, entropy, objects, state::App};
+use crate::{
+    app::{body::TaskBody, upstream_input},
+    entropy, objects,
+    state::App,
+};
 use bytes::Bytes;
 use data_encoding::BASE64;
 use object_store::{ObjectStoreExt, path::Path};
 use rynjer_core::{id::AccountId, task::Step};
 use rynjer_providers::{
-    Ambiguity, InputImage, TaskError,
+    Ambiguity, InputForm, InputImage, TaskError,
     guarded::{FetchError, FetchLimits, GuardError, GuardSettings, GuardedClient, inspect_image},
 };
 use rynjer_store::lease::Leased;
@@ -74,6 +78,7 @@ pub(super) fn are_needed(app: &App, task: &Leased, body: &TaskBody, now_ms: i64)
             Step::Submitted | Step::Storing => {
                 task.provider_task_id.as_deref().is_some_and(|id| provider.poll_needs_inputs(id, now_ms))
             }
+            // A look-up compares what was sent, which the vendor has by now.
             Step::Unknown => false,
         }
 }
@@ -124,6 +129,13 @@ pub(super) async fn load(app: &App, task: &Leased, body: TaskBody, now_ms: i64) 
         })?;
         left_bytes = left_bytes.saturating_sub(image.bytes.len() as u64);
         images.push(image);
+    }
+    let provider = app.providers.get(&task.provider);
+    if provider.is_some_and(|provider| provider.input_form(&task.vendor_model) == InputForm::Url)
+        && let Err(error) = upstream_input::hand_over(app, task, &mut images).await
+    {
+        tracing::warn!(?error, task = %task.id, "pictures could not be stored for their vendor");
+        return Err(NotLoaded::Away);
     }
     memory.shrink_to(memory.bytes() - left_bytes);
     drop(places);
