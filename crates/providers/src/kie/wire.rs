@@ -28,7 +28,7 @@ pub(super) struct Envelope {
 }
 
 fn envelope(answer: &Answer) -> Envelope {
-    let mut body = answer.value();
+    let body = answer.value();
     let code = match integer(&body["code"]) {
         Some(code) if code != FINE || answer.is_success() => code,
         None if answer.is_success() => 0,
@@ -36,7 +36,7 @@ fn envelope(answer: &Answer) -> Envelope {
     };
     let text = ["msg", "message"].into_iter().find_map(|key| body[key].as_str());
     let text = text.unwrap_or_default().to_owned();
-    Envelope { code, text, data: body["data"].take() }
+    Envelope { code, text, data: body["data"].clone() }
 }
 
 /// A number, also one in a string.

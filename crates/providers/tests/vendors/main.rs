@@ -7,6 +7,7 @@ mod dashscope;
 mod fal;
 mod google;
 mod kie;
+mod kie_doubt;
 mod openai;
 mod replicate;
 mod support;
