@@ -1,6 +1,8 @@
 //! kie: what is sent for each model, what comes back, what each error means.
 //!
-//! Invariant: as `main`. Not here: callbacks and doubt (`kie_doubt`), the gateway.
+//! Invariant: as `main`. Not here: callbacks and doubt (`doubt`), the gateway.
+
+mod doubt;
 
 use crate::support::{
     KEY, errors, file, go_on, image_job, input, media, settings, trouble, units, video_job,
@@ -14,9 +16,9 @@ use rynjer_providers::{
 };
 use serde_json::{Value, json};
 
-pub(crate) const NANO: &str = "jobs-nano:google/nano-banana";
+const NANO: &str = "jobs-nano:google/nano-banana";
 
-pub(crate) async fn start() -> (Emulator, Kie) {
+async fn start() -> (Emulator, Kie) {
     let emulator = Emulator::start(Vendor::Kie).await.unwrap();
     let provider = Kie::new(settings(&emulator), None).unwrap();
     (emulator, provider)

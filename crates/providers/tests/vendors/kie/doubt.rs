@@ -2,9 +2,9 @@
 //!
 //! Invariant: as `main`. Not here: the fields of each model (`kie`).
 
-use crate::kie::{NANO, start};
+use super::{NANO, start};
 use crate::support::{go_on, image_job, settings, trouble, units, video_job};
-use rynjer_emulator::{CallbackOut, Emulator, Expected, Fault, Vendor};
+use rynjer_emulator::{CallbackOut, Emulator, Expected, Fault};
 use rynjer_providers::{
     Ambiguity, Callback, CallbackError, CancelAnswer, Heard, Job, PollAnswer, Provider, ProviderError,
     SubmitAnswer, Unit, kie::Kie, upstream::ApiKey,
@@ -188,10 +188,4 @@ async fn without_a_key_a_callback_is_a_hint() {
     assert_eq!(provider.hear(bare.clone()).await, Ok(Heard { provider_task_id: id }));
     let empty = Callback { body: bytes_of(b"hello"), ..bare };
     assert_eq!(provider.hear(empty).await, Ok(Heard { provider_task_id: None }));
-}
-
-#[tokio::test]
-async fn the_stand_in_has_a_base_url_without_a_path() {
-    let emulator = Emulator::start(Vendor::Kie).await.unwrap();
-    assert_eq!(emulator.base_url(), emulator.world().origin());
 }
