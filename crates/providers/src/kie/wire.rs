@@ -84,13 +84,11 @@ pub(super) fn asked(api: Api, answer: &Answer, has_pictures: bool) -> Result<Ask
     let key = if matches!(api, Api::Market) { "state" } else { "status" };
     let known = data[key].is_string() || !data["successFlag"].is_null();
     if !known {
-        if envelope.code == FINE && !data.is_null() {
-            return Ok(Asked::Pending { progress: None });
-        }
-        return Err(match envelope.code {
-            FINE => failed("the provider knows no such task any more"),
-            _ => of_look_up(answer, &envelope, has_pictures),
-        });
+        // A record that says nothing may be one that is not written yet.
+        return match envelope.code {
+            FINE => Ok(Asked::Pending { progress: None }),
+            _ => Err(of_look_up(answer, &envelope, has_pictures)),
+        };
     }
     match api {
         Api::Market => market(data, has_pictures),
