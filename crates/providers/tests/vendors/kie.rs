@@ -3,6 +3,7 @@
 //! Invariant: as `main`. Not here: callbacks and doubt (`doubt`), the gateway.
 
 mod doubt;
+mod look_up;
 
 use crate::support::{
     KEY, errors, file, go_on, image_job, input, media, settings, trouble, units, video_job,
