@@ -45,8 +45,7 @@ pub(super) fn of_submit(answer: &Answer, host: Host) -> ProviderError {
     match answer.status {
         400 | 422 => refused(words_of(&reason.code, &reason.message), message),
         401 | 403 | 404 => ProviderError::Unusable { message },
-        // The cloud platform shares its quota among all and names no wait.
-        429 if host == Host::Gemini && is_used_up(&reason) => ProviderError::Unusable { message },
+        429 if is_used_up(&reason, host) => ProviderError::Unusable { message },
         409 | 429 => ProviderError::NotNow { retry_after_ms: reason.wait_ms, message },
         408 | 499 => ProviderError::Ambiguous { message },
         400..=498 => refused(TaskError::ProviderFailed, message),
@@ -99,10 +98,12 @@ fn is_operators(reason: &Reason) -> bool {
 }
 
 /// No wait helps before the quota begins anew.
-fn is_used_up(reason: &Reason) -> bool {
+fn is_used_up(reason: &Reason, host: Host) -> bool {
+    // The cloud platform shares its quota among all, and never names a wait.
+    let names_waits = host == Host::Gemini;
     reason.code == "quota_exceeded"
         || reason.quotas.iter().any(|quota| quota.contains("PerDay"))
-        || (reason.code == "RESOURCE_EXHAUSTED" && reason.wait_ms.is_none())
+        || (names_waits && reason.code == "RESOURCE_EXHAUSTED" && reason.wait_ms.is_none())
 }
 
 fn read(answer: &Answer) -> Reason {
