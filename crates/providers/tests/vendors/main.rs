@@ -2,12 +2,21 @@
 //!
 //! Invariant: what goes over the wire is asserted as it arrived. Not here: the gateway around them.
 
+#[cfg(test)]
 mod ark;
+#[cfg(test)]
 mod dashscope;
+#[cfg(test)]
 mod fal;
+#[cfg(test)]
 mod google;
+#[cfg(test)]
 mod kie;
+#[cfg(test)]
 mod openai;
+#[cfg(test)]
 mod replicate;
+#[cfg(test)]
 mod support;
+#[cfg(test)]
 mod xai;
