@@ -13,8 +13,12 @@ base = sys.argv[1].rstrip("/")
 KEY = "test-key-1"
 
 
-def client(key=KEY, version=None):
-    return genai.Client(api_key=key, http_options=types.HttpOptions(base_url=base, api_version=version))
+kept = []  # a client that nobody holds closes its connections
+
+
+def client(version=None):
+    kept.append(genai.Client(api_key=KEY, http_options=types.HttpOptions(base_url=base, api_version=version)))
+    return kept[-1]
 
 
 def pictures(version):

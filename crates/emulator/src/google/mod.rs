@@ -1,7 +1,7 @@
 //! Google's stand-in: `generateContent`, interactions and their files, and the cloud platform's Veo.
 //!
-//! Invariant: shapes and codes are those of its Python package 3.4.0 and its error guide; what a call does not
-//! take is refused. Not here: faults.
+//! Invariant: shapes and codes are those of its Python package 3.4.0 and its error guide; what a call does
+//! not take is refused. Not here: faults.
 
 mod cloud;
 mod errors;

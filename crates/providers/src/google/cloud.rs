@@ -164,7 +164,8 @@ impl Cloud {
         let now_s = now_ms.div_euclid(1000);
         let audience = self.token_url.as_str();
         let claims = json!({
-            "iss": self.email, "scope": SCOPE, "aud": audience, "iat": now_s, "exp": now_s + ASSERTION_SECONDS,
+            "iss": self.email, "scope": SCOPE, "aud": audience, "iat": now_s,
+            "exp": now_s + ASSERTION_SECONDS,
         });
         let unusable = |message: &str| ProviderError::Unusable { message: message.to_owned() };
         let assertion = jsonwebtoken::encode(&self.header, &claims, &self.key)

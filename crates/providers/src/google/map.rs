@@ -17,7 +17,10 @@ const VEO_SEED_BITS: u64 = 0xffff_ffff;
 /// The body of `POST /v1beta/models/ID:generateContent`, for one picture.
 pub(super) fn picture(job: &Job) -> Value {
     let mut parts = vec![json!({"text": job.prompt})];
-    let inline = |image: &InputImage| json!({"inlineData": {"mimeType": image.mime, "data": BASE64.encode(&image.bytes)}});
+    let inline = |image: &InputImage| {
+        let data = BASE64.encode(&image.bytes);
+        json!({"inlineData": {"mimeType": image.mime, "data": data}})
+    };
     parts.extend(job.input_images.iter().map(inline));
     let mut image = json!({});
     set(&mut image, "aspectRatio", job.aspect_ratio.as_deref());
@@ -32,7 +35,10 @@ pub(super) fn picture(job: &Job) -> Value {
 
 /// The body of `POST /v1beta/interactions`, for one clip.
 pub(super) fn interaction(job: &Job, model: &str, seeded: bool) -> Value {
-    let block = |image: &InputImage| json!({"type": "image", "data": BASE64.encode(&image.bytes), "mime_type": image.mime});
+    let block = |image: &InputImage| {
+        let data = BASE64.encode(&image.bytes);
+        json!({"type": "image", "data": data, "mime_type": image.mime})
+    };
     let mut input: Vec<Value> = job.input_images.iter().map(block).collect();
     let task = match input.len() {
         0 => "text_to_video",
@@ -57,7 +63,10 @@ pub(super) fn interaction(job: &Job, model: &str, seeded: bool) -> Value {
 
 /// The body of `POST …/publishers/google/models/ID:predictLongRunning`.
 pub(super) fn veo(job: &Job) -> Value {
-    let encoded = |image: &InputImage| json!({"bytesBase64Encoded": BASE64.encode(&image.bytes), "mimeType": image.mime});
+    let encoded = |image: &InputImage| {
+        let data = BASE64.encode(&image.bytes);
+        json!({"bytesBase64Encoded": data, "mimeType": image.mime})
+    };
     let mut instance = json!({"prompt": job.prompt});
     match job.input_images.as_slice() {
         [] => {}
