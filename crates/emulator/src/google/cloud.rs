@@ -3,7 +3,7 @@
 //! Invariant: a token is given for an assertion that the account's own key signed, and Veo wants one. Not
 //! here: buckets.
 
-use super::{pixels, refusal, unknown};
+use super::{is_file, pixels, refusal, unknown};
 use crate::{Job, World, control::Made, media};
 use axum::{
     Extension, Json,
@@ -20,6 +20,7 @@ const PUBLIC_KEY: &str = include_str!("service_account.pub.pem");
 const EMAIL: &str = "stand-in@stand-in.iam.gserviceaccount.com";
 const KEY_ID: &str = "0123456789abcdef";
 const GRANT: &str = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer";
+const REAL_AUDIENCE: &str = "https://oauth2.googleapis.com/token";
 const TOKEN: &str = "ya29.stand-in-";
 const CLIP_AREA: f64 = 15_360.0;
 const CLIP_MS: u32 = 500;
@@ -75,7 +76,8 @@ pub(super) async fn token(State(world): State<World>, body: String) -> Response 
 fn claims(assertion: &str, audience: &str) -> Option<Value> {
     let key = DecodingKey::from_rsa_pem(PUBLIC_KEY.as_bytes()).ok()?;
     let mut validation = Validation::new(Algorithm::RS256);
-    validation.set_audience(&[audience]);
+    // Google's own package names the real host, whatever the account's file says.
+    validation.set_audience(&[audience, REAL_AUDIENCE]);
     validation.set_issuer(&[EMAIL]);
     validation.set_required_spec_claims(&["iss", "aud", "exp"]);
     // A stand-in has no clock; the length of its life is all that it can check.
@@ -127,8 +129,7 @@ fn checked(body: &Value) -> Result<String, String> {
         return Err(format!("Unknown field {name}"));
     }
     let is_picture = |image: &Value| {
-        let file = image["bytesBase64Encoded"].as_str().and_then(|text| BASE64.decode(text.as_bytes()).ok());
-        image.is_null() || image["mimeType"].is_string() && file.is_some_and(|file| !file.is_empty())
+        image.is_null() || image["mimeType"].is_string() && is_file(&image["bytesBase64Encoded"])
     };
     let references = instance["referenceImages"].as_array().cloned().unwrap_or_default();
     let references_good = references.len() <= 3

@@ -124,7 +124,10 @@ fn input(input: &Value) -> Result<(), String> {
     if input.as_str().is_some_and(|text| !text.is_empty()) {
         return Ok(());
     }
-    let blocks = input.as_array().cloned().unwrap_or_default();
+    // Its package puts the blocks into a step of their own.
+    let first = &input[0];
+    let blocks = if first["type"] == "user_input" { &first["content"] } else { input };
+    let blocks = blocks.as_array().cloned().unwrap_or_default();
     let is_block = |block: &Value| match block["type"].as_str() {
         Some("text") => block["text"].is_string(),
         Some("image") => {

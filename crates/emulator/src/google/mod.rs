@@ -20,6 +20,7 @@ use axum::{
     response::Response,
     routing::{get, post},
 };
+use data_encoding::{BASE64, BASE64URL};
 use serde_json::Value;
 
 /// Behind the host.
@@ -65,6 +66,12 @@ fn keyless(headers: &HeaderMap, uri: &Uri) -> Option<Response> {
 fn unknown<'a>(value: &'a Value, known: &[&str]) -> Option<&'a str> {
     let names = value.as_object().into_iter().flat_map(|object| object.keys());
     names.map(String::as_str).find(|name| !known.contains(name))
+}
+
+/// Whether a text is a file: both alphabets of base64 are taken, and its package sends the one of URLs.
+fn is_file(value: &Value) -> bool {
+    let decoded = |text: &str| BASE64.decode(text.as_bytes()).or_else(|_| BASE64URL.decode(text.as_bytes()));
+    value.as_str().and_then(|text| decoded(text).ok()).is_some_and(|file| !file.is_empty())
 }
 
 /// Width and height of a shape on so many pixels; even, as clips need it.

@@ -2,7 +2,7 @@
 //!
 //! Invariant: one picture with each call, of the asked shape. Not here: text models.
 
-use super::{keyless, pixels, refusal, unknown};
+use super::{is_file, keyless, pixels, refusal, unknown};
 use crate::{Job, World, control::Made, media};
 use axum::{
     Extension, Json,
@@ -133,9 +133,10 @@ fn parts(body: &Value) -> Result<Vec<Value>, String> {
     }
     for part in &parts {
         let inline = &part["inlineData"];
-        let file = inline["data"].as_str().and_then(|text| BASE64.decode(text.as_bytes()).ok());
-        let is_picture = file.is_some_and(|file| !file.is_empty())
-            && inline["mimeType"].as_str().is_some_and(|mime| mime.starts_with("image/"));
+        // Names in both styles are taken, and its package sends this one as `mime_type`.
+        let mime = inline.get("mimeType").unwrap_or(&inline["mime_type"]);
+        let is_picture =
+            is_file(&inline["data"]) && mime.as_str().is_some_and(|mime| mime.starts_with("image/"));
         if !part["text"].is_string() && !is_picture {
             return Err("Unable to process input image. Please retry or report.".to_owned());
         }

@@ -77,6 +77,8 @@ pub(super) struct Cloud {
     email: String,
     header: Header,
     key: EncodingKey,
+    /// The token host by its own name, also where it is reached by another.
+    audience: String,
     token_url: Url,
     token: Mutex<Option<Token>>,
 }
@@ -96,7 +98,7 @@ impl Cloud {
         let host = if location == "global" { String::new() } else { format!("{location}-") };
         let own = || Url::parse(&format!("https://{host}aiplatform.googleapis.com/")).ok();
         let base_url = cloud.base_url.or_else(own).ok_or(wrong("the location makes no host"))?;
-        let named = account.token_uri.and_then(|url| Url::parse(&url).ok());
+        let named = account.token_uri.as_deref().and_then(|url| Url::parse(url).ok());
         let token_url = cloud.token_url.or(named).ok_or(wrong("no token_uri is named"))?;
         let mut header = Header::new(Algorithm::RS256);
         header.kid = account.private_key_id;
@@ -107,6 +109,7 @@ impl Cloud {
             email: account.client_email,
             header,
             key,
+            audience: account.token_uri.unwrap_or_else(|| token_url.to_string()),
             token_url,
             token: Mutex::new(None),
         })
@@ -162,9 +165,8 @@ impl Cloud {
     /// The job is not sent before this, so that no failure here is in doubt.
     async fn buy(&self, now_ms: i64) -> Result<Granted, ProviderError> {
         let now_s = now_ms.div_euclid(1000);
-        let audience = self.token_url.as_str();
         let claims = json!({
-            "iss": self.email, "scope": SCOPE, "aud": audience, "iat": now_s,
+            "iss": self.email, "scope": SCOPE, "aud": self.audience, "iat": now_s,
             "exp": now_s + ASSERTION_SECONDS,
         });
         let unusable = |message: &str| ProviderError::Unusable { message: message.to_owned() };
