@@ -129,7 +129,10 @@ impl Cloud {
 
     /// Asks for an operation. The clips are inside its last answer.
     pub(super) async fn ask(&self, model: &str, name: &str, now_ms: i64) -> Result<Answer, ProviderError> {
-        let url = self.upstream.url(&format!("/v1beta1/{}/{model}:fetchPredictOperation", self.models));
+        // Its own name counts: the operator may have moved to another project or place since.
+        let own = name.rsplit_once("/operations/").map(|(resource, _)| resource.to_owned());
+        let resource = own.unwrap_or_else(|| format!("{}/{model}", self.models));
+        let url = self.upstream.url(&format!("/v1beta1/{resource}:fetchPredictOperation"));
         let timeout_ms = self.upstream.settings().fetch_timeout_ms;
         let call = || {
             let call = Call::ask(Method::POST, url.clone()).json(json!({"operationName": name}));

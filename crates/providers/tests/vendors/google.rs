@@ -253,6 +253,17 @@ async fn veo_is_asked_with_a_token() {
 }
 
 #[tokio::test]
+async fn veo_is_asked_for_where_it_was_made() {
+    let (emulator, provider) = start().await;
+    let job = video_job(VEO, 4);
+    let id = accepted(&provider, &job).await;
+    let elsewhere = CloudSettings { location: "global".to_owned(), ..cloud(&emulator) };
+    let moved = Google::new(settings(&emulator), Some(elsewhere)).unwrap();
+    let Ok(PollAnswer::Finished { units, .. }) = moved.poll(job, id, go_on()).await else { panic!() };
+    assert_eq!(letters(&units), "d");
+}
+
+#[tokio::test]
 async fn veo_from_a_picture() {
     let (emulator, provider) = start().await;
     let job = Job { input_images: vec![input(64, 64)], ..video_job("veo:veo-3.1-fast-generate-001", 4) };
