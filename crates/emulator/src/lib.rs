@@ -19,6 +19,7 @@ mod world;
 mod xai;
 
 pub use control::{CONTROL_PATH, Fault};
+pub use google::{google_interaction_errors, google_service_account, google_veo_errors};
 pub use journal::Seen;
 pub use media::{clip, picture, song};
 pub use serve::Tls;

@@ -7,8 +7,8 @@
 mod answer;
 mod pace;
 
-pub(crate) use answer::sentence;
 pub use answer::{Answer, Failure};
+pub(crate) use answer::{milliseconds, sentence};
 
 use crate::guarded::{FetchError, FetchLimits, GuardError, GuardSettings, GuardedClient};
 use answer::read;
@@ -16,7 +16,7 @@ use bytes::Bytes;
 use pace::Pace;
 use reqwest::{
     Client, Method,
-    header::{AUTHORIZATION, HeaderName, HeaderValue},
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue},
     multipart::Form,
 };
 use serde_json::Value;
@@ -31,6 +31,7 @@ pub const JSON_BYTES_MAX: usize = 4 << 20;
 pub const FILES_BYTES_MAX: usize = 48 << 20;
 /// How long a call that only asks may take.
 pub const ASK_TIMEOUT_MS: u32 = 30_000;
+const FIELDS_TYPE: &str = "application/x-www-form-urlencoded";
 const USER_AGENT: &str = concat!("rynjer/", env!("CARGO_PKG_VERSION"));
 
 /// A vendor's key. It can't be printed.
@@ -106,6 +107,8 @@ enum Body {
     None,
     Json(Value),
     Form(Form),
+    /// Names and values, as a web form without files sends them.
+    Fields(String),
 }
 
 impl Call {
@@ -144,6 +147,13 @@ impl Call {
     #[must_use]
     pub fn form(self, form: Form) -> Self {
         Self { body: Body::Form(form), ..self }
+    }
+
+    /// Names and values, as a web form without files sends them.
+    #[must_use]
+    pub fn fields(self, fields: &[(&str, &str)]) -> Self {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        Self { body: Body::Fields(body), ..self }
     }
 
     #[must_use]
@@ -280,6 +290,7 @@ impl Upstream {
             Body::None => request,
             Body::Json(body) => request.json(&body),
             Body::Form(form) => request.multipart(form),
+            Body::Fields(text) => request.header(CONTENT_TYPE, FIELDS_TYPE).body(text),
         };
         match request.send().await {
             Ok(response) => read(response, bytes_max).await,
