@@ -1,6 +1,7 @@
 //! What xAI documents as errors, and what was seen of them.
 //!
-//! Invariant: each row of its error table is here, in the shape in which it was seen. Not here: when they come.
+//! Invariant: each row of its error table is here, in the shape in which it was seen. Not here: when they
+//! come.
 
 use crate::{ErrorCase, Expected, Fault};
 use serde_json::{Value, json};

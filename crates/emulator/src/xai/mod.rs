@@ -1,7 +1,7 @@
 //! xAI's Grok Imagine: pictures that are answered at once, clips that are asked for.
 //!
-//! Invariant: fields, limits and shapes are those of its REST client (npm `@ai-sdk/xai`), of its gRPC client's
-//! documentation and of its guides. Not here: faults, the Files API.
+//! Invariant: fields, limits and shapes are those of its REST client (npm `@ai-sdk/xai`), of its gRPC client and
+//! of its guides. Not here: faults, the Files API.
 
 mod errors;
 mod images;
@@ -15,7 +15,7 @@ use crate::{
 };
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, Request},
+    extract::Request,
     http::StatusCode,
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -26,8 +26,6 @@ use serde_json::{Value, json};
 
 /// Behind the host.
 pub(crate) const BASE_PATH: &str = "/v1";
-/// Data URIs make requests long.
-const BODY_BYTES_MAX: usize = 256 << 20;
 
 /// Calls that make pictures or clips.
 pub(crate) fn submits(method: &str, path: &str) -> bool {
@@ -42,7 +40,6 @@ pub(crate) fn router(world: World) -> Router {
         .route("/v1/videos/edits", post(videos::edits))
         .route("/v1/videos/extensions", post(videos::extensions))
         .route("/v1/videos/{id}", get(videos::status))
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn(keyed))
         .with_state(world)
 }

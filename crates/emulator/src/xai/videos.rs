@@ -150,8 +150,10 @@ pub(super) async fn status(State(world): State<World>, Path(id): Path<String>) -
         }
         None => {
             let video = json!({"url": job.files.first(), "duration": seconds, "respect_moderation": true});
-            Json(json!({"status": "done", "progress": 100, "video": video, "model": job.model, "usage": usage}))
-                .into_response()
+            let mut body = json!({"status": "done", "progress": 100, "model": job.model});
+            body["video"] = video;
+            body["usage"] = usage;
+            Json(body).into_response()
         }
     }
 }

@@ -8,6 +8,7 @@ mod fal;
 mod google;
 mod kie;
 mod openai;
+mod openai_videos;
 mod replicate;
 mod support;
 mod xai;
