@@ -1,7 +1,7 @@
 //! xAI's Grok Imagine: pictures that are answered at once, clips that are asked for.
 //!
-//! Invariant: fields, limits and shapes are those of its REST client (npm `@ai-sdk/xai`), of its gRPC client and
-//! of its guides. Not here: faults, the Files API.
+//! Invariant: fields, limits and shapes are those of its REST client (npm `@ai-sdk/xai`), of its gRPC client
+//! and of its guides. Not here: faults, the Files API.
 
 mod errors;
 mod images;

@@ -3,8 +3,8 @@
 //! Invariant: a clip that is looked for is one by all that the list shows, and a list without it never proves
 //! that there is none. Not here: pictures, calls.
 //!
-//! Source: PyPI `openai` 3.54.0, `resources/videos.py`, `types/video*.py`. OpenAI shut its own endpoint down on
-//! 2026-09-24; other servers still speak the protocol.
+//! Source: PyPI `openai` 3.54.0, `resources/videos.py`, `types/video*.py`. OpenAI shut its own endpoint down
+//! on 2026-09-24; other servers still speak the protocol.
 
 use super::{map, wire};
 use crate::{
