@@ -12,6 +12,10 @@ use rynjer_providers::{
     SubmitAnswer, TaskError, Unit, guarded::FetchLimits, openai::OpenAi,
 };
 use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
 
 const SMALL: &str = "videos:sora-2";
 const LARGE: &str = "videos:sora-2-pro";
@@ -207,6 +211,31 @@ async fn the_key_goes_to_the_files_of_clips_and_nowhere_else() {
     let moved = url.replace(emulator.world().origin(), stranger.world().origin());
     assert!(provider.fetch(moved, limits).await.is_err());
     assert_eq!(stranger.world().seen().len(), 0);
+}
+
+#[tokio::test]
+async fn a_file_that_is_elsewhere_is_fetched_there_without_the_key() {
+    let (stranger, _) = start().await;
+    let place = stranger.world().file("clip.mp4", rynjer_emulator::clip(160, 90, 500));
+    let relay = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base_url = format!("http://{}/v1", relay.local_addr().unwrap());
+    let mut known = settings(&stranger);
+    known.allow_hosts = vec![stranger.address().to_string()];
+    known.base_url = base_url.parse().unwrap();
+    let provider = OpenAi::new(known, false).unwrap();
+    let answered = async {
+        let (mut stream, _) = relay.accept().await.unwrap();
+        let mut head = vec![0; 4096];
+        let length = stream.read(&mut head).await.unwrap();
+        let answer = format!("HTTP/1.1 302 Found\r\nlocation: {place}\r\ncontent-length: 0\r\n\r\n");
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        String::from_utf8_lossy(&head[..length]).into_owned()
+    };
+    let limits = FetchLimits { max_bytes: 1 << 20, max_pixels: 1 << 20 };
+    let fetched = provider.fetch(format!("{base_url}/videos/v1/content?variant=video"), limits);
+    let (head, file) = tokio::join!(answered, fetched);
+    assert!(head.contains(&format!("Bearer {KEY}")), "{head}");
+    assert_eq!(file.unwrap(), rynjer_emulator::clip(160, 90, 500));
 }
 
 #[tokio::test]
