@@ -7,8 +7,11 @@ mod dashscope;
 mod fal;
 mod google;
 mod kie;
+#[cfg(test)]
 mod openai;
+#[cfg(test)]
 mod openai_videos;
 mod replicate;
 mod support;
+#[cfg(test)]
 mod xai;
