@@ -8,6 +8,7 @@ mod ark;
 mod control;
 mod dashscope;
 mod fal;
+mod fields;
 mod google;
 mod journal;
 mod kie;

@@ -4,12 +4,14 @@
 //!
 //! Source: PyPI `openai` 3.54.0, `types/image_generate_params.py`, `image_edit_params.py`.
 
-use crate::{Job, ProviderError, TaskError};
+use crate::{InputImage, Job, ProviderError, TaskError, upstream::FILES_BYTES_MAX};
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 
 /// Both sides of a free size are multiples of this.
 const STEP: u32 = 16;
+/// The most that a pixel of a PNG takes in base64: four bytes without any compression.
+const PIXEL_BYTES_MAX: u64 = 6;
 
 /// The body of `POST /images/generations`.
 pub(super) fn json(job: &Job) -> Value {
@@ -34,19 +36,31 @@ pub(super) fn form(job: &Job) -> Result<Form, ProviderError> {
         .text("safety_identifier", job.end_user.clone());
     let name = if job.input_images.len() == 1 { "image" } else { "image[]" };
     for (index, image) in job.input_images.iter().enumerate() {
-        let file = format!("input-{index}.{}", image.mime.trim_start_matches("image/"));
-        let part = Part::stream(image.bytes.clone()).file_name(file).mime_str(image.mime);
-        let part = part.map_err(|_| ProviderError::Refused {
-            error: TaskError::InputRejected,
-            message: "the picture has a type that can't be sent".to_owned(),
-            cost: None,
-        })?;
-        form = form.part(name, part);
+        form = form.part(name, part(image, index)?);
     }
     Ok(form)
 }
 
+/// A picture to start from as a file of a form.
+pub(super) fn part(image: &InputImage, index: usize) -> Result<Part, ProviderError> {
+    let file = format!("input-{index}.{}", image.mime.trim_start_matches("image/"));
+    let part = Part::stream(image.bytes.clone()).file_name(file).mime_str(image.mime);
+    part.map_err(|_| ProviderError::Refused {
+        error: TaskError::InputRejected,
+        message: "the picture has a type that can't be sent".to_owned(),
+        cost: None,
+    })
+}
+
+/// What the pictures of a job can take in base64, so that no true answer is too long to be read.
+pub(super) fn answer_bytes_max(job: &Job) -> usize {
+    let pixels = u64::from(job.width) * u64::from(job.height) * u64::from(job.count);
+    let bytes = usize::try_from(pixels.saturating_mul(PIXEL_BYTES_MAX)).unwrap_or(FILES_BYTES_MAX);
+    bytes.max(FILES_BYTES_MAX)
+}
+
+/// The nearest size that the newer models take; the older ones have three of these.
 fn size(job: &Job) -> String {
-    let round = |side: u32| (side / STEP).max(1) * STEP;
+    let round = |side: u32| (side.saturating_add(STEP / 2) / STEP).max(1) * STEP;
     format!("{}x{}", round(job.width), round(job.height))
 }

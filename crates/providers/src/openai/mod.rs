@@ -1,17 +1,31 @@
-//! OpenAI's images, and every server that speaks the same: generations and edits, answered at once.
+//! OpenAI's images and videos, and every server that speaks the same.
 //!
-//! Invariant: one submit is one call. There is no job id and no look-up, so a submit without an answer is
-//! never sent again, unless the operator says that the server knows `Idempotency-Key`. Not here: retries.
+//! Invariant: one submit of pictures is one call, answered at once. It has no job id and no look-up, so one
+//! without an answer is never sent again, unless the operator says that the server knows `Idempotency-Key`.
+//! Not here: retries. Routes: `ID` is the images protocol, `videos:ID` the videos protocol.
 
 mod map;
+mod videos;
 mod wire;
 
 use crate::{
-    Ambiguity, CancelAnswer, Job, OnProgress, PollAnswer, Provider, ProviderError, SubmitAnswer, TaskError,
-    guarded::GuardError,
-    upstream::{Call, FILES_BYTES_MAX, KeyStyle, Upstream, VendorSettings},
+    Ambiguity, CancelAnswer, Job, LookUpAnswer, OnProgress, PollAnswer, Provider, ProviderError,
+    SubmitAnswer, TaskError,
+    fan_out::{self, Part, PartAnswer},
+    guarded::{FetchError, FetchLimits, GuardError},
+    upstream::{Call, KeyStyle, Upstream, VendorSettings},
 };
+use bytes::Bytes;
 use futures::future::BoxFuture;
+use std::sync::atomic::{AtomicU32, Ordering};
+use url::Url;
+
+/// How long a server may take to answer with the id of a job.
+const ACCEPT_TIMEOUT_MS: u32 = 60_000;
+/// Between two polls, where the server does not say.
+const POLL_AFTER_MS: u32 = 5_000;
+/// Pages of a hundred clips that are looked through for one.
+const PAGES_MAX: usize = 10;
 
 /// OpenAI, or a server that is compatible with it.
 pub struct OpenAi {
@@ -28,17 +42,101 @@ impl OpenAi {
         Ok(Self { upstream: Upstream::new(settings, KeyStyle::Bearer, &[])?, knows_idempotency_key })
     }
 
-    async fn make(&self, job: Job) -> Result<SubmitAnswer, ProviderError> {
+    async fn pictures(&self, job: Job) -> Result<SubmitAnswer, ProviderError> {
         let edits = !job.input_images.is_empty();
         let path = if edits { "/images/edits" } else { "/images/generations" };
-        let mut call = Call::submit(self.upstream.url(path))
+        let call = Call::submit(self.upstream.url(path))
             .timeout_ms(self.upstream.settings().submit_timeout_ms)
-            .bytes_max(FILES_BYTES_MAX);
-        if self.knows_idempotency_key {
-            call = call.header("idempotency-key", job.nonce.clone());
-        }
+            .bytes_max(map::answer_bytes_max(&job));
+        let call = self.keyed(call, job.nonce.clone());
         let call = if edits { call.form(map::form(&job)?) } else { call.json(map::json(&job)) };
         wire::finished(&self.upstream.send(call).await?, job.count)
+    }
+
+    fn keyed(&self, call: Call, key: String) -> Call {
+        if self.knows_idempotency_key { call.header("idempotency-key", key) } else { call }
+    }
+
+    async fn clip(&self, job: &Job, index: u32) -> Result<Part, ProviderError> {
+        let call = Call::submit(self.upstream.url("/videos")).timeout_ms(ACCEPT_TIMEOUT_MS);
+        let call = self.keyed(call, format!("{}-{index}", job.nonce)).form(videos::form(job)?);
+        videos::accepted(&self.upstream.send(call).await?)
+    }
+
+    async fn make(&self, job: Job) -> Result<SubmitAnswer, ProviderError> {
+        if videos::model(&job.vendor_model).is_none() {
+            return self.pictures(job).await;
+        }
+        fan_out::submit(job.count, POLL_AFTER_MS, |index| Box::pin(self.clip(&job, index))).await
+    }
+
+    async fn ask(&self, id: String, wait_ms: &AtomicU32) -> Result<PartAnswer, ProviderError> {
+        let answer = self.upstream.send(Call::get(self.upstream.url(&format!("/videos/{id}")))).await?;
+        if let Some(asked_ms) = videos::poll_after_ms(&answer) {
+            wait_ms.store(asked_ms, Ordering::Relaxed);
+        }
+        let content_url = self.upstream.url(&format!("/videos/{id}/content?variant=video"));
+        videos::polled(&answer, content_url.into())
+    }
+
+    async fn ask_all(&self, vendor_model: String, ids: String) -> Result<PollAnswer, ProviderError> {
+        if videos::model(&vendor_model).is_none() {
+            let message = "this protocol answers at once and has no jobs".to_owned();
+            return Err(ProviderError::Refused { error: TaskError::ProviderFailed, message, cost: None });
+        }
+        let wait_ms = AtomicU32::new(POLL_AFTER_MS);
+        let answer = fan_out::poll(&ids, POLL_AFTER_MS, |id| Box::pin(self.ask(id, &wait_ms))).await?;
+        Ok(match answer {
+            PollAnswer::Pending { progress, .. } => {
+                PollAnswer::Pending { poll_after_ms: wait_ms.into_inner(), progress }
+            }
+            finished @ PollAnswer::Finished { .. } => finished,
+        })
+    }
+
+    /// Whatever goes wrong here, the outcome stays unknown.
+    async fn find(&self, job: Job, started_at_ms: i64) -> Result<LookUpAnswer, ProviderError> {
+        let unknown = |message: &str| ProviderError::Ambiguous { message: message.to_owned() };
+        let mut provider_task_ids = Vec::new();
+        let mut path = "/videos?limit=100&order=desc".to_owned();
+        for _ in 0..PAGES_MAX {
+            let call = Call::get(self.upstream.url(&path));
+            let answer = self.upstream.send(call).await.map_err(|failure| unknown(&failure.to_string()))?;
+            let page = videos::found(&answer, &job, started_at_ms);
+            let page = page.ok_or_else(|| unknown("the list of clips could not be read"))?;
+            provider_task_ids.extend(page.ids);
+            let Some(after) = page.after else { break };
+            path = format!("/videos?limit=100&order=desc&after={after}");
+        }
+        if provider_task_ids.is_empty() {
+            // Not `Absent`: a list may lag, and not every server of this protocol keeps one.
+            return Err(unknown("the clip is not in the provider's list"));
+        }
+        Ok(LookUpAnswer::Found { provider_task_ids, poll_after_ms: POLL_AFTER_MS })
+    }
+
+    /// The files of clips need the key; all others are fetched as if a stranger had named them.
+    async fn file(&self, url: String, limits: FetchLimits) -> Result<Bytes, FetchError> {
+        let ours = self.upstream.url("/videos/");
+        let is_ours = |url: &Url| self.upstream.trusts(url) && url.path().starts_with(ours.path());
+        let Some(content_url) = Url::parse(&url).ok().filter(is_ours) else {
+            return self.upstream.fetch(&url, &limits).await;
+        };
+        let call = Call::get(content_url.clone())
+            .header("accept", "application/binary")
+            .timeout_ms(self.upstream.settings().fetch_timeout_ms)
+            .bytes_max(usize::try_from(limits.max_bytes).unwrap_or(usize::MAX));
+        let unreachable = |failure: crate::upstream::Failure| FetchError::Unreachable(failure.to_string());
+        let answer = self.upstream.send(call).await.map_err(unreachable)?;
+        let moved = answer.header("location").and_then(|place| content_url.join(place).ok());
+        match (answer.status, moved) {
+            (200, _) => Ok(answer.body),
+            // The key stays behind.
+            (301..=308, Some(place)) => self.upstream.fetch(place.as_str(), &limits).await,
+            (status, _) => {
+                Err(FetchError::Unreachable(format!("the provider answered with {status} instead of a file")))
+            }
+        }
     }
 }
 
@@ -47,8 +145,13 @@ impl Provider for OpenAi {
         "openai"
     }
 
-    fn ambiguity(&self, _vendor_model: &str) -> Ambiguity {
-        if self.knows_idempotency_key { Ambiguity::Key } else { Ambiguity::Neither }
+    /// Clips can be found in a list by what was asked; pictures leave nothing that could be found.
+    fn ambiguity(&self, vendor_model: &str) -> Ambiguity {
+        match (self.knows_idempotency_key, videos::model(vendor_model)) {
+            (true, _) => Ambiguity::Key,
+            (false, Some(_)) => Ambiguity::Lookup,
+            (false, None) => Ambiguity::Neither,
+        }
     }
 
     fn submit(
@@ -61,20 +164,28 @@ impl Provider for OpenAi {
 
     fn poll(
         &self,
-        _job: Job,
-        _provider_task_id: String,
+        job: Job,
+        provider_task_id: String,
         _on_progress: OnProgress,
     ) -> BoxFuture<'_, Result<PollAnswer, ProviderError>> {
-        let error = TaskError::ProviderFailed;
-        let message = "this vendor answers at once and has no jobs".to_owned();
-        Box::pin(std::future::ready(Err(ProviderError::Refused { error, message, cost: None })))
+        Box::pin(self.ask_all(job.vendor_model, provider_task_id))
     }
 
+    fn look_up(&self, job: Job, started_at_ms: i64) -> BoxFuture<'_, Result<LookUpAnswer, ProviderError>> {
+        Box::pin(self.find(job, started_at_ms))
+    }
+
+    /// Pictures are made while one waits. A clip can be deleted once it is done: nothing says that one which
+    /// is not done costs nothing then.
     fn cancel(
         &self,
         _vendor_model: String,
         _provider_task_id: Option<String>,
     ) -> BoxFuture<'_, Result<CancelAnswer, ProviderError>> {
         Box::pin(std::future::ready(Ok(CancelAnswer::NotFree)))
+    }
+
+    fn fetch(&self, url: String, limits: FetchLimits) -> BoxFuture<'_, Result<Bytes, FetchError>> {
+        Box::pin(self.file(url, limits))
     }
 }

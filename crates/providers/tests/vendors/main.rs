@@ -15,6 +15,8 @@ mod kie;
 #[cfg(test)]
 mod openai;
 #[cfg(test)]
+mod openai_videos;
+#[cfg(test)]
 mod replicate;
 #[cfg(test)]
 mod support;
