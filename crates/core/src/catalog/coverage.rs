@@ -1,7 +1,7 @@
 //! Whether the price versions are sensible and fit the models.
 //!
-//! Invariant: after these checks the current price version prices exactly what the models offer, and each
-//! table price is one that somebody pays. Not here: reading the file, models (`check.rs`).
+//! Invariant: after these checks each model is priced, in exactly what it offers, by the current version or
+//! by a newer one, and each table price is one that somebody pays. Not here: reading the file, models (`check.rs`).
 
 use std::collections::BTreeSet;
 
@@ -52,12 +52,13 @@ pub(super) fn current<'a>(
     found
 }
 
-/// The current version prices exactly what the models offer. Older versions may know fewer models, or models
+/// The current version, and newer ones for models that came after it, price exactly what the models offer.
+/// Older versions may know fewer models, or models
 /// that are gone: they never change.
 pub(super) fn coverage(
     models: &[Model],
     names: &BTreeSet<String>,
-    current: &PriceVersion,
+    (versions, current): (&[PriceVersion], &PriceVersion),
     problems: &mut Vec<Problem>,
 ) {
     let version = &current.name;
@@ -67,9 +68,14 @@ pub(super) fn coverage(
     }
     let mut seen = BTreeSet::new();
     for model in models.iter().filter(|model| seen.insert(&model.name)) {
+        // A model that came after the current version is priced by a newer one.
+        let newer =
+            || versions.iter().rev().find(|version| version.live && version.model(&model.name).is_some());
+        let pricing = if current.model(&model.name).is_some() { Some(current) } else { newer() };
+        let version = pricing.map_or(version, |pricing| &pricing.name);
         let mut place =
             Place { name: format!("price_version {version:?}, model {:?}", model.name), problems };
-        let Some(price) = current.model(&model.name) else {
+        let Some(price) = pricing.and_then(|pricing| pricing.model(&model.name)) else {
             place.require(false, "prices", "missing");
             continue;
         };

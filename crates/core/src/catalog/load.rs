@@ -50,7 +50,7 @@ pub(super) fn catalog(text: &str) -> Result<Catalog, CatalogError> {
     coverage::versions(&versions, &mut problems);
     let found = current.and_then(|name| coverage::current(&versions, &version_names, &name, &mut problems));
     if let Some(current) = found {
-        coverage::coverage(&models, &model_names, current, &mut problems);
+        coverage::coverage(&models, &model_names, (&versions, current), &mut problems);
     }
     match (found.cloned(), problems.is_empty()) {
         (Some(current), true) => Ok(assemble(models, versions, current, presets, routing, routes)),

@@ -113,6 +113,23 @@ impl Catalog {
         &self.current
     }
 
+    /// The price version of requests for a model that pin none: the current one, or for a model that came
+    /// after it the newest live one that has it.
+    #[must_use]
+    pub fn pricing(&self, model: &str) -> &PriceVersion {
+        if self.current.model(model).is_some() {
+            return &self.current;
+        }
+        let later = self.versions.iter().rev().find(|version| version.live && version.model(model).is_some());
+        later.unwrap_or(&self.current)
+    }
+
+    /// The price of a model there.
+    #[must_use]
+    pub fn model_price(&self, model: &str) -> Option<&ModelPrice> {
+        self.pricing(model).model(model)
+    }
+
     /// Every preset, in the order of the file.
     #[must_use]
     pub fn presets(&self) -> &[Preset] {
@@ -131,11 +148,12 @@ impl Catalog {
     /// # Errors
     /// As [`Catalog::price`].
     pub fn unit_price(&self, plan: &Plan, version: Option<&str>) -> Result<(String, Credits), PriceError> {
+        let pricing = self.pricing(&plan.model.name);
         if version.is_none()
-            && let Some(model) = self.current.model(&plan.model.name)
+            && let Some(model) = pricing.model(&plan.model.name)
             && let Some(unit) = model.unit(plan.resolution.as_deref(), plan.mode)
         {
-            return Ok((self.current.name.clone(), unit));
+            return Ok((pricing.name.clone(), unit));
         }
         self.price(plan, version).map(|price| (price.version, price.unit))
     }
@@ -159,15 +177,16 @@ impl Catalog {
         Err(PriceError::VersionUnknown(Box::new(PriceVersionUnknown {
             asked: version.unwrap_or_default().to_owned(),
             reason,
-            current: self.current.name.clone(),
+            current: self.pricing(wanted.model).name.clone(),
             current_price: self.current_price(&wanted)?,
             live: live.map(|version| version.name.clone()).collect(),
         })))
     }
 
     fn current_price(&self, wanted: &Wanted<'_>) -> Result<Price, PriceError> {
-        self.current.price(wanted).ok_or_else(|| PriceError::NotPriced {
-            version: self.current.name.clone(),
+        let pricing = self.pricing(wanted.model);
+        pricing.price(wanted).ok_or_else(|| PriceError::NotPriced {
+            version: pricing.name.clone(),
             model: wanted.model.to_owned(),
             mode: wanted.mode,
         })
@@ -176,7 +195,7 @@ impl Catalog {
     /// A model's resolutions with their current prices in the mode of its table price; empty for music.
     #[must_use]
     pub fn resolution_prices<'a>(&self, model: &'a Model) -> Vec<(&'a str, Credits)> {
-        let Some(price) = self.current.model(&model.name) else { return Vec::new() };
+        let Some(price) = self.model_price(&model.name) else { return Vec::new() };
         let Some(mode) = model.text_mode().or_else(|| model.image_mode()) else { return Vec::new() };
         let units = model.resolutions.iter().map(|name| Some((name.as_str(), price.unit(Some(name), mode)?)));
         units.flatten().collect()

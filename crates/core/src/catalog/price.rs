@@ -165,7 +165,7 @@ mod tests {
         i64::try_from((numerator + denominator - 1) / denominator).unwrap()
     }
 
-    const EVERY: [&str; 20] = [
+    const EVERY: [&str; 21] = [
         "google/nano-banana 1K=8,8",
         "nano-banana-pro 1K=20,20 2K=20,20 4K=40,40",
         "gpt4o_image 1K=10,10",
@@ -174,6 +174,7 @@ mod tests {
         "xai/grok-imagine-image 1K=20 2K=20",
         "xai/grok-imagine-image/edit 1K=20 2K=20",
         "z-image 1K=20",
+        "google/nano-banana-2 1K=14,14 2K=20,20 4K=30,30",
         "sora-2 720p=10,15 1080p=18,27",
         "sora-2-pro 720p=330,495 1080p=594,891",
         "veo3_fast 720p=50,75 1080p=90,135",
@@ -188,6 +189,11 @@ mod tests {
         "V4 -=20",
     ];
 
+    /// One model came after the public table.
+    fn version_of(model: &str) -> &'static str {
+        if model == "google/nano-banana-2" { "2026-11-23-v1" } else { "2026-02-02-v1" }
+    }
+
     #[test]
     fn the_whole_price_list() {
         let catalog = Catalog::builtin().unwrap();
@@ -195,7 +201,7 @@ mod tests {
             .models()
             .iter()
             .map(|model| {
-                let price = catalog.current().model(&model.name).unwrap();
+                let price = catalog.model_price(&model.name).unwrap();
                 let names = model.resolutions.iter().map(|name| Some(name.as_str()));
                 let cells = names.chain(model.resolutions.is_empty().then_some(None)).map(|name| {
                     let units = model.modes.iter().map(|mode| price.unit(name, *mode).unwrap().to_string());
@@ -210,7 +216,7 @@ mod tests {
     #[test]
     fn the_public_table_is_what_a_plain_request_costs() {
         let table = [
-            8, 20, 10, 15, 15, 20, 20, 20, // images
+            8, 20, 10, 15, 15, 20, 20, 20, 14, // images
             10, 330, 50, 280, 40, 20, 50, 10, // video
             35, 30, 25, 20, // music
         ];
@@ -220,11 +226,11 @@ mod tests {
             let price = catalog.price(&catalog.resolve(&model.name, &asked).unwrap(), None).unwrap();
             assert_eq!(
                 (price.total, price.version.as_str()),
-                (Credits(credits), "2026-02-02-v1"),
+                (Credits(credits), version_of(&model.name)),
                 "{}",
                 model.name
             );
-            assert_eq!(catalog.current().model(&model.name).unwrap().credits, Credits(credits));
+            assert_eq!(catalog.model_price(&model.name).unwrap().credits, Credits(credits));
         }
     }
 
@@ -234,7 +240,7 @@ mod tests {
         let mut seen = 0;
         for cell in catalog.every_combination() {
             let plan = plan(&catalog, &cell.model.name, cell.mode, cell.resolution, cell.count);
-            let price = catalog.price(&plan, Some("2026-02-02-v1")).unwrap();
+            let price = catalog.price(&plan, Some(version_of(&cell.model.name))).unwrap();
             assert_eq!(price, catalog.price(&plan, None).unwrap());
             let ratios: Vec<_> =
                 price.breakdown.multipliers.iter().map(|(_, ratio)| ratio.as_str()).collect();
@@ -244,8 +250,8 @@ mod tests {
             assert!(!price.breakdown.rules.is_empty());
             seen += 1;
         }
-        // Images: (1·2 + 3·2 + 1·2 + 1 + 1 + 2 + 2 + 1) × 4 counts; video: 6 × 2·2 + 1 + 2; music: 4.
-        assert_eq!(seen, 17 * 4 + 27 + 4);
+        // Images: (1·2 + 3·2 + 1·2 + 1 + 1 + 2 + 2 + 1 + 3·2) × 4 counts; video: 6 × 2·2 + 1 + 2; music: 4.
+        assert_eq!(seen, 23 * 4 + 27 + 4);
     }
 
     #[test]
@@ -305,7 +311,7 @@ live = true
     fn a_request_may_pin_a_live_version() {
         let catalog = Catalog::parse(&format!("{}{OLDER}", super::super::BUILTIN)).unwrap();
         let names: Vec<_> = catalog.price_versions().iter().map(|version| version.name.as_str()).collect();
-        assert_eq!(names, ["2026-02-02-v1", "old", "spring"]);
+        assert_eq!(names, ["2026-02-02-v1", "2026-11-23-v1", "old", "spring"]);
         let refused = |model: &str, mode, version| {
             let plan = plan(&catalog, model, mode, None, 1);
             match catalog.price(&plan, Some(version)) {
@@ -318,7 +324,7 @@ live = true
         assert_eq!((pinned.total, pinned.version.as_str()), (Credits(19), "spring"));
         let unknown = refused("V4", Mode::TextToMusic, "never");
         assert_eq!((unknown.reason, unknown.current.as_str()), (VersionProblem::Unknown, "2026-02-02-v1"));
-        assert_eq!((unknown.current_price.total, unknown.live.len()), (Credits(20), 2));
+        assert_eq!((unknown.current_price.total, unknown.live.len()), (Credits(20), 3));
         let text = "price version \"never\" does not exist; the current one is \"2026-02-02-v1\"";
         assert_eq!(unknown.to_string(), text);
         assert_eq!(refused("V4", Mode::TextToMusic, "old").reason, VersionProblem::Retired);

@@ -66,7 +66,7 @@ impl Catalog {
         let pinned = version.and_then(|name| self.price_version(name)).filter(|version| version.live);
         let pinned =
             pinned.and_then(|version| version.model(&model.name)?.cheapest(&model.resolutions, mode));
-        pinned.or_else(|| self.current().model(&model.name)?.cheapest(&model.resolutions, mode))
+        pinned.or_else(|| self.model_price(&model.name)?.cheapest(&model.resolutions, mode))
     }
 }
 

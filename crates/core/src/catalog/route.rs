@@ -311,7 +311,7 @@ mod tests {
         for (quality_mode, use_case, asked, max_credits, expected) in [
             (Balanced, "product", images(1), None, "qwen/image-to-image"),
             (Balanced, "", images(8), None, "nano-banana-pro"),
-            (Fast, "", resolution("4k"), None, "nano-banana-pro"),
+            (Fast, "", resolution("4k"), None, "google/nano-banana-2"),
             (Balanced, "", preset("facebook_ad"), None, "gpt4o_image"),
             (Balanced, "", preset("tiktok_video"), None, "sora-2"),
             (Balanced, "", Asked { negative_prompt: true, ..Asked::default() }, None, "qwen/text-to-image"),
@@ -343,6 +343,7 @@ mod tests {
             "google/nano-banana",
             "xai/grok-imagine-image",
             "z-image",
+            "google/nano-banana-2",
             "qwen/text-to-image",
             "nano-banana-pro",
             "gpt4o_image",
@@ -352,6 +353,7 @@ mod tests {
         let expected = [
             "nano-banana-pro",
             "gpt4o_image",
+            "google/nano-banana-2",
             "qwen/text-to-image",
             "xai/grok-imagine-image",
             "z-image",
@@ -367,7 +369,7 @@ mod tests {
         let catalog = catalog();
         let asked = Asked { estimate: true, count: Some(2), seed: true, ..Asked::default() };
         let ask =
-            RouteAsk { asked, quality_mode: QualityMode::Balanced, use_case: None, max_credits: Some(35) };
+            RouteAsk { asked, quality_mode: QualityMode::Balanced, use_case: None, max_credits: Some(27) };
         let gone = |model: &Model| (model.name == "qwen/text-to-image").then(|| "no vendor key".to_owned());
         let route = catalog.route(&ask, gone);
         assert_eq!(route.ranked.len(), 1);
@@ -390,6 +392,7 @@ mod tests {
                 "xai/grok-imagine-image/edit xai/grok-imagine-image/edit needs at least one input image for \
                  image-to-image. xai/grok-imagine-image/edit takes no seed.",
                 "z-image It costs 40 credits, which is more than max_credits.",
+                "google/nano-banana-2 It costs 28 credits, which is more than max_credits.",
             ]
         );
         assert_eq!(route.nobody_can(), []);

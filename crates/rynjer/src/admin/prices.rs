@@ -108,7 +108,7 @@ fn show(catalog: &Catalog, json: bool) -> Result<(), Failure> {
 }
 
 fn object(catalog: &Catalog, model: &Model) -> Value {
-    let price = catalog.current().model(&model.name);
+    let price = catalog.model_price(&model.name);
     let resolutions = catalog.resolution_prices(model);
     let resolutions: Map<String, Value> =
         resolutions.into_iter().map(|(name, price)| (name.to_owned(), price.0.into())).collect();
@@ -130,7 +130,7 @@ fn object(catalog: &Catalog, model: &Model) -> Value {
 
 fn rows(style: Style, catalog: &Catalog) -> String {
     let cells = catalog.models().iter().map(|model| {
-        let price = catalog.current().model(&model.name);
+        let price = catalog.model_price(&model.name);
         let by_size = catalog.resolution_prices(model);
         let by_size: Vec<String> = by_size.iter().map(|(name, price)| format!("{name} {price}")).collect();
         let multipliers = price.map(ModelPrice::multipliers).unwrap_or_default();

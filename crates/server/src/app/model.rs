@@ -44,7 +44,7 @@ fn preset(app: &App, preset: &catalog::Preset) -> Preset {
 
 fn shown(app: &App, live: bool, model: &catalog::Model) -> Model {
     let served = served_by(app, live, model);
-    let price = app.catalog.current().model(&model.name);
+    let price = app.catalog.model_price(&model.name);
     let mode = model.text_mode().or_else(|| model.image_mode());
     let resolutions: BTreeMap<String, i64> = app
         .catalog

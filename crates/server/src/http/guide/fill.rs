@@ -75,7 +75,7 @@ impl<'a> Facts<'a> {
         if let Some((kind @ ("credits" | "seconds"), model)) = name.split_once(':') {
             let catalog = &self.app.catalog;
             let figure = match kind {
-                "credits" => catalog.current().model(model).map(|price| price.credits.0.to_string()),
+                "credits" => catalog.model_price(model).map(|price| price.credits.0.to_string()),
                 _ => catalog.model(model).map(|model| model.typical_seconds.to_string()),
             };
             return Some(figure.unwrap_or_else(|| "?".to_owned()));

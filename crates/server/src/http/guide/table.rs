@@ -92,7 +92,7 @@ pub(super) fn models(catalog: &Catalog, product: Product) -> String {
 
 /// Each size with its price, then what multiplies it.
 fn price(catalog: &Catalog, model: &Model) -> String {
-    let Some(price) = catalog.current().model(&model.name) else { return "–".to_owned() };
+    let Some(price) = catalog.model_price(&model.name) else { return "–".to_owned() };
     let sizes = catalog.resolution_prices(model);
     let mut parts: Vec<String> =
         sizes.iter().map(|(name, credits)| format!("{name}: {}", credits.0)).collect();
