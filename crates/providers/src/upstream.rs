@@ -7,8 +7,8 @@
 mod answer;
 mod pace;
 
-pub(crate) use answer::sentence;
 pub use answer::{Answer, Failure};
+pub(crate) use answer::{milliseconds, sentence};
 
 use crate::guarded::{FetchError, FetchLimits, GuardError, GuardSettings, GuardedClient};
 use answer::read;
