@@ -3,8 +3,6 @@
 //! Invariant: a call whose outcome is unknown is one lost unit, never sent again here, and the other units go
 //! on. Not here: what a call is (each adapter), vendors that take a count.
 
-#![allow(dead_code, reason = "the vendors that need it come next")]
-
 use crate::{Cost, PollAnswer, ProviderError, SubmitAnswer, TaskError, Unit};
 use futures::future::{BoxFuture, join_all};
 

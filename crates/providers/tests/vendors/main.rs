@@ -2,6 +2,8 @@
 //!
 //! Invariant: what goes over the wire is asserted as it arrived. Not here: the gateway around them.
 
+#![cfg(test)]
+
 mod ark;
 mod dashscope;
 mod fal;
