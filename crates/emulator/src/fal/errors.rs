@@ -1,7 +1,7 @@
 //! fal's errors: of models, of the platform, and of its gateway.
 //!
-//! Invariant: a job that failed is `{"status", "body"}`, the answer to asking for its result. Not here: what is
-//! wrong with an input (`input`).
+//! Invariant: a job that failed is `{"status", "body"}`, the answer to asking for its result. Not here: what
+//! is wrong with an input (`input`).
 
 use crate::{ErrorCase, Expected, Fault};
 use axum::{

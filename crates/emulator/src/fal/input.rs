@@ -1,7 +1,7 @@
 //! What LTX-2's endpoints take, and what is wrong with an input in the words of their checks.
 //!
-//! Invariant: a field that an endpoint doesn't have is refused, so that a wrong mapping is seen. fal itself may
-//! pass over it. Not here: jobs.
+//! Invariant: a field that an endpoint doesn't have is refused, so that a wrong mapping is seen. fal itself
+//! may pass over it. Not here: jobs.
 
 use serde_json::{Value, json};
 

@@ -1,8 +1,9 @@
-//! fal's queue: LTX-2 jobs that are handed over, asked for, fetched, canceled, and told of by signed callbacks.
+//! fal's queue: LTX-2 jobs that are handed over, asked for, fetched, canceled, and told of by signed
+//! callbacks.
 //!
-//! Invariant: paths, shapes and statuses are those of PyPI `fal-client` 1.0.3, npm `@fal-ai/client` 1.10.1 and
-//! fal's own pages. As there, the queue takes any input of a known endpoint, and what is wrong with it is the
-//! job's answer. Not here: faults, other models.
+//! Invariant: paths, shapes and statuses are those of PyPI `fal-client` 1.0.3, npm `@fal-ai/client` 1.10.1
+//! and fal's own pages. As there, the queue takes any input of a known endpoint, and what is wrong with it
+//! is the job's answer. Not here: faults, other models.
 
 mod errors;
 mod input;
@@ -86,8 +87,8 @@ async fn submit(
     sign::tell(&world, &job);
     let url = format!("{}/{owner}/{app}/requests/{}", world.origin(), job.id);
     let body = json!({
-        "status": "IN_QUEUE", "request_id": job.id, "response_url": url, "status_url": format!("{url}/status"),
-        "cancel_url": format!("{url}/cancel"), "queue_position": 0,
+        "status": "IN_QUEUE", "request_id": job.id, "response_url": url, "queue_position": 0,
+        "status_url": format!("{url}/status"), "cancel_url": format!("{url}/cancel"),
     });
     (Extension(Made(vec![job.id])), Json(body)).into_response()
 }

@@ -1,7 +1,7 @@
 //! Replicate's predictions: made, asked for, listed, canceled, and told of by signed callbacks.
 //!
-//! Invariant: shapes are those of PyPI `replicate` 1.0.7 and 2.0.0b4 and npm `replicate` 1.4.0. Not here: faults,
-//! deployments, trainings, the files API.
+//! Invariant: shapes are those of PyPI `replicate` 1.0.7 and 2.0.0b4 and npm `replicate` 1.4.0. Not here:
+//! faults, deployments, trainings, the files API.
 
 mod errors;
 mod schema;
@@ -165,8 +165,9 @@ fn shown(world: &World, job: &Job, done: bool) -> Value {
         "id": job.id, "model": job.model, "version": job.input["version"], "status": status,
         "input": job.input["input"], "output": output, "error": error, "logs": logs, "data_removed": false,
         "metrics": if ended { json!({"predict_time": 1.5, "total_time": 2.0}) } else { json!({}) },
-        "created_at": at(true, 0), "started_at": at(began, 100), "completed_at": at(ended, 2000), "source": "api",
-        "urls": {"get": url, "cancel": format!("{url}/cancel"), "web": format!("https://replicate.com/p/{}", job.id)},
+        "created_at": at(true, 0), "started_at": at(began, 100), "completed_at": at(ended, 2000),
+        "source": "api", "urls": {"get": url, "cancel": format!("{url}/cancel"),
+            "web": format!("https://replicate.com/p/{}", job.id)},
     })
 }
 

@@ -1,7 +1,7 @@
 //! The inputs of a few of Replicate's models, as their pages show them.
 //!
-//! Invariant: an input that a model doesn't have is refused, so that a wrong mapping is seen. Not here: models
-//! that no page was read of.
+//! Invariant: an input that a model doesn't have is refused, so that a wrong mapping is seen. Not here:
+//! models that no page was read of.
 
 use serde_json::Value;
 

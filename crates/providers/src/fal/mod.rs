@@ -1,10 +1,11 @@
 //! fal's queue, for LTX-2.
 //!
-//! Routes are `PROTOCOL:ENDPOINT`: `ltx-2:` makes a wide clip from one picture, `ltx-2.3:` one of the shape that
-//! is asked for. A job is handed over at its endpoint and asked for at the endpoint's first two parts, its app;
-//! its id is fal's request id, behind `APP/requests/` where the reply named another app.
+//! Routes are `PROTOCOL:ENDPOINT`: `ltx-2:` makes a wide clip from one picture, `ltx-2.3:` one of the shape
+//! that is asked for. A job is handed over at its endpoint and asked for at the endpoint's first two parts,
+//! its app; its id is fal's request id, behind `APP/requests/` where the reply named another app.
 //!
-//! fal's own retries of what broke on its side stay on: they aren't billed, and a job that fails is final here.
+//! fal's own retries of what broke on its side stay on: they aren't billed, and a job that fails is final
+//! here.
 //!
 //! Invariant: a submit is sent once. fal de-duplicates nothing and lists nothing, so one without an answer is
 //! never sent again; only a callback may still bring its id. Not here: retries.
@@ -101,8 +102,8 @@ impl Fal {
         wire::result(&self.upstream.send(Call::get(url)).await?, failed)
     }
 
-    /// Only a job that was still in the queue, and is gone from it afterwards, is free: one that runs is told to
-    /// stop, may go on, and may be billed.
+    /// Only a job that was still in the queue, and is gone from it afterwards, is free: one that runs is
+    /// told to stop, may go on, and may be billed.
     async fn take_back(&self, app: &str, id: &str) -> Result<CancelAnswer, ProviderError> {
         if self.status(app, id).await? != Status::Queued {
             self.stop(app, id).await?;

@@ -1,7 +1,7 @@
 //! What fal answers, and what its errors mean.
 //!
-//! Invariant: types count before the status, and texts never, but for a locked account, which has no type. Not
-//! here: what is asked.
+//! Invariant: types count before the status, and texts never, but for a locked account, which has no type.
+//! Not here: what is asked.
 //!
 //! Source: fal.ai/docs model errors and request errors, PyPI `fal-client` 1.0.3, npm `@ai-sdk/fal` 2.0.59.
 

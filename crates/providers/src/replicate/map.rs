@@ -1,7 +1,7 @@
 //! A job in the words of one model at Replicate.
 //!
-//! Invariant: an input is sent only under a name that the catalog's route gives it; there is no common schema.
-//! Not here: answers.
+//! Invariant: an input is sent only under a name that the catalog's route gives it; there is no common
+//! schema. Not here: answers.
 
 use crate::{InputImage, Job, ProviderError, TaskError};
 use data_encoding::BASE64;

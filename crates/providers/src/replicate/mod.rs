@@ -1,12 +1,13 @@
 //! Replicate: predictions of any model, whose inputs a route of the catalog names.
 //!
-//! A route's `inputs` maps our words to the model's: `prompt`, `negative_prompt`, `aspect_ratio`, `resolution`,
-//! `duration` (seconds), `seed`, `width`, `height`, `count`, `image` and `images` (`NAME[]` takes a list).
-//! `vendor_model` is what `version` takes: `owner/name`, `owner/name:VERSION` or a version alone. A model without
-//! a `count` is run once for each output.
+//! A route's `inputs` maps our words to the model's: `prompt`, `negative_prompt`, `aspect_ratio`,
+//! `resolution`, `duration` (seconds), `seed`, `width`, `height`, `count`, `image` and `images` (`NAME[]`
+//! takes a list). `vendor_model` is what `version` takes: `owner/name`, `owner/name:VERSION` or a version
+//! alone. A model without a `count` is run once for each output.
 //!
-//! Invariant: a create is sent once. Replicate de-duplicates nothing, but lists its predictions, so one without
-//! an answer is looked up; `Cancel-After` bounds what one that is never found can cost. Not here: retries.
+//! Invariant: a create is sent once. Replicate de-duplicates nothing, but lists its predictions, so one
+//! without an answer is looked up; `Cancel-After` bounds what one that is never found can cost. Not here:
+//! retries.
 
 mod hear;
 mod look_up;
@@ -47,8 +48,8 @@ pub struct Replicate {
 }
 
 impl Replicate {
-    /// `routes` are the catalog's; those of other providers are passed over. `webhook_secret` is `whsec_…`, of
-    /// `GET /webhooks/default/secret`.
+    /// `routes` are the catalog's; those of other providers are passed over. `webhook_secret` is `whsec_…`,
+    /// of `GET /webhooks/default/secret`.
     ///
     /// # Errors
     /// As [`Upstream::new`].
