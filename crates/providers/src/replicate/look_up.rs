@@ -11,7 +11,6 @@ use crate::{
 use rynjer_core::time::parse_ms;
 use serde::Deserialize;
 use serde_json::Value;
-use url::Url;
 
 /// How far Replicate's clock may be behind ours.
 const CLOCK_GAP_MS: i64 = 5_000;
@@ -39,7 +38,7 @@ pub(super) async fn look_up(upstream: &Upstream, sought: &Sought<'_>) -> Result<
     let mut found = Vec::new();
     let mut url = upstream.url("/predictions");
     for _ in 0..PAGES_MAX {
-        let answer = upstream.send(Call::get(url)).await?;
+        let answer = upstream.send(Call::get(url.clone())).await?;
         let page: Option<Page> = answer.json().filter(|_| answer.is_success());
         let page = page.ok_or_else(|| wire::later(&answer))?;
         for prediction in &page.results {
@@ -50,10 +49,10 @@ pub(super) async fn look_up(upstream: &Upstream, sought: &Sought<'_>) -> Result<
                 found.push(prediction.id.clone());
             }
         }
-        match page.next.as_deref().and_then(|next| Url::parse(next).ok()) {
-            Some(next) => url = next,
-            None => return Ok(found),
-        }
+        let Some(next) = page.next else { return Ok(found) };
+        // A page that can't be turned to may hold it: to say that there is none would make it twice.
+        let message = || "the list has a next page that can't be asked for".to_owned();
+        url = url.join(&next).map_err(|_| ProviderError::Ambiguous { message: message() })?;
     }
     let message = "there are too many predictions to look through".to_owned();
     Err(ProviderError::Ambiguous { message })
@@ -72,7 +71,8 @@ impl Sought<'_> {
     fn fits(&self, prediction: &Prediction) -> bool {
         let (name, version) = self.vendor_model.split_once(':').unwrap_or((self.vendor_model, ""));
         let listed = prediction.version.as_deref().unwrap_or_default();
-        let is_model = if name.contains('/') { prediction.model == name } else { listed == name };
+        let is_model =
+            if name.contains('/') { prediction.model.as_deref() == Some(name) } else { listed == name };
         let is_version = version.is_empty() || listed == version;
         let fits_time = created_ms(prediction).is_some_and(|created| created >= self.since_ms());
         is_model && is_version && fits_time && is_same(&self.input, &prediction.input)

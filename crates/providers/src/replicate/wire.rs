@@ -22,7 +22,7 @@ const MODERATION: [&str; 5] = ["nsfw", "sensitive", "safety", "(e005)", "content
 pub(super) struct Prediction {
     pub(super) id: String,
     #[serde(default)]
-    pub(super) model: String,
+    pub(super) model: Option<String>,
     #[serde(default)]
     pub(super) version: Option<String>,
     #[serde(default)]
