@@ -93,13 +93,13 @@ impl Fal {
     }
 
     async fn ask(&self, app: &str, id: &str) -> Result<PartAnswer, ProviderError> {
-        let failed = match self.status(app, id).await? {
+        let failure = match self.status(app, id).await? {
             Status::Queued | Status::Running => return Ok(PartAnswer::Pending { progress: None }),
             Status::Unknown => return Err(wire::unknown()),
-            Status::Answered { failed } => failed,
+            Status::Answered { failure } => failure,
         };
         let Some(url) = self.job_url(app, id, "") else { return Err(wire::unknown()) };
-        wire::result(&self.upstream.send(Call::get(url)).await?, failed)
+        wire::result(&self.upstream.send(Call::get(url)).await?, failure)
     }
 
     /// Only a job that was still in the queue, and is gone from it afterwards, is free: one that runs is
@@ -110,7 +110,8 @@ impl Fal {
             return Ok(CancelAnswer::NotFree);
         }
         let taken = self.stop(app, id).await?;
-        let gone = matches!(self.status(app, id).await?, Status::Unknown | Status::Answered { failed: true });
+        let gone =
+            matches!(self.status(app, id).await?, Status::Unknown | Status::Answered { failure: Some(_) });
         Ok(if taken && gone { CancelAnswer::Free } else { CancelAnswer::NotFree })
     }
 

@@ -29,8 +29,8 @@ const PICTURE: [&str; 9] = [
 const IN_PROGRESS: &str = "Request is still in progress";
 
 /// An error in one of the shapes that fal has.
-#[derive(Debug, Default)]
-struct Reason {
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Reason {
     /// `type` of a model's error, or `error_type` of the platform's.
     kind: String,
     message: String,
@@ -116,13 +116,13 @@ fn refusal(answer: &Answer) -> ProviderError {
 }
 
 /// How far a job is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Status {
     Queued,
     Running,
     /// There is an answer, which may be an error.
     Answered {
-        failed: bool,
+        failure: Option<Reason>,
     },
     /// fal knows no such job.
     Unknown,
@@ -141,7 +141,7 @@ pub(super) fn status(answer: &Answer) -> Result<Status, ProviderError> {
     Ok(match body["status"].as_str() {
         Some("COMPLETED") => {
             let failed = ["error", "error_type"].iter().any(|key| !body[*key].is_null());
-            Status::Answered { failed }
+            Status::Answered { failure: failed.then(|| Reason::read(&body)) }
         }
         Some("IN_QUEUE") => Status::Queued,
         _ => Status::Running,
@@ -154,12 +154,16 @@ fn later(answer: &Answer) -> ProviderError {
     ProviderError::NotNow { retry_after_ms: answer.retry_after_ms, message }
 }
 
-/// What a job gave. `failed` if its status told of an error.
-pub(super) fn result(answer: &Answer, failed: bool) -> Result<PartAnswer, ProviderError> {
+/// What a job gave. `failure` is what its status told of an error.
+pub(super) fn result(answer: &Answer, failure: Option<Reason>) -> Result<PartAnswer, ProviderError> {
+    let failed = failure.is_some();
     if answer.is_success() && !failed {
         return Ok(PartAnswer::Finished { unit: made(&answer.value()), cost: None });
     }
-    let reason = Reason::of(answer);
+    let mut reason = Reason::of(answer);
+    if let Some(told) = failure.filter(|_| reason.kind.is_empty()) {
+        reason = told;
+    }
     if reason.message == IN_PROGRESS {
         return Ok(PartAnswer::Pending { progress: None });
     }
