@@ -13,9 +13,11 @@ mod google;
 mod journal;
 mod kie;
 mod media;
+mod moment;
 mod openai;
 mod replicate;
 mod serve;
+mod shape;
 mod world;
 mod xai;
 

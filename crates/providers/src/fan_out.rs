@@ -149,6 +149,17 @@ pub(crate) async fn poll<'a>(
     Ok(PollAnswer::Pending { poll_after_ms, progress: known })
 }
 
+/// The ids of an id that [`submit`] made, without the units that never became a job.
+pub(crate) fn jobs(provider_task_id: &str) -> impl Iterator<Item = &str> {
+    provider_task_id.split(BETWEEN).filter(|entry| !entry.starts_with(NO_JOB))
+}
+
+/// Whether a unit of it is in doubt, so that something may still be billed.
+pub(crate) fn has_lost(provider_task_id: &str) -> bool {
+    let lost = TaskError::OutcomeUnknown.code();
+    provider_task_id.split(BETWEEN).any(|entry| entry.strip_prefix(NO_JOB) == Some(lost))
+}
+
 fn never_began(code: &str) -> Unit {
     let known = TaskError::ALL.into_iter().find(|error| error.code() == code);
     match known {

@@ -361,7 +361,7 @@ mod tests {
         ];
         assert_eq!(order, expected);
         let order = ranked(QualityMode::Balanced, "photo", Asked::default(), None);
-        assert_eq!(order[..2], ["nano-banana-pro", "z-image"]);
+        assert_eq!(order[..3], ["nano-banana-pro", "google/nano-banana-2", "z-image"]);
     }
 
     #[test]

@@ -1,0 +1,9 @@
+//! What time it is at a vendor.
+//!
+//! Invariant: it is real time, as at a vendor, whatever the gateway under test believes. Not here: waiting.
+
+/// Milliseconds since 1970, of a whole second.
+pub(crate) fn now_ms() -> i64 {
+    let seconds = i64::try_from(jsonwebtoken::get_current_timestamp()).unwrap_or(i64::MAX);
+    seconds.saturating_mul(1000)
+}
