@@ -3,8 +3,6 @@
 //! Invariant: a call whose outcome is unknown is one lost unit, never sent again here, and the other units go
 //! on. Not here: what a call is (each adapter), vendors that take a count.
 
-#![allow(dead_code, reason = "the vendors that need it come next")]
-
 use crate::{Cost, PollAnswer, ProviderError, SubmitAnswer, TaskError, Unit};
 use futures::future::{BoxFuture, join_all};
 
@@ -149,6 +147,11 @@ pub(crate) async fn poll<'a>(
     // The slowest one tells how far the job is.
     let known = shares.into_iter().flatten().reduce(f32::min);
     Ok(PollAnswer::Pending { poll_after_ms, progress: known })
+}
+
+/// The jobs inside an id that [`submit`] made.
+pub(crate) fn jobs(provider_task_id: &str) -> impl Iterator<Item = &str> {
+    provider_task_id.split(BETWEEN).filter(|entry| !entry.starts_with(NO_JOB))
 }
 
 fn never_began(code: &str) -> Unit {

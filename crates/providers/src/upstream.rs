@@ -197,15 +197,14 @@ impl Upstream {
         more_origins: &[&Url],
     ) -> Result<Self, GuardError> {
         let builder = || {
-            let builder = Client::builder()
+            Client::builder()
                 .user_agent(USER_AGENT)
                 .no_proxy()
                 .redirect(reqwest::redirect::Policy::none())
                 .referer(false)
                 .retry(reqwest::retry::never())
                 .http1_only()
-                .connect_timeout(CONNECT_TIMEOUT);
-            builder
+                .connect_timeout(CONNECT_TIMEOUT)
         };
         let mut allow_hosts = settings.allow_hosts.clone();
         // The operator named the base URL, so its host may be anywhere, also on loopback.
