@@ -5,16 +5,22 @@
 
 use crate::{
     app::vendor::Vendors,
-    config::{Config, SecretText, Vendor},
+    config::{self, Config, SecretText, Vendor},
     gateway::StartError,
 };
 use rynjer_core::catalog::Catalog;
 use rynjer_providers::{
     Provider, Registry,
-    guarded::GuardError,
+    ark::Ark,
+    dashscope::DashScope,
+    fal::Fal,
+    google::{CloudSettings, Google},
+    kie::Kie,
     openai::OpenAi,
+    replicate::Replicate,
     sandbox::{Sandbox, SandboxSettings},
     upstream::{ApiKey, VendorSettings},
+    xai::Xai,
 };
 use std::{collections::BTreeMap, sync::Arc};
 use url::{Host, Url};
@@ -24,7 +30,6 @@ const FETCH_TIMEOUT_MS: u32 = 120_000;
 
 /// All providers, and what is known about them.
 pub(crate) fn open(config: &Config, catalog: &Catalog) -> Result<(Registry, Vendors), StartError> {
-    let _ = catalog;
     let sandbox = Sandbox::new(SandboxSettings {
         max_parallel_renders: match config.sandbox.parallel_renders {
             0 => std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
@@ -40,6 +45,20 @@ pub(crate) fn open(config: &Config, catalog: &Catalog) -> Result<(Registry, Vend
     };
     let openai = &config.openai;
     opened.add("openai", &openai.vendor, |settings| OpenAi::new(settings, openai.idempotency_key))?;
+    let cloud = cloud(&config.google)?;
+    opened.add("google", &config.google.vendor, |settings| Google::new(settings, cloud))?;
+    opened.add("xai", &config.xai, Xai::new)?;
+    opened.add("dashscope", &config.dashscope, DashScope::new)?;
+    opened.add("ark", &config.ark, Ark::new)?;
+    let jwks_url = Url::parse(&config.fal.jwks_url);
+    let jwks_url = jwks_url.map_err(|error| StartError::Vendor("fal", error.to_string()))?;
+    opened.add("fal", &config.fal.vendor, |settings| Fal::new(settings, jwks_url))?;
+    let kie = &config.kie;
+    opened.add("kie", &kie.vendor, |settings| Kie::new(settings, optional(&kie.webhook_key)))?;
+    let (replicate, routes) = (&config.replicate, catalog.vendor_routes());
+    opened.add("replicate", &replicate.vendor, |settings| {
+        Replicate::new(settings, optional(&replicate.webhook_secret), routes)
+    })?;
     Ok((opened.registry, Vendors { can_reach_us: opened.can_reach_us }))
 }
 
@@ -50,11 +69,11 @@ struct Opened<'a> {
 }
 
 impl Opened<'_> {
-    fn add<P: Provider + 'static>(
+    fn add<P: Provider + 'static, E: std::fmt::Display>(
         &mut self,
         name: &'static str,
         vendor: &Vendor,
-        make: impl FnOnce(VendorSettings) -> Result<P, GuardError>,
+        make: impl FnOnce(VendorSettings) -> Result<P, E>,
     ) -> Result<(), StartError> {
         if !vendor.is_on() {
             return Ok(());
@@ -95,9 +114,25 @@ fn settings(config: &Config, vendor: &Vendor) -> Result<VendorSettings, String> 
 }
 
 /// A secret that may be left out.
-#[expect(dead_code, reason = "for the vendors that sign with one")]
 fn optional(secret: &SecretText) -> Option<ApiKey> {
     (!secret.expose().is_empty()).then(|| ApiKey::new(secret.expose()))
+}
+
+/// The cloud platform beside the Gemini API, if the operator has an identity there.
+fn cloud(google: &config::Google) -> Result<Option<CloudSettings>, StartError> {
+    let Some(path) = &google.cloud_credentials_file else { return Ok(None) };
+    let refused = |problem: String| StartError::Vendor("google", problem);
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| refused(format!("{} can't be read: {error}", path.display())))?;
+    let named = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let base_url = named(&google.cloud_base_url).map(|url| Url::parse(&url)).transpose();
+    Ok(Some(CloudSettings {
+        credentials_json: ApiKey::new(&text),
+        project: named(&google.cloud_project),
+        location: google.cloud_location.clone(),
+        base_url: base_url.map_err(|error| refused(error.to_string()))?,
+        token_url: None,
+    }))
 }
 
 fn is_loopback(url: &Url) -> bool {

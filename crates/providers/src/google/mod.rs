@@ -197,6 +197,11 @@ impl Provider for Google {
     }
 
     /// No SDK of Google's sends an idempotency key, and neither interactions nor operations can be listed.
+    /// Veo runs on the cloud platform alone.
+    fn serves(&self, vendor_model: &str) -> bool {
+        self.has_cloud() || !vendor_model.starts_with("veo:")
+    }
+
     fn ambiguity(&self, _vendor_model: &str) -> Ambiguity {
         Ambiguity::Neither
     }

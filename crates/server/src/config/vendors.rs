@@ -109,6 +109,7 @@ pub struct Google {
     /// Empty: that of the credentials.
     pub cloud_project: String,
     pub cloud_location: String,
+    /// Empty: the location's own host.
     pub cloud_base_url: String,
 }
 
@@ -119,7 +120,10 @@ impl Google {
             cloud_credentials_file: section.path("cloud_credentials_file")?,
             cloud_project: section.text("cloud_project")?.to_owned(),
             cloud_location: section.text("cloud_location")?.to_owned(),
-            cloud_base_url: url(section, "cloud_base_url")?,
+            cloud_base_url: match section.text("cloud_base_url")? {
+                "" => String::new(),
+                _ => url(section, "cloud_base_url")?,
+            },
         })
     }
 }

@@ -141,6 +141,13 @@ macro_rules! of_each_vendor {
 
 of_each_vendor! {
     openai: Vendor::OpenAi;
+    google: Vendor::Google;
+    xai: Vendor::Xai;
+    dashscope: Vendor::DashScope;
+    ark: Vendor::Ark;
+    fal: Vendor::Fal;
+    kie: Vendor::Kie;
+    replicate: Vendor::Replicate;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
