@@ -17,7 +17,7 @@ use tokio_rustls::{
         pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     },
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
 /// In the place of an answer: close the connection.
@@ -52,7 +52,9 @@ pub(crate) fn start(
     stop: CancellationToken,
 ) -> io::Result<()> {
     let acceptor = tls.map(|tls| tls.acceptor()).transpose()?;
-    tokio::spawn(async move {
+    let tasks = TaskTracker::new();
+    let connections = tasks.clone();
+    tasks.spawn(async move {
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
@@ -60,7 +62,7 @@ pub(crate) fn start(
             };
             let Ok((stream, _)) = accepted else { continue };
             let (router, acceptor, stop) = (router.clone(), acceptor.clone(), stop.clone());
-            tokio::spawn(async move {
+            connections.spawn(async move {
                 let work = async {
                     match acceptor {
                         None => connection(stream, router).await,

@@ -67,11 +67,13 @@ async fn every_model(vendor: Vendor) {
     assert_eq!(vendors.emulator(vendor).world().unmatched(), 0);
 }
 
-/// The first request that the vendor serves.
-async fn some_request(vendors: &Vendors) -> Value {
+/// A request that the vendor serves: for a picture, or for a clip if it makes any.
+async fn some_request(vendors: &Vendors, clip: bool) -> Value {
     let list = vendors.live.get("/v1/models/list").await.ok();
     let models = list["models"].as_array().expect("models");
-    let first = models.iter().find(|model| model["available"] == true).expect("a model");
+    let served: Vec<&Value> = models.iter().filter(|model| model["available"] == true).collect();
+    let wanted = if clip { "video" } else { "image" };
+    let first = served.iter().find(|model| model["product"] == wanted).unwrap_or(&served[0]);
     let mut body = requests(first)[0].clone();
     body["count"] = json!(1);
     body
@@ -84,10 +86,9 @@ async fn every_error(vendor: Vendor) {
         "[worker]\nsubmit_retries = 1\n[routes]\nsubstitutes = true\nrelays = [\"kie\", \"openai\"]",
     )
     .await;
-    let body = some_request(&vendors).await;
     let mut expected_loss = 0;
     for (number, case) in vendor.errors().into_iter().enumerate() {
-        let mut body = body.clone();
+        let mut body = some_request(&vendors, matches!(case.fault, Fault::End(_))).await;
         body["request_id"] = json!(format!("e-{number}"));
         vendors.emulator(vendor).world().fault(case.fault.clone());
         let held = vendors.live.generate(&body).await["credits"]["held"].clone();
@@ -104,7 +105,7 @@ async fn every_error(vendor: Vendor) {
             }
             // The trouble passes, and the task is made.
             Expected::NotNow | Expected::Unusable => {
-                assert_eq!(task["status"], "success", "{case:?}\n{task}")
+                assert_eq!(task["status"], "success", "{case:?}\n{task}");
             }
             Expected::Unknown => {
                 let code = &task["error"]["error"];
