@@ -18,7 +18,8 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use std::{io, time::Duration};
 
-/// Where people queue faults: `POST` of `{"fault": "lost"}`, `{"fault": "answer", "status": 429, "body": {}}`,
+/// Where people queue faults: `POST` of `{"fault": "lost"}`,
+/// `{"fault": "answer", "status": 429, "body": {}}`,
 /// `{"fault": "slow", "ms": 500}`, `{"fault": "end", "body": {}}`; `{"polls": 2}`; `{"always": null}`.
 pub const CONTROL_PATH: &str = "/emulator/control";
 

@@ -32,7 +32,7 @@ pub struct Job {
     pub input_images: Vec<InputImage>,
     /// Who asks, hashed: what a vendor gets as `user` or `safety_identifier`. 32 hex digits.
     pub end_user: String,
-    /// Where the vendor may tell that something happened to this attempt; `None` where no vendor can reach us.
+    /// Where the vendor may tell that something happened to this attempt; `None` where it can't reach us.
     pub callback_url: Option<String>,
 }
 

@@ -179,7 +179,7 @@ pub trait Provider: Send + Sync {
         let _ = (provider_task_id, now_ms);
         false
     }
-    /// Looks for a job whose submit was ambiguous, begun at `started_at_ms`; class [`Ambiguity::Lookup`] only.
+    /// Looks for a job whose submit was ambiguous, begun at `started_at_ms`; for [`Ambiguity::Lookup`] only.
     fn look_up(&self, job: Job, started_at_ms: i64) -> BoxFuture<'_, Result<LookUpAnswer, ProviderError>> {
         let _ = (job, started_at_ms);
         let message = "this provider has no look-up".to_owned();

@@ -98,7 +98,7 @@ pub struct Call {
     bearer: Option<ApiKey>,
     timeout_ms: u32,
     bytes_max: usize,
-    /// It may make something that is billed: no kept connection, since one that died looks like a lost answer.
+    /// It may make something that is billed: no kept connection, since a dead one looks like a lost answer.
     submits: bool,
 }
 

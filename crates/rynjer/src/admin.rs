@@ -10,6 +10,7 @@ mod budget;
 mod key;
 mod migrate;
 mod prices;
+mod reconcile;
 mod relocation;
 mod restoration;
 mod task;
@@ -37,6 +38,9 @@ pub(crate) fn run(arguments: arguments::Admin, json: bool) -> Result<(), Failure
         Noun::Task(command) => in_runtime(task::run(command, json)),
         Noun::Prices(command) => prices::run(&command, json),
         Noun::Audit(at) => in_runtime(audit::run(at.place, json)),
+        Noun::Reconcile { days, credit_micro_usd, place } => {
+            in_runtime(reconcile::run(place, days, credit_micro_usd, json))
+        }
         Noun::Backup { target, place } => in_runtime(backup::backup(target, place, json)),
         Noun::Restore { backup: Some(backup), place, .. } => {
             in_runtime(restoration::restore(backup, place, json))

@@ -5,6 +5,7 @@
 
 pub(crate) mod admin;
 pub(crate) mod client;
+pub(crate) mod dev;
 pub(crate) mod value;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint, builder::styling};
@@ -74,6 +75,9 @@ pub(crate) enum Command {
     Doctor(client::Doctor),
     /// Manage accounts, agents, keys, budgets and the database
     Admin(admin::Admin),
+    /// Try things out on this machine
+    #[command(subcommand)]
+    Dev(dev::Dev),
     /// Print the completion script of a shell
     Completions { shell: Shell },
 }

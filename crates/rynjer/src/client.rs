@@ -38,9 +38,11 @@ pub(crate) async fn run(command: Command, json: bool) -> Result<(), Failure> {
         Command::Usage(arguments) => usage::run(arguments, json).await,
         Command::Verify(command) => receipt::run(command, json).await,
         Command::Doctor(arguments) => doctor::run(arguments, json).await,
-        Command::Demo(_) | Command::Serve(_) | Command::Admin(_) | Command::Completions { .. } => {
-            Err(Failure::failed("that is no client's command"))
-        }
+        Command::Demo(_)
+        | Command::Serve(_)
+        | Command::Admin(_)
+        | Command::Dev(_)
+        | Command::Completions { .. } => Err(Failure::failed("that is no client's command")),
     }
 }
 

@@ -9,6 +9,7 @@ mod cli;
 mod client;
 mod completions;
 mod demo;
+mod dev;
 mod failure;
 mod folder;
 mod picture;
@@ -58,6 +59,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Demo(arguments) => in_runtime(demo::run(arguments, json)),
         Command::Serve(arguments) => serve::run(&arguments, json),
         Command::Admin(arguments) => admin::run(arguments, json),
+        Command::Dev(arguments) => in_runtime(dev::run(arguments, json)),
         Command::Completions { shell } => completions::print(shell),
         other => in_runtime(client::run(other, json)),
     }

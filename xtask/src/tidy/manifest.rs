@@ -15,7 +15,7 @@ const MAY_USE: &[(&str, Option<&[&str]>)] = &[
         "rynjer-server",
         Some(&["rynjer-core", "rynjer-store", "rynjer-providers", "rynjer-api", "rynjer-emulator"]),
     ),
-    ("rynjer", Some(&["rynjer-server", "rynjer-api", "rynjer-store", "rynjer-core"])),
+    ("rynjer", Some(&["rynjer-server", "rynjer-api", "rynjer-store", "rynjer-core", "rynjer-emulator"])),
     ("rynjer-sim", None),
     ("xtask", None),
 ];
@@ -107,7 +107,7 @@ mod tests {
             one(
                 5,
                 "rynjer-server depends on rynjer-sandbox, but may use \
-                 rynjer-core, rynjer-store, rynjer-providers, rynjer-api"
+                 rynjer-core, rynjer-store, rynjer-providers, rynjer-api, rynjer-emulator"
             )
         );
         assert_eq!(

@@ -1,7 +1,8 @@
 //! Whether the price versions are sensible and fit the models.
 //!
 //! Invariant: after these checks each model is priced, in exactly what it offers, by the current version or
-//! by a newer one, and each table price is one that somebody pays. Not here: reading the file, models (`check.rs`).
+//! by a newer one, and each table price is one that somebody pays. Not here: reading the file, models
+//! (`check.rs`).
 
 use std::collections::BTreeSet;
 

@@ -3,7 +3,8 @@
 //! Invariant: every call makes one clip, and no word of a prompt is read as an option. Not here: retries.
 //!
 //! The catalog names the ids of BytePlus. With a base URL of `volces.com`, the same house in China, the
-//! adapter puts `doubao-` before them; ids that begin with `ep-` are endpoints of the operator and stay as they are.
+//! adapter puts `doubao-` before them; ids that begin with `ep-` are endpoints of the operator and stay as
+//! they are.
 
 mod map;
 mod wire;

@@ -1,6 +1,6 @@
 //! The turn of a submit: so many at once, and so many in a second.
 //!
-//! Invariant: who waits too long is told so before a byte leaves. Not here: breakers and retries (the worker).
+//! Invariant: who waits too long is told so before a byte leaves. Not here: breakers, retries (the worker).
 
 use super::Failure;
 use std::{sync::Arc, time::Duration};

@@ -54,6 +54,18 @@ pub(crate) enum Noun {
     Prices(Prices),
     /// Recompute the whole ledger and compare; exits 1 if anything is wrong
     Audit(At),
+    /// Compare what vendors cost with what was charged, and list jobs that nobody was charged for
+    Reconcile {
+        /// How many days back
+        #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3650))]
+        days: u32,
+        /// What one credit is worth, in millionths of a US dollar; 0: unknown, and no margin is told
+        #[arg(long, default_value_t = 0, env = "RYNJER_ROUTES__CREDIT_MICRO_USD",
+            value_parser = clap::value_parser!(i64).range(0..=1_000_000_000))]
+        credit_micro_usd: i64,
+        #[command(flatten)]
+        place: Place,
+    },
     /// Copy the database into a new file, also while the gateway runs
     Backup {
         /// The new file

@@ -11,11 +11,12 @@ const BUILTIN: &str = include_str!("../../../core/src/catalog.toml");
 /// The built-in catalog with one more version, made current, in which V4 costs 21.
 fn newer() -> String {
     let start = BUILTIN.find("\n[[price_version]]").unwrap();
-    let (models, old) = BUILTIN.split_at(start);
+    let (models, prices) = BUILTIN.split_at(start);
+    let (old, later) = prices.split_at(prices.find("\n# Models that came later.").unwrap());
     let new = old.replace("2026-02-02-v1", "2026-05-01-v2");
     let price = "[price_version.prices.\"V4\"]\ncredits = ";
     let new = new.replacen(&format!("{price}20"), &format!("{price}21"), 1);
-    format!("{}{old}\n{new}", models.replacen("2026-02-02-v1", "2026-05-01-v2", 1))
+    format!("{}{old}{later}\n{new}", models.replacen("2026-02-02-v1", "2026-05-01-v2", 1))
 }
 
 #[test]
@@ -35,9 +36,10 @@ fn an_imported_catalog_counts_from_the_next_start() {
     assert_eq!(
         imported,
         json!({
-            "file": file, "installed": installed, "current": "2026-05-01-v2", "models": 20,
+            "file": file, "installed": installed, "current": "2026-05-01-v2", "models": 21,
             "price_versions": [
                 {"price_version": "2026-02-02-v1", "state": "unchanged"},
+                {"price_version": "2026-11-23-v1", "state": "unchanged"},
                 {"price_version": "2026-05-01-v2", "state": "stored"},
             ],
             "left_out": [], "restart_needed": true,
@@ -46,7 +48,9 @@ fn an_imported_catalog_counts_from_the_next_start() {
     let again = rynjer(&import);
     assert!(again.stderr.starts_with("next: restart `rynjer serve`"), "{}", again.stderr);
     assert!(
-        again.stdout.contains("2026-02-02-v1 (unchanged), 2026-05-01-v2 (unchanged)"),
+        again
+            .stdout
+            .contains("2026-02-02-v1 (unchanged), 2026-11-23-v1 (unchanged), 2026-05-01-v2 (unchanged)"),
         "{}",
         again.stdout
     );

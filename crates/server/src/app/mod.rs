@@ -30,6 +30,7 @@ pub mod price;
 pub(crate) mod queue;
 mod quote;
 pub(crate) mod receipt;
+pub mod reconcile;
 pub(crate) mod request;
 pub(crate) mod restoration;
 pub(crate) mod route;

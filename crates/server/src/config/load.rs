@@ -347,8 +347,8 @@ mod tests {
             (
                 "[moderation]\non = true",
                 "r.toml sets [moderation], which is not a setting; the sections are ark, catalog, dashscope, \
-                 database, fal, google, inputs, keys, kie, limits, log, openai, replicate, retention, routes, \
-                 sandbox, server, storage, trace, worker, xai",
+                 database, fal, google, inputs, keys, kie, limits, log, openai, replicate, retention, \
+                 routes, sandbox, server, storage, trace, worker, xai",
             ),
             ("listen = \"a\"", "r.toml sets listen, which is not a setting; did you mean server.listen?"),
             (

@@ -205,7 +205,8 @@ impl Submit<'_> {
 
     async fn ambiguous(&self, message: &str) -> Result<(), StoreError> {
         let (app, task) = (self.app, self.task);
-        tracing::info!(task = %task.id, provider = self.provider.name(), message, "a submit's outcome is unknown");
+        let provider = self.provider.name();
+        tracing::info!(task = %task.id, provider, message, "a submit's outcome is unknown");
         match self.provider.ambiguity(&task.vendor_model) {
             Ambiguity::Key if task.tries < i64::from(app.config.worker.submit_retries) => {
                 later::retry(app, task, None).await

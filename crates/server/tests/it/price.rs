@@ -92,6 +92,17 @@ const UNIT_PRICES: &[(&str, &[UnitPrice])] = &[
         "xai/grok-imagine-video/text-to-video",
         &[("text-to-video", "720p", 10), ("text-to-video", "1080p", 18)],
     ),
+    (
+        "google/nano-banana-2",
+        &[
+            ("text-to-image", "1K", 14),
+            ("text-to-image", "2K", 20),
+            ("text-to-image", "4K", 30),
+            ("image-to-image", "1K", 14),
+            ("image-to-image", "2K", 20),
+            ("image-to-image", "4K", 30),
+        ],
+    ),
     ("V5", &[("text-to-music", "", 35)]),
     ("V4_5PLUS", &[("text-to-music", "", 30)]),
     ("V4_5", &[("text-to-music", "", 25)]),
@@ -142,7 +153,7 @@ async fn estimate_is_hold_is_charge_for_every_combination() {
     let agent = app.agent_token();
     let catalog = Catalog::builtin().expect("the catalog");
     let every: Vec<Combination<'_>> = catalog.every_combination().collect();
-    assert_eq!(every.len(), 99);
+    assert_eq!(every.len(), 123);
     let (before, _) = app.books().await;
     let mut spent = 0;
     for (index, bought) in every.iter().enumerate() {

@@ -12,14 +12,18 @@ use std::time::Duration;
 const BUILTIN: &str = include_str!("../../../core/src/catalog.toml");
 const OLD: &str = "2026-02-02-v1";
 const NEW: &str = "2026-05-01-v2";
+/// The version of the model that came after the public table, and what stands before it.
+const ADDED: &str = "2026-11-23-v1";
+const LATER: &str = "\n# Models that came later.";
 
 /// The built-in catalog with a further version, made current, in which google/nano-banana costs that much.
 fn dearer_or_cheaper(credits: i64) -> String {
     let start = BUILTIN.find("\n[[price_version]]").expect("prices");
-    let (models, old) = BUILTIN.split_at(start);
+    let (models, prices) = BUILTIN.split_at(start);
+    let (old, later) = prices.split_at(prices.find(LATER).expect("the later version"));
     let price = format!("credits = {credits}\nresolutions = {{ \"1K\" = {credits} }}");
     let new = old.replace(OLD, NEW).replacen("credits = 8\nresolutions = { \"1K\" = 8 }", &price, 1);
-    format!("{}{old}\n{new}", models.replacen(OLD, NEW, 1))
+    format!("{}{old}{later}\n{new}", models.replacen(OLD, NEW, 1))
 }
 
 /// Imports a catalog as an operator would, and restarts.
@@ -44,7 +48,7 @@ async fn a_quote_holds_its_price_until_it_expires() {
     let ask = json!({"model": "google/nano-banana"});
     let quote = text(&agent.post("/v1/credits/estimate", &ask).await.ok(), "quote_id");
     let versions = import(&mut app, &dearer_or_cheaper(12)).await.expect("an import");
-    assert_eq!(versions, [(OLD.to_owned(), false), (NEW.to_owned(), true)]);
+    assert_eq!(versions, [(OLD.to_owned(), false), (ADDED.to_owned(), false), (NEW.to_owned(), true)]);
 
     let list = agent.get("/v1/models/list").await.ok();
     assert_eq!((&list["price_version"], &list["models"][0]["credits"]), (&json!(NEW), &json!(12)));
@@ -91,9 +95,10 @@ async fn a_version_that_is_gone_breaks_nothing() {
     agent.finish("old").await;
     let both = dearer_or_cheaper(12);
     let start = both.find("\n[[price_version]]").expect("prices");
-    let second = both.rfind("[[price_version]]").expect("prices");
+    let second = both.find(LATER).expect("the later versions");
     let alone = format!("{}{}", &both[..start], &both[second..]);
-    assert_eq!(import(&mut app, &alone).await.expect("an import"), [(NEW.to_owned(), true)]);
+    let versions = [(ADDED.to_owned(), false), (NEW.to_owned(), true)];
+    assert_eq!(import(&mut app, &alone).await.expect("an import"), versions);
 
     assert_eq!(agent.get("/v1/models/list").await.ok()["price_version"], NEW);
     assert_eq!(agent.poll("old").await["task_id"], old["task_id"]);
@@ -120,8 +125,8 @@ async fn other_prices_under_a_stored_name_change_nothing() {
     // A new version before the wrong one is not stored either.
     let twice = {
         let start = file.find("\n[[price_version]]").expect("prices");
-        let new = file[start..].replace(OLD, NEW);
-        format!("{}{new}\n{}", &file[..start], &file[start..])
+        let old = &file[start..file.find(LATER).expect("the later version")];
+        format!("{}{}\n{}", &file[..start], old.replace(OLD, NEW), &file[start..])
     };
     let refused = import(&mut app, &twice).await.expect_err("a refusal").to_string();
     assert!(refused.starts_with("the prices of version 2026-02-02-v1 differ"), "{refused}");
@@ -131,5 +136,5 @@ async fn other_prices_under_a_stored_name_change_nothing() {
     );
     assert!(!app.data_dir().join("catalog.toml").exists());
     let versions = import(&mut app, &dearer_or_cheaper(12)).await.expect("an import");
-    assert_eq!(versions, [(OLD.to_owned(), false), (NEW.to_owned(), true)]);
+    assert_eq!(versions, [(OLD.to_owned(), false), (ADDED.to_owned(), false), (NEW.to_owned(), true)]);
 }

@@ -47,7 +47,7 @@ async fn the_answer_is_ranked_and_complete() {
         (&json!("balanced"), &json!("ecommerce"), &json!("image"), &json!("qwen/text-to-image"))
     );
     assert_eq!((&answer["mode"], answer.get("warnings")), (&json!("test"), None));
-    assert_eq!(names(&answer, "models").len() + names(&answer, "not_suitable").len(), 8);
+    assert_eq!(names(&answer, "models").len() + names(&answer, "not_suitable").len(), 9);
     let told = answer["not_suitable"].as_array().expect("a list").iter();
     let gpt = told.clone().find(|one| one["model"] == "gpt4o_image").expect("gpt4o_image");
     assert_eq!(gpt["reason"], "gpt4o_image has no aspect ratio \"4:3\".");

@@ -109,6 +109,8 @@ async fn models_estimate_and_balance() {
         ("xai/grok-imagine-image", 20),
         ("xai/grok-imagine-image/edit", 20),
         ("z-image", 20),
+        // Not of the seed: it came later.
+        ("google/nano-banana-2", 14),
         ("sora-2", 10),
         ("sora-2-pro", 330),
         ("veo3_fast", 50),
