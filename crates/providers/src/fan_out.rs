@@ -30,7 +30,12 @@ pub(crate) async fn submit<'a>(
     call: impl Fn(u32) -> BoxFuture<'a, Result<Part, ProviderError>>,
 ) -> Result<SubmitAnswer, ProviderError> {
     let mut parts = vec![match call(0).await {
-        Err(ProviderError::Ambiguous { message }) if count > 1 => lost(message),
+        // The others are not tried: an outage would lose every one of them.
+        Err(ProviderError::Ambiguous { message }) if count > 1 => {
+            let mut parts = vec![lost(message)];
+            parts.resize_with(usize::try_from(count).unwrap_or(1), untried);
+            return Ok(joined(parts, poll_after_ms));
+        }
         Err(ProviderError::Refused { error, message, cost }) if count > 1 => {
             Part::Finished { unit: Unit::Refused { error, message }, cost }
         }
@@ -47,11 +52,16 @@ fn missing(error: ProviderError) -> Part {
         ProviderError::Refused { error, message, cost } => {
             Part::Finished { unit: Unit::Refused { error, message }, cost }
         }
-        ProviderError::NotNow { .. } | ProviderError::Unusable { .. } => {
+        ProviderError::NotNow { .. } | ProviderError::Unusable { .. } | ProviderError::Busy { .. } => {
             let message = "the provider did not take this one".to_owned();
             Part::Finished { unit: Unit::Refused { error: TaskError::ProviderFailed, message }, cost: None }
         }
     }
+}
+
+fn untried() -> Part {
+    let message = "it was not tried after the first one's answer was lost".to_owned();
+    Part::Finished { unit: Unit::Refused { error: TaskError::ProviderFailed, message }, cost: None }
 }
 
 fn lost(message: String) -> Part {
@@ -214,7 +224,7 @@ mod tests {
         };
         assert_eq!((letters(&units).as_str(), cost), ("dlr", Some(7)));
         let Ok(SubmitAnswer::Finished { units, .. }) = run(vec![doubt(), made()]).await else { panic!() };
-        assert_eq!(letters(&units), "ld");
+        assert_eq!(letters(&units), "lr");
         assert!(matches!(run(vec![busy(), made()]).await, Err(ProviderError::NotNow { .. })));
         assert!(matches!(run(vec![doubt()]).await, Err(ProviderError::Ambiguous { .. })));
     }

@@ -70,6 +70,9 @@ pub enum ProviderError {
     /// key, an empty purse, a retired model. The message is for the operator.
     #[error("the route is unusable: {message}")]
     Unusable { message: String },
+    /// We have no place for the call now: nothing was sent, and the vendor has no part in it.
+    #[error("no place for a call: {message}")]
+    Busy { message: String },
     /// It is unknown whether the provider accepted the job.
     #[error("unknown outcome: {message}")]
     Ambiguous { message: String },

@@ -47,6 +47,9 @@ use tokio_util::task::TaskTracker;
 /// socket.
 const DRAIN_GRACE_MS: u32 = 1000;
 
+/// Outputs that are fetched at once; each may be as large as `storage.max_output_bytes`.
+const FETCHES_AT_ONCE: usize = 4;
+
 /// What a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -333,6 +336,7 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
         providers,
         vendors,
         breakers: Breakers::default(),
+        fetches: tokio::sync::Semaphore::new(FETCHES_AT_ONCE),
         outputs,
         uploads: Uploads::new(),
         inputs,

@@ -41,6 +41,8 @@ pub(crate) struct Inner {
     pub(crate) restoration: Restoration,
     pub(crate) vendors: Vendors,
     pub(crate) breakers: Breakers,
+    /// Places for outputs that are being fetched.
+    pub(crate) fetches: tokio::sync::Semaphore,
     /// Set once the listening address is known; no slash at its end.
     pub(crate) base_url: OnceLock<String>,
     /// The OpenAPI text, made at its first reading.

@@ -4,7 +4,7 @@
 //! which task goes where (`app::vendor`).
 
 use crate::{
-    app::vendor::Vendors,
+    app::vendor::{self, Vendors},
     config::{self, Config, SecretText, Vendor},
     gateway::StartError,
 };
@@ -38,11 +38,8 @@ pub(crate) fn open(config: &Config, catalog: &Catalog) -> Result<(Registry, Vend
         triggers: config.sandbox.triggers,
         allow_crash: config.sandbox.allow_crash,
     });
-    let mut opened = Opened {
-        config,
-        registry: Registry::default().with(Arc::new(sandbox)),
-        can_reach_us: BTreeMap::new(),
-    };
+    let mut opened =
+        Opened { config, registry: Registry::default().with(Arc::new(sandbox)), by_name: BTreeMap::new() };
     let openai = &config.openai;
     opened.add("openai", &openai.vendor, |settings| OpenAi::new(settings, openai.idempotency_key))?;
     let cloud = cloud(&config.google)?;
@@ -59,13 +56,13 @@ pub(crate) fn open(config: &Config, catalog: &Catalog) -> Result<(Registry, Vend
     opened.add("replicate", &replicate.vendor, |settings| {
         Replicate::new(settings, optional(&replicate.webhook_secret), routes)
     })?;
-    Ok((opened.registry, Vendors { can_reach_us: opened.can_reach_us }))
+    Ok((opened.registry, Vendors { by_name: opened.by_name }))
 }
 
 struct Opened<'a> {
     config: &'a Config,
     registry: Registry,
-    can_reach_us: BTreeMap<&'static str, bool>,
+    by_name: BTreeMap<&'static str, vendor::Vendor>,
 }
 
 impl Opened<'_> {
@@ -83,8 +80,11 @@ impl Opened<'_> {
         let base_url = settings.base_url.clone();
         let provider = make(settings).map_err(|error| refused(error.to_string()))?;
         self.registry = std::mem::take(&mut self.registry).with(Arc::new(provider));
-        let reaches = is_loopback(&base_url) || self.config.server.is_public();
-        self.can_reach_us.insert(name, reaches);
+        let facts = vendor::Vendor {
+            can_reach_us: is_loopback(&base_url) || self.config.server.is_public(),
+            concurrency: usize::try_from(vendor.concurrency).unwrap_or(usize::MAX),
+        };
+        self.by_name.insert(name, facts);
         Ok(())
     }
 }
@@ -93,6 +93,9 @@ impl Opened<'_> {
 fn settings(config: &Config, vendor: &Vendor) -> Result<VendorSettings, String> {
     let base_url = Url::parse(&vendor.base_url).map_err(|error| error.to_string())?;
     let key = match &vendor.api_key_file {
+        Some(_) if !vendor.api_key.expose().is_empty() => {
+            return Err("it has both a key and a key file: keep one of them".to_owned());
+        }
         Some(path) => {
             let read = std::fs::read_to_string(path);
             read.map_err(|error| format!("its key file {} can't be read: {error}", path.display()))?

@@ -46,7 +46,7 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// Words of a statement that leave out the queued tasks of `without`. The names are those of the catalog;
+    /// Words of a statement, whose $3 is the time, that leave out the queued tasks of `without`. The names are those of the catalog;
     /// quotes could only come from a catalog file, and are taken out.
     fn beside_shut(&self, task: &str) -> String {
         if self.without.is_empty() {
@@ -55,8 +55,7 @@ impl Claim {
         let names: Vec<String> =
             self.without.iter().map(|name| format!("'{}'", name.replace('\'', ""))).collect();
         format!(
-            " AND ({task}.step <> 'queued' OR {task}.deadline_at <= {} OR {task}.vendor_model NOT IN ({}))",
-            self.now_ms,
+            " AND ({task}.step <> 'queued' OR {task}.deadline_at <= $3 OR {task}.vendor_model NOT IN ({}))",
             names.join(", ")
         )
     }
@@ -337,6 +336,8 @@ fn leased_of<'a>(
         tries: row.int(14)?,
         created_at_ms: row.int(15)?,
         deadline_at_ms: match claim.task_ms.get(row.str(18)?) {
+            // Too late: what is begun without the time to end it is paid for and thrown away.
+            Some(task_ms) if queued && waits_until_ms - claim.now_ms < task_ms / 2 => claim.now_ms,
             // Its time begins now: until here it only waited.
             Some(task_ms) if queued => waits_until_ms.min(claim.now_ms + task_ms),
             _ => waits_until_ms,

@@ -56,6 +56,9 @@ pub enum Failure {
     /// No byte of the request left.
     #[error("not sent: {0}")]
     NotSent(String),
+    /// Nobody tried to: too many calls of ours are under way.
+    #[error("not tried: {0}")]
+    Busy(String),
     /// The request may have arrived.
     #[error("no answer: {0}")]
     Unknown(String),
@@ -77,6 +80,7 @@ impl From<Failure> for ProviderError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::NotSent(message) => Self::NotNow { retry_after_ms: None, message },
+            Failure::Busy(message) => Self::Busy { message },
             Failure::Unknown(message) => Self::Ambiguous { message },
         }
     }

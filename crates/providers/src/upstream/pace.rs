@@ -10,7 +10,7 @@ use tokio::{
 };
 
 /// How long a submit waits for its turn.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(super) struct Pace {
     gap: Option<Duration>,
@@ -31,7 +31,7 @@ impl Pace {
 
     /// Waits for the turn; the place is free again when what comes back is dropped.
     pub(super) async fn turn(&self) -> Result<OwnedSemaphorePermit, Failure> {
-        let busy = || Failure::NotSent("too many calls to this vendor are under way".to_owned());
+        let busy = || Failure::Busy("too many calls to this vendor are under way".to_owned());
         let turn = async {
             let place = Arc::clone(&self.places).acquire_owned().await.ok();
             if let Some(gap) = self.gap {

@@ -9,7 +9,7 @@ use data_encoding::BASE64URL_NOPAD;
 use rynjer_core::id::{AccountId, TaskId};
 use rynjer_providers::{Callback, CallbackError};
 use rynjer_store::{
-    callback::{self as store, Addressed},
+    callback::{self as store, Addressed, Effect},
     lease::Leased,
 };
 
@@ -18,8 +18,7 @@ const BETWEEN: char = '~';
 
 /// Where the vendor of a task may call about its attempt; `None` where none can reach us.
 pub(crate) fn url(app: &App, task: &Leased) -> Option<String> {
-    let reaches = app.vendors.can_reach_us.get(task.provider.as_str()).copied().unwrap_or(false);
-    if !app.config.routes.callbacks || !reaches {
+    if !app.config.routes.callbacks || !app.vendors.can_reach_us(&task.provider) {
         return None;
     }
     let (account, id, attempt) = (&task.account, &task.id, task.attempt);
@@ -34,9 +33,19 @@ fn message(provider: &str, account: &AccountId, task: &TaskId, attempt: i64) -> 
     format!("rynjer callback {provider} {account} {task} {attempt}").into_bytes()
 }
 
+/// The attempt that a URL is about, if we made it and serve its vendor.
+pub(crate) async fn addressed(app: &App, provider: &str, nonce: &str) -> Result<Addressed, Error> {
+    app.providers.get(provider).ok_or(Error::NotFound)?;
+    genuine(app, provider, nonce).await.ok_or(Error::NotFound)
+}
+
 /// Listens to a vendor. Answered once it is durable.
-pub(crate) async fn hear(app: &App, provider: &str, nonce: &str, call: Callback) -> Result<(), Error> {
-    let addressed = genuine(app, provider, nonce).await.ok_or(Error::NotFound)?;
+pub(crate) async fn hear(
+    app: &App,
+    provider: &str,
+    addressed: Addressed,
+    call: Callback,
+) -> Result<(), Error> {
     let adapter = app.providers.get(provider).ok_or(Error::NotFound)?;
     let heard = adapter.hear(call).await.map_err(|error| match error {
         CallbackError::Forged => {
@@ -53,8 +62,11 @@ pub(crate) async fn hear(app: &App, provider: &str, nonce: &str, call: Callback)
         .write(move |tx| store::heard(tx, &addressed, &name, heard.provider_task_id.as_deref(), now_ms));
     let changed = changed.await.map_err(Error::from)?;
     metrics::counter!("rynjer_callbacks_total", "provider" => provider.to_owned()).increment(1);
-    if changed {
-        app.hub.work_arrived();
+    match changed {
+        Effect::Changed => app.hub.work_arrived(),
+        Effect::Nothing => {}
+        // The submit that made this job is not written down yet: what it tells may be the only trace.
+        Effect::TooEarly => return Err(Error::Overloaded),
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 //! price back; whoever ends the task first wins. Not here: what a provider can take back (`providers`).
 
 use crate::{
-    app::{Error, caller::Caller, task},
+    app::{Error, caller::Caller, task, upstream_input},
     metrics,
     state::App,
 };
@@ -76,6 +76,7 @@ pub(crate) async fn delete(app: &App, caller: &Caller, id: &str) -> Result<TaskA
     }
     let (account, task, now_ms) = (row.account.clone(), row.id.clone(), app.now_ms());
     let keys = app.store.write(move |tx| retention::erase_task(tx, &account, &task, now_ms)).await;
+    upstream_input::forget(app, &row.account, &row.id).await;
     // A file that resists is an orphan from here on, and the sweep takes it.
     app.outputs.remove_all(&keys.map_err(Error::from)?).await;
     let row = task::by_id(app, caller, &row.id).await?;

@@ -8,10 +8,15 @@ use crate::{
         Error,
         link::{self, Kind, Signature, Stored},
     },
+    objects,
     state::App,
 };
+use futures::TryStreamExt;
 use object_store::{ObjectStoreExt, path::Path};
-use rynjer_core::time::HOUR_MS;
+use rynjer_core::{
+    id::{AccountId, TaskId},
+    time::HOUR_MS,
+};
 use rynjer_providers::InputImage;
 use rynjer_store::lease::Leased;
 use sha2::{Digest, Sha256};
@@ -34,6 +39,19 @@ pub(crate) async fn hand_over(app: &App, task: &Leased, images: &mut [InputImage
         image.url = Some(link::url(app, Kind::Input, &path, expires_s)?);
     }
     Ok(())
+}
+
+/// Deletes the pictures of a task that needs them no more; what is left over, the sweep takes.
+pub(crate) async fn forget(app: &App, account: &AccountId, task: &TaskId) {
+    let folder = Path::from(format!("{FOLDER}/{account}/{task}"));
+    let found: Result<Vec<_>, _> = app.outputs.list(Some(&folder)).try_collect().await;
+    match found {
+        Ok(found) => {
+            let keys: Vec<String> = found.into_iter().map(|object| object.location.to_string()).collect();
+            app.outputs.remove_all(&keys).await;
+        }
+        Err(error) => objects::failed("list", &error),
+    }
 }
 
 /// The picture of a URL, if it is genuine, not expired and still there.

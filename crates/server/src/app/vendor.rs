@@ -15,8 +15,26 @@ use std::collections::BTreeMap;
 /// What this process knows about its vendors beside their adapters.
 #[derive(Debug, Default)]
 pub(crate) struct Vendors {
-    /// Whether a vendor can fetch what is at our public URL.
-    pub(crate) can_reach_us: BTreeMap<&'static str, bool>,
+    pub(crate) by_name: BTreeMap<&'static str, Vendor>,
+}
+
+/// What its section of the configuration says of a vendor.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Vendor {
+    /// Whether it can fetch what is at our public URL.
+    pub(crate) can_reach_us: bool,
+    /// Calls that may run at once. More of its tasks are not claimed: they would keep others' places.
+    pub(crate) concurrency: usize,
+}
+
+impl Vendors {
+    pub(crate) fn can_reach_us(&self, provider: &str) -> bool {
+        self.by_name.get(provider).is_some_and(|vendor| vendor.can_reach_us)
+    }
+
+    pub(crate) fn concurrency(&self, provider: &str) -> usize {
+        self.by_name.get(provider).map_or(usize::MAX, |vendor| vendor.concurrency)
+    }
 }
 
 /// Where a task goes.
@@ -70,8 +88,7 @@ fn brings_inputs(app: &App, route: &VendorRoute, need: &Need<'_>) -> Result<(), 
         return Ok(());
     }
     let form = app.providers.get(&route.provider).map(|provider| provider.input_form(&route.vendor_model));
-    let reaches = app.vendors.can_reach_us.get(route.provider.as_str()).copied().unwrap_or(false);
-    if form == Some(InputForm::Url) && !reaches {
+    if form == Some(InputForm::Url) && !app.vendors.can_reach_us(&route.provider) {
         return Err(
             "it fetches input images by URL, and server.public_url is not reachable for it".to_owned()
         );
@@ -153,6 +170,21 @@ pub(crate) fn after(app: &App, task: &Leased, body: &TaskBody) -> Option<Served>
             && app.breakers.lets_through(&route.provider, &route.vendor_model, now_ms)
     });
     next.map(Served::of)
+}
+
+/// The vendor models of a provider that are left alone and whose tasks have nowhere else to go: they wait in
+/// the queue. The others are claimed, and go on at another route.
+pub(crate) fn shut(app: &App, provider: &str, now_ms: i64) -> (Vec<String>, bool) {
+    let (mut shut, probing) = app.breakers.shut(provider, now_ms);
+    shut.retain(|vendor_model| {
+        let is_this = |route: &VendorRoute| route.provider == provider && route.vendor_model == *vendor_model;
+        let mut models = app.catalog.vendor_routes().iter().filter(|route| is_this(route));
+        !models.any(|one| {
+            let mut later = usable(app, &one.model).skip_while(|route| !is_this(route)).skip(1);
+            later.any(|route| app.breakers.lets_through(&route.provider, &route.vendor_model, now_ms))
+        })
+    });
+    (shut, probing)
 }
 
 fn need_of<'a>(task: &Leased, body: &'a TaskBody) -> Option<Need<'a>> {

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
-use url::Url;
+use url::{Host, Url};
 
 use super::error::ConfigError;
 use super::reader::Reader;
@@ -71,18 +71,30 @@ impl Vendor {
 fn url(section: &Reader<'_>, key: &str) -> Result<String, ConfigError> {
     let text = section.text(key)?.trim_end_matches('/');
     let parsed = Url::parse(text).ok().filter(|url| {
-        matches!(url.scheme(), "http" | "https")
+        (url.scheme() == "https" || url.scheme() == "http" && is_near(url))
             && url.host().is_some()
             && url.username().is_empty()
             && url.password().is_none()
             && url.query().is_none()
             && url.fragment().is_none()
     });
+    // Not with its text: somebody may have put a secret there.
     let form = || {
-        let wanted = "must be an http or https URL without user, query or fragment";
-        section.invalid(key, format!("{wanted}, but is {text:?}"))
+        let wanted = "must be an https URL (http on this machine) without user, query or fragment";
+        section.invalid(key, wanted.to_owned())
     };
     parsed.map(|_| text.to_owned()).ok_or_else(form)
+}
+
+/// Whether a URL stays on this machine or in a private network: keys don't cross the world in clear.
+fn is_near(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => !rynjer_core::address::is_public(address.into()),
+        Some(Host::Ipv6(address)) => !rynjer_core::address::is_public(address.into()),
+        // A name without a dot is one of the machine's own network, as in compose files.
+        Some(Host::Domain(name)) => name == "localhost" || !name.contains('.'),
+        None => false,
+    }
 }
 
 /// OpenAI, or a server that speaks the same.

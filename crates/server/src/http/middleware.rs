@@ -58,7 +58,7 @@ pub(crate) async fn observe(State(shared): State<Shared>, mut request: Request, 
         response
     });
     if let Some(Fail(error)) = response.extensions_mut().remove::<Fail>() {
-        log_error(&error, &exchange.trace_id, &method, &path);
+        log_error(&error, &exchange.trace_id, &method, shown(&path));
         let context = Context {
             trace_id: &exchange.trace_id,
             base_url: shared.app.base_url(),
@@ -82,8 +82,15 @@ pub(crate) async fn observe(State(shared): State<Shared>, mut request: Request, 
     metrics::histogram!("rynjer_http_request_seconds", "route" => route, "class" => class(status))
         .record(elapsed.as_secs_f64());
     let elapsed_us = elapsed.as_micros();
+    let path = shown(&path);
     tracing::debug!(trace_id = exchange.trace_id, %method, path, status, elapsed_us, "request");
     response
+}
+
+/// A path for the log. Some are credentials.
+fn shown(path: &str) -> &str {
+    let secret = ["/callbacks/", "/inputs/"].into_iter().find(|start| path.starts_with(start));
+    secret.unwrap_or(path)
 }
 
 fn class(status: u16) -> &'static str {

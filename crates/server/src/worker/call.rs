@@ -20,6 +20,7 @@ pub(super) async fn observe<T>(
         Ok(_) => "answered",
         Err(ProviderError::Refused { .. }) => "refused",
         Err(ProviderError::NotNow { .. }) => "not_now",
+        Err(ProviderError::Busy { .. }) => "busy",
         Err(ProviderError::Unusable { .. }) => "unusable",
         Err(ProviderError::Ambiguous { .. }) => "ambiguous",
     };

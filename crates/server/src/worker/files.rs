@@ -23,6 +23,8 @@ const PIXELS_MAX: u64 = 100_000_000;
 /// How often a file is tried to be fetched, and the first pause between, four times longer each time.
 const FETCH_TRIES: u32 = 3;
 const FETCH_PAUSE_MS: u64 = 250;
+/// And how often the whole is asked for again where the vendor still has it.
+const FETCH_POLLS: i64 = 4;
 
 /// What there is of a job once its files are stored.
 struct Made<'a> {
@@ -138,7 +140,21 @@ async fn store_unit(
     let failed = |message: String| missing(TaskError::ProviderFailed, message);
     let bytes = match unit {
         Some(Unit::Delivered(OutputSource::Bytes(bytes))) => bytes.clone(),
-        Some(Unit::Delivered(OutputSource::Url(url))) => fetch(app, task, url).await.map_err(failed)?,
+        Some(Unit::Delivered(OutputSource::Url(url))) => match fetch(app, task, url).await {
+            Ok(bytes) => bytes,
+            // What is there may be had at the next poll.
+            Err(FetchError::Unreachable(_))
+                if task.provider_task_id.is_some() && task.tries < FETCH_POLLS =>
+            {
+                return Err(NotStored::Away);
+            }
+            Err(FetchError::Unreachable(_)) => {
+                return Err(failed("the provider's file could not be fetched".to_owned()));
+            }
+            Err(FetchError::Rejected(reason)) => {
+                return Err(failed(format!("the provider's file is not usable: {reason}")));
+            }
+        },
         Some(Unit::Refused { error, message }) => return Err(missing(*error, message.clone())),
         Some(Unit::Lost { message }) => return Err(missing(TaskError::OutcomeUnknown, message.clone())),
         None => return Err(failed("the provider did not deliver this one".to_owned())),
@@ -167,19 +183,21 @@ async fn store_unit(
 }
 
 /// A file that the vendor named by URL. A server that stumbles is asked again: what it made is billed.
-async fn fetch(app: &App, task: &Leased, url: &str) -> Result<Bytes, String> {
-    let provider = app.providers.get(&task.provider).ok_or("the vendor is gone")?;
+async fn fetch(app: &App, task: &Leased, url: &str) -> Result<Bytes, FetchError> {
+    let gone = || FetchError::Unreachable("the vendor is gone".to_owned());
+    let provider = app.providers.get(&task.provider).ok_or_else(gone)?;
+    // Films are large, and all of one is in memory at once.
+    let _place = app.fetches.acquire().await.map_err(|_| gone())?;
     let limits = FetchLimits { max_bytes: app.config.storage.max_output_bytes, max_pixels: PIXELS_MAX };
     let mut pause_ms = FETCH_PAUSE_MS;
     for _ in 1..FETCH_TRIES {
         match provider.fetch(url.to_owned(), limits).await {
             Err(FetchError::Unreachable(_)) => tokio::time::sleep(Duration::from_millis(pause_ms)).await,
-            answer => return answer.map_err(|error| format!("the provider's file is not usable: {error}")),
+            answer => return answer,
         }
         pause_ms *= 4;
     }
-    let last = provider.fetch(url.to_owned(), limits).await;
-    last.map_err(|_| "the provider's file could not be fetched".to_owned())
+    provider.fetch(url.to_owned(), limits).await
 }
 
 /// What a file is, and its hash. Films are large: they would hold up everything else on this thread.

@@ -23,7 +23,7 @@ use crate::{
     app::{
         Error,
         node::{self, Duty},
-        restoration,
+        restoration, vendor,
     },
     entropy,
     state::App,
@@ -129,6 +129,7 @@ impl Worker {
 
     async fn claim_loop(&self) {
         let mut after: HashMap<&'static str, String> = HashMap::new();
+        let mut round = 0;
         while !self.0.draining.is_cancelled() {
             let mut wait = LOOK_EVERY;
             let mut again = false;
@@ -137,7 +138,10 @@ impl Worker {
                 tokio::time::sleep(STORE_PAUSE).await;
                 continue;
             }
-            for provider in self.0.app.providers.names() {
+            // The free places go to another provider first each time.
+            let names: Vec<&'static str> = self.0.app.providers.names().collect();
+            round = (round + 1) % names.len().max(1);
+            for provider in names.iter().cycle().skip(round).take(names.len()).copied() {
                 match self.claim(provider, after.entry(provider).or_default()).await {
                     Ok(Next::Again) => again = true,
                     Ok(Next::After(pause)) => wait = wait.min(pause),
@@ -171,6 +175,7 @@ impl Worker {
         metrics::gauge!("rynjer_worker_tasks_in_hand")
             .set(f64::from(u32::try_from(in_hand).unwrap_or(u32::MAX)));
         let capacity = inner.app.providers.get(provider).map_or(0, |provider| provider.capacity());
+        let capacity = capacity.min(inner.app.vendors.concurrency(provider));
         let of_provider = self.hand().values().filter(|task| task.provider == provider).count();
         let free = inner.app.config.worker.concurrency.saturating_sub(in_hand);
         let free = free.min(capacity.saturating_sub(of_provider));
@@ -188,7 +193,7 @@ impl Worker {
             Some(_) => {}
         }
         let attempt = |entropy| AttemptId::new(now_ms, entropy);
-        let (without, probing) = inner.app.breakers.shut(provider, now_ms);
+        let (without, probing) = vendor::shut(&inner.app, provider, now_ms);
         // One call finds out whether a route works again; the others wait for it in the queue.
         let free = if probing { 1 } else { free };
         let claim = Claim {

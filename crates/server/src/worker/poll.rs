@@ -57,9 +57,9 @@ pub(super) async fn poll(
             patience::write(app, move |tx| lease::poll_later(tx, &holder, at_ms, permille)).await.map(drop)
         }
         Err(ProviderError::NotNow { retry_after_ms, .. }) => later::retry(app, task, retry_after_ms).await,
-        Err(ProviderError::Ambiguous { .. } | ProviderError::Unusable { .. }) => {
-            later::retry(app, task, None).await
-        }
+        Err(
+            ProviderError::Ambiguous { .. } | ProviderError::Unusable { .. } | ProviderError::Busy { .. },
+        ) => later::retry(app, task, None).await,
     }
 }
 

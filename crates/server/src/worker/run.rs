@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 /// How long the asking after a task's time may take.
-const LAST_ASKING: Duration = Duration::from_secs(60);
+const LAST_ASKING: Duration = Duration::from_secs(180);
 
 /// Runs the next step of a task.
 pub(super) async fn run(app: &App, owner: &str, task: Leased, stop: &CancellationToken) {
@@ -55,8 +55,10 @@ async fn within<T>(
     work: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<Option<T>, StoreError> {
     let left = Duration::from_millis(u64::try_from(task.deadline_at_ms - app.now_ms()).unwrap_or(0));
-    // A call that hangs must not hold the price for ever, nor may the one that asks for the last time.
-    let left = if left.is_zero() { LAST_ASKING } else { left };
+    // A call that hangs must not hold the price for ever, nor may the one that asks for the last time. What a
+    // vendor has finished is not cut off while it comes.
+    let asking = matches!(task.step, Step::Submitted | Step::Storing);
+    let left = if left.is_zero() || asking { left.max(LAST_ASKING) } else { left };
     tokio::select! {
         result = work => result.map(Some),
         () = stop.cancelled() => let_go(app, task, reached).await.map(|()| None),

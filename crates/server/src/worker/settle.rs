@@ -3,12 +3,12 @@
 //! Invariant: each end is one command under the worker's fence; a stale one changes nothing. Not here: files.
 
 use super::patience;
-use crate::state::App;
+use crate::{app::upstream_input, state::App};
 use rynjer_core::{
     ledger::{Capture, Command, Guard, Loss, LostUnits, Outcome, Release},
     task::Status,
 };
-use rynjer_providers::{Cost, TaskError};
+use rynjer_providers::{Cost, InputForm, TaskError};
 use rynjer_store::{
     StoreError,
     lease::{self, Leased},
@@ -97,6 +97,12 @@ const FROZEN_PAUSE_MS: i64 = 600_000;
 async fn note(app: &App, task: &Leased, outcome: &Outcome, end: Status) -> Result<(), StoreError> {
     match outcome {
         Outcome::Settled { charged, released } => {
+            let provider = app.providers.get(&task.provider);
+            if provider.is_some_and(|one| one.input_form(&task.vendor_model) == InputForm::Url)
+                && task.mode.starts_with("image-to-")
+            {
+                upstream_input::forget(app, &task.account, &task.id).await;
+            }
             crate::metrics::task_finished(&task.product, end);
             tracing::debug!(task = %task.id, %charged, %released, "task settled");
         }

@@ -27,6 +27,7 @@ use rynjer_providers::{
 };
 use rynjer_store::{
     StoreError, attempt,
+    callback::{self, Addressed},
     lease::{self, Leased},
 };
 use std::{sync::Arc, time::Duration};
@@ -80,6 +81,10 @@ impl Submit<'_> {
                 );
                 self.not_now(None, "the vendor's account can't be used now").await
             }
+            Err(ProviderError::Busy { message }) => {
+                tracing::debug!(task = %task.id, message, "no place for a call now");
+                later::put_back(app, task).await
+            }
             Err(ProviderError::Ambiguous { message }) => self.ambiguous(&message).await,
         }
     }
@@ -98,6 +103,11 @@ impl Submit<'_> {
             return;
         }
         let sign = match answer {
+            Err(ProviderError::Busy { .. }) => return,
+            // A job of several calls, none of which gave anything and one of which is in doubt.
+            Ok(SubmitAnswer::Finished { units, .. }) if came_to_nothing(units) => {
+                Sign::Failed { at_least_ms: None }
+            }
             Ok(_) | Err(ProviderError::Refused { .. }) => Sign::Alive,
             Err(ProviderError::NotNow { retry_after_ms, .. }) => {
                 Sign::Failed { at_least_ms: *retry_after_ms }
@@ -117,10 +127,16 @@ impl Submit<'_> {
     async fn accepted(&self, provider_task_id: String, poll_after_ms: u32) -> Result<(), StoreError> {
         let (holder, attempt) = (self.task.holder(), self.task.attempt);
         let poll_at_ms = (self.app.now_ms() + i64::from(poll_after_ms)).min(self.task.deadline_at_ms);
+        let (name, now_ms) = (self.task.provider.clone(), self.app.now_ms());
         let unit = move |tx: &mut dyn rynjer_store::Tx| {
-            lease::submitted(tx, &holder, attempt, &provider_task_id, poll_at_ms)
+            if lease::submitted(tx, &holder, attempt, &provider_task_id, poll_at_ms)? {
+                return Ok(());
+            }
+            // The lease was lost meanwhile, and the same attempt may be waiting in doubt for just this id.
+            let of = Addressed { account: holder.account.clone(), task: holder.id.clone(), attempt };
+            callback::heard(tx, &of, &name, Some(&provider_task_id), now_ms).map(drop)
         };
-        patience::write(self.app, unit).await.map(drop)
+        patience::write(self.app, unit).await
     }
 
     /// Stores what a submit brought at once. What can't be had a second time stays in memory until it is
@@ -244,12 +260,20 @@ impl Submit<'_> {
 
     /// The vendor has no such job, so it accepted nothing: from the start again.
     async fn absent(&self) -> Result<(), StoreError> {
-        let (holder, now_ms) = (self.task.holder(), self.app.now_ms());
-        let wait = self.task.wait(now_ms, now_ms);
+        let (holder, now_ms, app, task) = (self.task.holder(), self.app.now_ms(), self.app, self.task);
+        let model_s = app.catalog.model(&task.model).map_or(0, |model| model.max_seconds);
+        let queue_ms = i64::from(app.config.worker.queue_seconds.saturating_add(model_s)) * 1000;
+        let until_ms = task.waits_until_ms.max(task.created_at_ms + queue_ms);
+        let wait = lease::Wait { attempt: task.attempt, due_at_ms: now_ms, until_ms, now_ms };
         let unit =
             move |tx: &mut dyn rynjer_store::Tx| lease::requeue(tx, &holder, &wait, "not found upstream");
         patience::write(self.app, unit).await.map(drop)
     }
+}
+
+fn came_to_nothing(units: &[Unit]) -> bool {
+    units.iter().any(|unit| matches!(unit, Unit::Lost { .. }))
+        && !units.iter().any(|unit| matches!(unit, Unit::Delivered(_)))
 }
 
 /// Leaves a task in doubt until its job can be looked for.

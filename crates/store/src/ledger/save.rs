@@ -229,7 +229,10 @@ fn close_attempts(tx: &mut dyn Tx, working: &Working) -> Result<(), StoreError> 
     }
     let types = [Type::Text, Type::Text, Type::Text, Type::Int, Type::Int];
     let sql = "UPDATE attempts SET state = keys.state, ended_at = keys.ended_at, \
-               vendor_cost_micro_usd = COALESCE(keys.cost, attempts.vendor_cost_micro_usd) FROM keys \
+               vendor_cost_micro_usd = CASE WHEN attempts.number = (SELECT t.attempt FROM tasks t \
+               WHERE t.account_id = keys.account_id AND t.id = keys.id) \
+               THEN COALESCE(CAST(keys.cost AS BIGINT), attempts.vendor_cost_micro_usd) \
+               ELSE attempts.vendor_cost_micro_usd END FROM keys \
                WHERE attempts.account_id = keys.account_id AND attempts.task_id = keys.id \
                AND attempts.ended_at IS NULL";
     with_keys(tx, "account_id, id, state, ended_at, cost", &types, &rows, sql).map(drop)
