@@ -12,6 +12,7 @@ mod attempt;
 mod batch;
 mod bell;
 pub mod budget;
+mod channel;
 mod dialect;
 pub mod election;
 mod error;

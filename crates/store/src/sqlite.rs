@@ -16,6 +16,9 @@ const APPLICATION_ID: i64 = 0x7279_6e6a;
 /// How long a writer waits for another process (an `admin` command, a backup) before it gives up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENTS_CACHED: usize = 256;
+/// How much of the file a reader maps. Each commit of the writer makes a reader's own cache worthless, and
+/// without the map every page would be a system call and a copy.
+const MAPPED_BYTES: i64 = 256 << 20;
 
 /// A connection to a SQLite file.
 pub(crate) struct Sqlite {
@@ -85,6 +88,7 @@ impl Sqlite {
         connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
         connection.pragma_update(None, "query_only", true)?;
         connection.pragma_update(None, "cache_size", -16_000)?;
+        connection.query_row(&format!("PRAGMA mmap_size={MAPPED_BYTES}"), [], |_| Ok(()))?;
         Ok(Self { connection, numbers: HashMap::new(), begin: "BEGIN" })
     }
 
