@@ -13,6 +13,7 @@ mod batch;
 mod bell;
 pub mod budget;
 mod channel;
+mod checkpoint;
 mod dialect;
 pub mod election;
 mod error;

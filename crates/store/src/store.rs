@@ -358,6 +358,7 @@ fn open_sqlite(
     installation::refuse_moved(&mut connection)?;
     let (commands, queue) = sync_channel(settings.queue_capacity);
     let queue = Arc::new(Mutex::new(queue));
+    connection.checkpoint_beside(path)?;
     let writer = Writer::new(connection, queue, settings.batch_max, settings.writer_id.clone());
     let writer = writer.counting(waiting.clone());
     let writers = vec![spawn("rynjer-writer", move || writer.run())?];

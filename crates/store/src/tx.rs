@@ -176,6 +176,8 @@ pub(crate) trait Connection: Tx {
     fn commit(&mut self, mark: Option<Mark<'_>>) -> Result<(), StoreError>;
     /// Gives the transaction up.
     fn rollback(&mut self) -> Result<(), StoreError>;
+    /// Does what may wait until a transaction's callers are answered.
+    fn between_transactions(&mut self) {}
     /// Marks a point inside the transaction.
     fn savepoint(&mut self) -> Result<(), StoreError>;
     /// Keeps what was done since the mark.
