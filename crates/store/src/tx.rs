@@ -119,6 +119,21 @@ impl Row {
         self.opt_text(column)?.ok_or_else(|| StoreError::column(column, "text"))
     }
 
+    /// Text that may be missing, taken out of the row.
+    pub(crate) fn take_opt_text(&mut self, column: usize) -> Result<Option<String>, StoreError> {
+        let value = self.0.get_mut(column).ok_or_else(|| StoreError::column(column, "a value"))?;
+        match std::mem::replace(value, Value::Null) {
+            Value::Null => Ok(None),
+            Value::Text(text) => Ok(Some(text)),
+            Value::Int(_) | Value::Bytes(_) => Err(StoreError::column(column, "text")),
+        }
+    }
+
+    /// Text, taken out of the row.
+    pub(crate) fn take_text(&mut self, column: usize) -> Result<String, StoreError> {
+        self.take_opt_text(column)?.ok_or_else(|| StoreError::column(column, "text"))
+    }
+
     /// Text, borrowed.
     pub fn str(&self, column: usize) -> Result<&str, StoreError> {
         match self.value(column)? {
