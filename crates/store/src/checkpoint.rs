@@ -14,7 +14,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
-        mpsc::{Receiver, Sender, channel},
+        mpsc::{Receiver, Sender, TryRecvError, channel},
     },
     thread::{Builder, JoinHandle},
 };
@@ -103,11 +103,14 @@ impl Checkpoints {
         let Limits { begin, rest, least, wait } = self.limits;
         let log_pages = self.log_pages.load(Ordering::Relaxed);
         if self.under_way {
-            let result = self.results.try_recv().ok();
-            let waits = result.is_none() && log_pages >= wait;
-            let Some(done_pages) = (if waits { self.results.recv().ok() } else { result }) else { return };
+            let waited = || self.results.recv().map_err(|_| TryRecvError::Disconnected);
+            match if log_pages >= wait { waited() } else { self.results.try_recv() } {
+                Ok(done_pages) => self.done_pages = done_pages,
+                Err(TryRecvError::Empty) => return,
+                // The thread is gone: what it did will be found done.
+                Err(TryRecvError::Disconnected) => {}
+            }
             self.under_way = false;
-            self.done_pages = done_pages;
         }
         if log_pages < self.seen_pages {
             // The log began again.
@@ -119,10 +122,10 @@ impl Checkpoints {
             return;
         }
         self.seen_pages = log_pages;
-        if left_pages <= rest || log_pages >= wait {
+        let is_bulk = left_pages > rest && log_pages < wait;
+        self.under_way = is_bulk && self.orders.as_ref().is_some_and(|orders| orders.send(()).is_ok());
+        if !self.under_way {
             self.done_pages = checkpoint(writer);
-        } else if let Some(orders) = &self.orders {
-            self.under_way = orders.send(()).is_ok();
         }
     }
 }
@@ -131,8 +134,14 @@ impl Checkpoints {
 /// fails is tried again later: all it left undone is in the log.
 fn checkpoint(connection: &mut Connection) -> u32 {
     let sql = "PRAGMA wal_checkpoint(PASSIVE)";
-    let done = connection.query_row(sql, [], |row| row.get::<_, i64>(2));
-    done.ok().and_then(|pages| u32::try_from(pages).ok()).unwrap_or(0)
+    match connection.query_row(sql, [], |row| row.get::<_, i64>(2)) {
+        // Less than zero: another connection is at it.
+        Ok(pages) => u32::try_from(pages).unwrap_or(0),
+        Err(error) => {
+            tracing::warn!(%error, "a checkpoint failed");
+            0
+        }
+    }
 }
 
 #[cfg(test)]
