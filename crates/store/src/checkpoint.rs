@@ -4,8 +4,8 @@
 //! commits, the checkpoint of the last connection that closes.
 //!
 //! A checkpoint of many scattered pages waits for the disk as long as hundreds of commits take. The log begins
-//! again only when nothing of it is left to bring over, and nobody writes: so the thread takes the bulk while
-//! the writer goes on, and the writer itself the short rest.
+//! again only when nothing of it is left to bring over, and nobody writes: so the thread takes the bulk
+//! while the writer goes on, and the writer itself the short rest.
 
 use crate::error::StoreError;
 use rusqlite::{Connection, hooks::Wal};
