@@ -3,7 +3,7 @@
 //! Invariant: nothing hangs on it but the log's length; what is committed is synced in the log. Not here:
 //! commits, the checkpoint of the last connection that closes.
 //!
-//! A checkpoint of many scattered pages waits for the disk as long as hundreds of commits take. The log begins
+//! A checkpoint of many scattered pages waits for the disk as long as hundreds of commits. The log begins
 //! again only when nothing of it is left to bring over, and nobody writes: so the thread takes the bulk
 //! while the writer goes on, and the writer itself the short rest.
 
