@@ -12,6 +12,7 @@ use rynjer_store::{Database, Settings, Store, StoreError};
 use std::{
     fs,
     io::{self, Write},
+    ops::Range,
     path::Path,
     sync::{Arc, atomic::Ordering},
     thread,
@@ -123,6 +124,8 @@ fn open(path: &Path) -> Result<Store, Failure> {
 
 /// Finished tasks of the one account, below the ledger: their ids rise, as ours do, and their request ids
 /// have no order, as UUIDs have none. The indexes are made at the end, which is how so many fit into minutes.
+/// One that is made at once has no room in its pages, so that each accept would split one; so the last third
+/// goes through it, in its order, and leaves it as full as one that grew.
 fn fill(runtime: &Runtime, path: &Path, tasks: i64) -> Result<(), Failure> {
     let store = open(path)?;
     let texts = runtime.block_on(store.write(|tx| {
@@ -135,28 +138,45 @@ fn fill(runtime: &Runtime, path: &Path, tasks: i64) -> Result<(), Failure> {
         }
         Ok::<_, StoreError>(texts)
     }))?;
-    let mut first = 0;
-    while first < tasks {
-        let last = (first + STEP).min(tasks) - 1;
+    let bulk = tasks - tasks / 3;
+    store_tasks(runtime, &store, 0..bulk, "lower(hex(randomblob(18)))")?;
+    for text in texts {
+        runtime.block_on(store.write(move |tx| tx.exec(&text, &[])))?;
+    }
+    let share = (1_i64 << 48) / (tasks - bulk).max(1);
+    let in_order = format!("printf('%012x', (i - {bulk}) * {share}) || lower(hex(randomblob(12)))");
+    store_tasks(runtime, &store, bulk..tasks, &in_order)
+}
+
+/// Stores tasks with such numbers, whose request ids are what the SQL makes of their numbers `i`.
+fn store_tasks(
+    runtime: &Runtime,
+    store: &Store,
+    numbers: Range<i64>,
+    request_id: &str,
+) -> Result<(), Failure> {
+    let mut first = numbers.start;
+    while first < numbers.end {
+        let last = (first + STEP).min(numbers.end) - 1;
+        let request_id = request_id.to_owned();
         runtime.block_on(store.write(move |tx| {
-            let sql = "WITH RECURSIVE n(i) AS (SELECT $1 UNION ALL SELECT i + 1 FROM n WHERE i < $2) \
+            let sql = format!(
+                "WITH RECURSIVE n(i) AS (SELECT $1 UNION ALL SELECT i + 1 FROM n WHERE i < $2) \
                        INSERT INTO tasks (account_id, id, agent_id, key_id, request_id, fingerprint, \
                        usage_id, model, product, mode, provider, vendor_model, price_version, \
                        unit_price, count, \
                        held, charged, budget_charges, status, step, created_at, finished_at, deadline_at, \
                        due_at) \
                        SELECT (SELECT id FROM accounts LIMIT 1), 'task_0' || printf('%025d', i), '', \
-                       'key_' || printf('%026d', 1), lower(hex(randomblob(18))), \
+                       'key_' || printf('%026d', 1), {request_id}, \
                        lower(hex(randomblob(32))), 'use_' || printf('%026d', i), \
                        'nano-banana-pro', 'image', 'text-to-image', 'sandbox', 'nano-banana-pro', \
                        '2026-02-02-v1', 20, 1, 0, 20, '', 'success', 'storing', 1700000000000 + i, \
-                       1700000000000 + i, 1700000000000 + i, 1700000000000 + i FROM n";
-            tx.exec(sql, &[first.into(), last.into()])
+                       1700000000000 + i, 1700000000000 + i, 1700000000000 + i FROM n"
+            );
+            tx.exec(&sql, &[first.into(), last.into()])
         }))?;
         first = last + 1;
-    }
-    for text in texts {
-        runtime.block_on(store.write(move |tx| tx.exec(&text, &[])))?;
     }
     Ok(())
 }

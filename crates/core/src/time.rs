@@ -58,7 +58,31 @@ pub fn rfc3339(ms: i64) -> String {
     let of_day = ms.rem_euclid(DAY_MS);
     let (hour, minute) = (of_day / 3_600_000, of_day / 60_000 % 60);
     let (second, milli) = (of_day / 1000 % 60, of_day % 1000);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
+    if !(0..=9999).contains(&year) {
+        return format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z");
+    }
+    let mut text = String::with_capacity(24);
+    for (number, digits, after) in [
+        (year, 4, '-'),
+        (month, 2, '-'),
+        (day, 2, 'T'),
+        (hour, 2, ':'),
+        (minute, 2, ':'),
+        (second, 2, '.'),
+        (milli, 3, 'Z'),
+    ] {
+        push_digits(&mut text, number, digits);
+        text.push(after);
+    }
+    text
+}
+
+/// Writes a number with leading zeros; many times as fast as the formatter, and each answer has such times.
+fn push_digits(text: &mut String, number: i64, digits: u32) {
+    for place in (0..digits).rev() {
+        let digit = number / 10_i64.pow(place) % 10;
+        text.push(u32::try_from(digit).ok().and_then(|digit| char::from_digit(digit, 10)).unwrap_or('0'));
+    }
 }
 
 /// Milliseconds since 1970 of a time as people and programs write it: unix seconds, a date (its first moment

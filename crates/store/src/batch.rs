@@ -51,6 +51,24 @@ struct Piece<'r, 'a> {
     params: Cow<'r, [Param<'a>]>,
 }
 
+/// A statement's text, made once for all pieces of one form that follow each other.
+#[derive(Default)]
+struct Text {
+    form: (usize, bool),
+    sql: String,
+}
+
+impl Text {
+    /// The text for a piece; `make` is told how many parameters it has.
+    fn of(&mut self, piece: &Piece<'_, '_>, make: impl FnOnce(usize) -> String) -> &str {
+        let form = (piece.params.len(), piece.filled);
+        if self.form != form {
+            (self.form, self.sql) = (form, make(form.0));
+        }
+        &self.sql
+    }
+}
+
 /// `($1, $2), ($3, $4)`
 fn placeholders(width: usize, count: usize) -> String {
     let mut text = String::with_capacity(count * 6);
@@ -86,19 +104,21 @@ pub(crate) fn insert(
     rows: &Rows<'_>,
     tail: &str,
 ) -> Result<u64, StoreError> {
-    let mut changed = 0;
-    for piece in rows.pieces(tx.dialect()) {
-        let count = piece.params.len();
-        let sql = if piece.filled {
-            let values = cast_placeholders(tx.dialect(), columns, count);
-            format!(
-                "INSERT INTO {table} ({names}) SELECT * FROM (VALUES {values}) AS filled \
-                 WHERE column1 IS NOT NULL {tail}"
-            )
-        } else {
-            format!("INSERT INTO {table} ({names}) VALUES {} {tail}", placeholders(rows.width, count))
-        };
-        changed += tx.exec(&sql, &piece.params)?;
+    let (mut changed, mut text) = (0, Text::default());
+    let dialect = tx.dialect();
+    for piece in rows.pieces(dialect) {
+        let sql = text.of(&piece, |count| {
+            if piece.filled {
+                let values = cast_placeholders(dialect, columns, count);
+                format!(
+                    "INSERT INTO {table} ({names}) SELECT * FROM (VALUES {values}) AS filled \
+                     WHERE column1 IS NOT NULL {tail}"
+                )
+            } else {
+                format!("INSERT INTO {table} ({names}) VALUES {} {tail}", placeholders(rows.width, count))
+            }
+        });
+        changed += tx.exec(sql, &piece.params)?;
     }
     Ok(changed)
 }
@@ -112,11 +132,14 @@ pub(crate) fn with_keys(
     rows: &Rows<'_>,
     statement: &str,
 ) -> Result<Vec<Row>, StoreError> {
-    let mut out = Vec::new();
-    for piece in rows.pieces(tx.dialect()) {
-        let values = cast_placeholders(tx.dialect(), columns, piece.params.len());
-        let sql = format!("WITH keys({names}) AS (VALUES {values}) {statement}");
-        out.extend(tx.all(&sql, &piece.params)?);
+    let (mut out, mut text) = (Vec::new(), Text::default());
+    let dialect = tx.dialect();
+    for piece in rows.pieces(dialect) {
+        let sql = text.of(&piece, |count| {
+            let values = cast_placeholders(dialect, columns, count);
+            format!("WITH keys({names}) AS (VALUES {values}) {statement}")
+        });
+        out.extend(tx.all(sql, &piece.params)?);
     }
     Ok(out)
 }

@@ -48,6 +48,15 @@ impl Dialect {
         }
     }
 
+    /// Whether a snapshot outlives a read that failed in it.
+    pub(crate) fn reads_share_a_snapshot(self) -> bool {
+        match self {
+            Self::Sqlite => true,
+            // One error fails whatever comes after it in the same transaction.
+            Self::Postgres => false,
+        }
+    }
+
     /// How many rows one statement carries, smallest first; few sizes, so that statements are prepared once.
     pub(crate) fn rows_per_statement(self) -> &'static [usize] {
         match self {

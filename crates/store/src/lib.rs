@@ -13,6 +13,8 @@ mod batch;
 mod bell;
 pub mod budget;
 pub mod callback;
+mod channel;
+mod checkpoint;
 mod claim;
 mod dialect;
 pub mod election;

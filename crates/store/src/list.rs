@@ -60,7 +60,7 @@ pub fn tasks(
     limit: usize,
 ) -> Result<Page<TaskRow>, StoreError> {
     let Page { rows, next_before } = page(tx, account, filter, limit, task::COLUMNS)?;
-    let tasks: Result<_, _> = rows.iter().map(|row| task::with_outputs(tx, row)).collect();
+    let tasks: Result<_, _> = rows.into_iter().map(|row| task::with_outputs(tx, row)).collect();
     Ok(Page { rows: tasks?, next_before })
 }
 

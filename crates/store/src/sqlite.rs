@@ -4,6 +4,7 @@
 //! group commit (`writer`).
 
 use crate::{
+    checkpoint::{self, Checkpoints},
     dialect::Dialect,
     error::StoreError,
     tx::{Connection, MARK, Mark, Param, Row, Tx, Value},
@@ -16,9 +17,14 @@ const APPLICATION_ID: i64 = 0x7279_6e6a;
 /// How long a writer waits for another process (an `admin` command, a backup) before it gives up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENTS_CACHED: usize = 256;
+/// How much of the file a reader maps. Each commit of the writer makes a reader's own cache worthless, and
+/// without the map every page would be a system call and a copy.
+const MAPPED_BYTES: i64 = 64 << 20;
 
 /// A connection to a SQLite file.
 pub(crate) struct Sqlite {
+    /// Goes before the connection, which closes last.
+    checkpoints: Option<Checkpoints>,
     connection: rusqlite::Connection,
     /// For each statement, the number in the name of each parameter in SQLite's order; asking SQLite for a
     /// name walks the names before it.
@@ -64,8 +70,7 @@ impl Sqlite {
         // Without it INSERT OR REPLACE deletes rows of append-only tables without asking their triggers.
         connection.pragma_update(None, "recursive_triggers", true)?;
         connection.pragma_update(None, "cache_size", -64_000)?;
-        // 64 MiB of log: a checkpoint writes a page once, however many commits changed it since the last.
-        connection.pragma_update(None, "wal_autocheckpoint", 16_000)?;
+        connection.pragma_update(None, "wal_autocheckpoint", checkpoint::BEGIN_PAGES)?;
         let journal: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
         let synchronous: i64 = connection.query_row("PRAGMA synchronous", [], |row| row.get(0))?;
         if journal != "wal" || synchronous < 2 {
@@ -74,7 +79,13 @@ impl Sqlite {
             )));
         }
         // A deferred transaction that reads first fails with BUSY at its first write, whatever the time-out.
-        Ok(Self { connection, numbers: HashMap::new(), begin: "BEGIN IMMEDIATE" })
+        Ok(Self { checkpoints: None, connection, numbers: HashMap::new(), begin: "BEGIN IMMEDIATE" })
+    }
+
+    /// Leaves most of each checkpoint to a thread beside this writer.
+    pub(crate) fn checkpoint_beside(&mut self, path: &Path) -> Result<(), StoreError> {
+        self.checkpoints = Some(Checkpoints::take_over(&mut self.connection, path)?);
+        Ok(())
     }
 
     /// Opens the file for reading only.
@@ -85,7 +96,8 @@ impl Sqlite {
         connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
         connection.pragma_update(None, "query_only", true)?;
         connection.pragma_update(None, "cache_size", -16_000)?;
-        Ok(Self { connection, numbers: HashMap::new(), begin: "BEGIN" })
+        connection.query_row(&format!("PRAGMA mmap_size={MAPPED_BYTES}"), [], |_| Ok(()))?;
+        Ok(Self { checkpoints: None, connection, numbers: HashMap::new(), begin: "BEGIN" })
     }
 
     /// Copies the database into a new file while others write, then checks the copy.
@@ -213,6 +225,11 @@ impl Connection for Sqlite {
     fn rollback_to_savepoint(&mut self) -> Result<(), StoreError> {
         self.exec("ROLLBACK TO SAVEPOINT unit", &[])?;
         self.release_savepoint()
+    }
+    fn between_transactions(&mut self) {
+        if let Some(checkpoints) = &mut self.checkpoints {
+            checkpoints.between_commits(&mut self.connection);
+        }
     }
     fn in_transaction(&self) -> bool {
         !self.connection.is_autocommit()

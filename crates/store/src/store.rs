@@ -4,6 +4,7 @@
 
 use crate::{
     bell::{self, Bell},
+    channel,
     error::StoreError,
     installation,
     measure::{self, Waiting},
@@ -22,7 +23,7 @@ use std::{
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+        mpsc::{SyncSender, TrySendError, sync_channel},
     },
     thread::{JoinHandle, current},
     time::Duration,
@@ -74,7 +75,7 @@ struct Inner {
     // Dropping the senders lets the threads finish what is queued and end.
     commands: Option<SyncSender<Work>>,
     units: Option<SyncSender<Work>>,
-    reads: Option<SyncSender<Read>>,
+    reads: Option<channel::Sender<Read>>,
     waiting: Waiting,
     reads_begun: AtomicU64,
     writers: Mutex<Vec<JoinHandle<()>>>,
@@ -166,11 +167,10 @@ impl Store {
             Database::Sqlite(path) => open_sqlite(settings, path, &waiting, now_ms)?,
             Database::Postgres(link) => open_postgres(settings, link, &waiting, now_ms)?,
         };
-        let (reads, queue) = sync_channel::<Read>(settings.queue_capacity);
-        let queue: Arc<Mutex<Receiver<Read>>> = Arc::new(Mutex::new(queue));
+        let (reads, queue) = channel::bounded::<Read>(settings.queue_capacity);
         let mut readers = Vec::new();
         for index in 0..settings.reader_threads.max(1) {
-            let queue = Arc::clone(&queue);
+            let queue = queue.clone();
             let name = format!("rynjer-reader-{index}");
             readers.push(match &settings.database {
                 Database::Sqlite(path) => {
@@ -256,10 +256,10 @@ impl Store {
         });
         self.inner.reads_begun.fetch_add(1, Ordering::Relaxed);
         let queue = self.inner.reads.as_ref().ok_or_else(|| E::from(stopped()))?;
-        queue.try_send(read).map_err(|error| {
+        if !queue.try_send(read) {
             measure::refused("read");
-            E::from(refused(&error))
-        })?;
+            return Err(E::from(StoreError::Overloaded));
+        }
         self.answered(answer).await.unwrap_or_else(|error| Err(E::from(error)))
     }
 
@@ -358,6 +358,7 @@ fn open_sqlite(
     installation::refuse_moved(&mut connection)?;
     let (commands, queue) = sync_channel(settings.queue_capacity);
     let queue = Arc::new(Mutex::new(queue));
+    connection.checkpoint_beside(path)?;
     let writer = Writer::new(connection, queue, settings.batch_max, settings.writer_id.clone());
     let writer = writer.counting(waiting.clone());
     let writers = vec![spawn("rynjer-writer", move || writer.run())?];

@@ -13,6 +13,7 @@ use rynjer_core::{
     id::{AccountId, TaskId},
     task::{Status, Step},
 };
+use std::sync::LazyLock;
 
 /// A task with its outputs.
 #[derive(Debug, Clone)]
@@ -60,46 +61,46 @@ pub(crate) const COLUMNS: &str = "id, account_id, agent_id, request_id, fingerpr
                                   provider_task_id, created_at, finished_at, progress_permille, \
                                   error_code, error_message, missing, body, metadata, fence";
 
-fn task_of(row: &Row) -> Result<TaskRow, StoreError> {
+fn task_of(mut row: Row) -> Result<TaskRow, StoreError> {
     let status = Status::parse(row.str(19)?);
     let step = Step::parse(row.str(20)?);
     Ok(TaskRow {
-        id: TaskId::from_stored(row.text(0)?),
-        account: AccountId::from_stored(row.text(1)?),
-        agent_id: row.text(2)?,
-        request_id: row.text(3)?,
-        fingerprint: row.text(4)?,
-        usage_id: row.text(5)?,
-        model: row.text(6)?,
-        product: row.text(7)?,
-        mode: row.text(8)?,
-        provider: row.text(9)?,
-        vendor_model: row.text(10)?,
-        price_version: row.text(11)?,
+        id: TaskId::from_stored(row.take_text(0)?),
+        account: AccountId::from_stored(row.take_text(1)?),
+        agent_id: row.take_text(2)?,
+        request_id: row.take_text(3)?,
+        fingerprint: row.take_text(4)?,
+        usage_id: row.take_text(5)?,
+        model: row.take_text(6)?,
+        product: row.take_text(7)?,
+        mode: row.take_text(8)?,
+        provider: row.take_text(9)?,
+        vendor_model: row.take_text(10)?,
+        price_version: row.take_text(11)?,
         unit_price: Credits(row.int(12)?),
         count: row.count(13)?,
         held: Credits(row.int(14)?),
         charged: Credits(row.int(15)?),
         released: Credits(row.int(16)?),
         refunded: Credits(row.int(17)?),
-        run_id: row.opt_text(18)?,
+        run_id: row.take_opt_text(18)?,
         status: status.ok_or_else(|| StoreError::Other("a task has an unknown status".to_owned()))?,
         step: step.ok_or_else(|| StoreError::Other("a task has an unknown step".to_owned()))?,
         fence: row.int(30)?,
-        provider_task_id: row.opt_text(21)?,
+        provider_task_id: row.take_opt_text(21)?,
         created_at_ms: row.int(22)?,
         finished_at_ms: row.opt_int(23)?,
         progress_permille: row.opt_int(24)?,
-        error_code: row.opt_text(25)?,
-        error_message: row.opt_text(26)?,
-        missing: row.opt_text(27)?,
-        body: row.opt_text(28)?,
-        metadata: row.opt_text(29)?,
+        error_code: row.take_opt_text(25)?,
+        error_message: row.take_opt_text(26)?,
+        missing: row.take_opt_text(27)?,
+        body: row.take_opt_text(28)?,
+        metadata: row.take_opt_text(29)?,
         outputs: Vec::new(),
     })
 }
 
-pub(crate) fn with_outputs(tx: &mut dyn Tx, row: &Row) -> Result<TaskRow, StoreError> {
+pub(crate) fn with_outputs(tx: &mut dyn Tx, row: Row) -> Result<TaskRow, StoreError> {
     let mut task = task_of(row)?;
     if task.status == Status::Success {
         task.outputs = output::of_task(tx, &task.account, &task.id)?;
@@ -114,10 +115,11 @@ pub fn by_request(
     agent_id: &str,
     request_id: &str,
 ) -> Result<Option<TaskRow>, StoreError> {
-    let sql =
-        format!("SELECT {COLUMNS} FROM tasks WHERE account_id = $1 AND agent_id = $2 AND request_id = $3");
-    let row = tx.one(&sql, &[account.as_str().into(), agent_id.into(), request_id.into()])?;
-    row.as_ref().map(|row| with_outputs(tx, row)).transpose()
+    static SQL: LazyLock<String> = LazyLock::new(|| {
+        format!("SELECT {COLUMNS} FROM tasks WHERE account_id = $1 AND agent_id = $2 AND request_id = $3")
+    });
+    let row = tx.one(&SQL, &[account.as_str().into(), agent_id.into(), request_id.into()])?;
+    row.map(|row| with_outputs(tx, row)).transpose()
 }
 
 /// A task of an account by its id; an agent (`Some`) sees its own only.
@@ -132,5 +134,5 @@ pub fn by_id(
          AND (CAST($3 AS TEXT) IS NULL OR agent_id = $3)"
     );
     let row = tx.one(&sql, &[account.as_str().into(), id.as_str().into(), agent_id.into()])?;
-    row.as_ref().map(|row| with_outputs(tx, row)).transpose()
+    row.map(|row| with_outputs(tx, row)).transpose()
 }

@@ -119,6 +119,21 @@ impl Row {
         self.opt_text(column)?.ok_or_else(|| StoreError::column(column, "text"))
     }
 
+    /// Text that may be missing, taken out of the row.
+    pub(crate) fn take_opt_text(&mut self, column: usize) -> Result<Option<String>, StoreError> {
+        let value = self.0.get_mut(column).ok_or_else(|| StoreError::column(column, "a value"))?;
+        match std::mem::replace(value, Value::Null) {
+            Value::Null => Ok(None),
+            Value::Text(text) => Ok(Some(text)),
+            Value::Int(_) | Value::Bytes(_) => Err(StoreError::column(column, "text")),
+        }
+    }
+
+    /// Text, taken out of the row.
+    pub(crate) fn take_text(&mut self, column: usize) -> Result<String, StoreError> {
+        self.take_opt_text(column)?.ok_or_else(|| StoreError::column(column, "text"))
+    }
+
     /// Text, borrowed.
     pub fn str(&self, column: usize) -> Result<&str, StoreError> {
         match self.value(column)? {
@@ -176,6 +191,8 @@ pub(crate) trait Connection: Tx {
     fn commit(&mut self, mark: Option<Mark<'_>>) -> Result<(), StoreError>;
     /// Gives the transaction up.
     fn rollback(&mut self) -> Result<(), StoreError>;
+    /// Does what may wait until a transaction's callers are answered.
+    fn between_transactions(&mut self) {}
     /// Marks a point inside the transaction.
     fn savepoint(&mut self) -> Result<(), StoreError>;
     /// Keeps what was done since the mark.

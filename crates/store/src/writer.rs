@@ -104,6 +104,7 @@ impl<C: Connection> Writer<C> {
         while let Some(batch) = self.next_batch() {
             self.waiting.taken(batch.commands.len() + batch.units.len());
             self.run_batch(batch);
+            self.connection.between_transactions();
         }
     }
 

@@ -87,9 +87,23 @@ pub(crate) fn applied(response: &mut Response, wait: Option<Duration>) {
 /// A task as an answer; unfinished ones tell when to ask again.
 pub(crate) fn answered(answer: TaskAnswer) -> Response {
     let retry_after = answer.poll_after_ms.map(|ms| ms.div_euclid(1000).max(1));
-    let mut response = axum::Json(Envelope::new(answer)).into_response();
+    let mut response = json(&Envelope::new(answer));
     if let Some(seconds) = retry_after {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
+}
+
+/// What most tasks take as JSON; a buffer of that size need not grow.
+const USUAL_BYTES: usize = 1024;
+
+/// The same as `axum::Json`, whose small buffer grows several times.
+fn json(answer: &Envelope<TaskAnswer>) -> Response {
+    let mut text = Vec::with_capacity(USUAL_BYTES);
+    match serde_json::to_writer(&mut text, answer) {
+        Ok(()) => {
+            ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], text).into_response()
+        }
+        Err(_) => axum::Json(answer).into_response(),
+    }
 }

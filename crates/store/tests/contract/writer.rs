@@ -168,3 +168,50 @@ async fn an_unknown_account_is_an_answer() {
     let refusal = rynjer_core::ledger::Refusal::AccountUnknown;
     assert_eq!(outcome, rynjer_core::ledger::Outcome::Refused(refusal));
 }
+
+/// Readers serve several who wait in one snapshot; it must be younger than what each of them wrote.
+#[tokio::test]
+async fn everybody_sees_his_own_commits_however_many_read() {
+    let stage = fresh_store();
+    let mut set = JoinSet::new();
+    for task in 0..16 {
+        let store = stage.store.clone();
+        set.spawn(async move {
+            for turn in 0..20 {
+                let nonce = format!("{task}-{turn}");
+                let written = nonce.clone();
+                store.write(move |tx| nonce::spend(tx, "key", &written, NOON_MS)).await.unwrap();
+                let sql = "SELECT COUNT(*) FROM nonces WHERE public_key = 'key' AND nonce = $1";
+                let read = move |tx: &mut dyn Tx| tx.one(sql, &[Param::from(&nonce)]);
+                let found: Result<_, StoreError> = store.read(read).await;
+                assert_eq!(found.unwrap().unwrap().int(0).unwrap(), 1, "{task}-{turn}");
+            }
+        });
+    }
+    set.join_all().await;
+}
+
+/// What fails, or panics, in a snapshot that others share is its own failure.
+#[tokio::test]
+async fn failing_reads_spoil_no_others() {
+    let stage = fresh_store();
+    let mut set = JoinSet::new();
+    for n in 0..60 {
+        let store = stage.store.clone();
+        set.spawn(async move {
+            let read = move |tx: &mut dyn Tx| match n % 3 {
+                0 => tx.one("SELECT nothing FROM nowhere", &[]).map(|_| 0),
+                1 => panic!("a read that panics on purpose"),
+                _ => tx.one("SELECT COUNT(*) FROM accounts", &[])?.unwrap().int(0),
+            };
+            (n % 3, store.read(read).await)
+        });
+    }
+    for (kind, answer) in set.join_all().await {
+        match kind {
+            0 => assert!(matches!(answer, Err(StoreError::Other(_))), "{answer:?}"),
+            1 => assert!(matches!(answer, Err(StoreError::Panicked(_))), "{answer:?}"),
+            _ => assert_eq!(answer, Ok(0)),
+        }
+    }
+}
