@@ -46,8 +46,8 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// Words of a statement, whose $3 is the time, that leave out the queued tasks of `without`. The names are those of the catalog;
-    /// quotes could only come from a catalog file, and are taken out.
+    /// Words of a statement, whose $3 is the time, that leave out the queued tasks of `without`. The names
+    /// are those of the catalog; quotes could only come from a catalog file, and are taken out.
     fn beside_shut(&self, task: &str) -> String {
         if self.without.is_empty() {
             return String::new();

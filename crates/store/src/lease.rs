@@ -1,7 +1,8 @@
 //! The leases of claimed tasks, and the fenced writes of whoever holds one.
 //!
 //! Invariant: a write with an older fence changes nothing. `due_at` is the one time that counts: when the
-//! next step is due, or when the lease runs out. Not here: claiming (`claim`), money (`ledger`), calls upstream.
+//! next step is due, or when the lease runs out. Not here: claiming (`claim`), money (`ledger`), calls
+//! upstream.
 
 pub use crate::claim::{Claim, Claimed, Leased, claim, next_due_ms};
 

@@ -47,7 +47,8 @@ pub struct Unmatched {
 
 /// Each model that vendors made since a time.
 pub fn models(tx: &mut dyn Tx, since_ms: i64) -> Result<Vec<OfModel>, StoreError> {
-    let sql = "SELECT t.model, COUNT(*), CAST(SUM(CASE WHEN t.status = 'success' THEN 1 ELSE 0 END) AS BIGINT), \
+    let sql = "SELECT t.model, COUNT(*), \
+               CAST(SUM(CASE WHEN t.status = 'success' THEN 1 ELSE 0 END) AS BIGINT), \
                CAST(COALESCE(SUM(t.charged - t.refunded), 0) AS BIGINT), \
                CAST(COALESCE(SUM((SELECT SUM(a.vendor_cost_micro_usd) FROM attempts a \
                WHERE a.account_id = t.account_id AND a.task_id = t.id)), 0) AS BIGINT), \

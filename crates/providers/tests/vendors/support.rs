@@ -117,7 +117,7 @@ pub(crate) async fn media(provider: &dyn Provider, job: &Job) -> Vec<Media> {
 pub(crate) async fn trouble(provider: &dyn Provider, job: &Job) -> Expected {
     match units(provider, job).await {
         Err(ProviderError::Refused { error, .. }) => Expected::Refused(error.code()),
-        Err(ProviderError::NotNow { .. }) => Expected::NotNow,
+        Err(ProviderError::NotNow { .. } | ProviderError::Busy { .. }) => Expected::NotNow,
         Err(ProviderError::Unusable { .. }) => Expected::Unusable,
         Err(ProviderError::Ambiguous { .. }) => Expected::Unknown,
         Ok(units) => match units.first() {
