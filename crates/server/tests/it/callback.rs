@@ -11,7 +11,6 @@ use bytes::Bytes;
 use rynjer_emulator::{CallbackOut, Fault, Vendor};
 use rynjer_server::clock::Clock;
 use serde_json::{Value, json};
-use std::time::Duration;
 
 /// Callbacks in all, unless `RYNJER_CALLBACKS` says otherwise.
 const CALLBACKS: usize = 300;
@@ -179,7 +178,7 @@ async fn storm(vendor: Vendor) -> usize {
 async fn one_storm(case: &Case, count: usize) -> usize {
     let quiet = case.start(false).await;
     assert!(case.submitted(&quiet, count).await.is_empty());
-    quiet.run_out(Duration::from_secs(2)).await;
+    quiet.run_out().await;
     let expected = ends(&quiet, count).await;
     assert!(expected.0.iter().any(|end| end[0] == "failed"), "{:?}", expected.0);
     assert!(expected.0.iter().any(|end| end[0] == "success"), "{:?}", expected.0);
@@ -210,7 +209,7 @@ async fn one_storm(case: &Case, count: usize) -> usize {
         }
         sent += lies.len() + 3;
     }
-    vendors.run_out(Duration::from_secs(2)).await;
+    vendors.run_out().await;
     assert_eq!(ends(&vendors, count).await, expected);
     for callback in &told {
         assert_eq!(send(&vendors, callback).await, 200, "late");

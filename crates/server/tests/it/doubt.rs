@@ -9,7 +9,7 @@ use crate::support::{
 };
 use rynjer_emulator::{Fault, Vendor};
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 /// Tasks of each class, unless `RYNJER_DOUBTS` says otherwise.
 const DOUBTS: usize = 60;
@@ -72,14 +72,14 @@ async fn sum(vendors: &Vendors, vendor: Vendor, ids: &[String], price: i64) -> S
     sum
 }
 
-/// Asks for tasks a few at a time, each with its fault, and waits for their end in steps of the clock.
-async fn ask(vendors: &Vendors, vendor: Vendor, bodies: &[(Value, Fault)], step: Duration) {
+/// Asks for tasks a few at a time, each with its fault, and waits for their end.
+async fn ask(vendors: &Vendors, vendor: Vendor, bodies: &[(Value, Fault)]) {
     for few in bodies.chunks(AT_ONCE) {
         for (body, fault) in few {
             vendors.emulator(vendor).world().fault(fault.clone());
             vendors.live.generate(body).await;
         }
-        vendors.run_out(step).await;
+        vendors.run_out().await;
     }
 }
 
@@ -112,7 +112,7 @@ async fn with_a_key_every_task_is_made_once() {
         let vendors = Vendors::at(&[Vendor::OpenAi], SETTINGS, &keys, START_S * 1000).await;
         let unit = price(&vendors, &picture("price", 1)).await;
         let bodies = mixed(count, &FAULTS, |number| picture(&format!("k-{number}"), 1));
-        ask(&vendors, Vendor::OpenAi, &bodies, Duration::from_millis(500)).await;
+        ask(&vendors, Vendor::OpenAi, &bodies).await;
         let mut ids = ids(&bodies);
         ids.push("price".to_owned());
         let sum = sum(&vendors, Vendor::OpenAi, &ids, unit).await;
@@ -132,7 +132,7 @@ async fn with_a_look_up_every_task_is_made_once() {
         let body = |number: usize| json!({"request_id": format!("l-{number}"), "model": "z-image", "prompt": format!("fox {number}")});
         let unit = price(&vendors, &body(count)).await;
         let bodies = mixed(count, &FAULTS, body);
-        ask(&vendors, Vendor::Replicate, &bodies, Duration::from_secs(10)).await;
+        ask(&vendors, Vendor::Replicate, &bodies).await;
         let mut ids = ids(&bodies);
         ids.push("price".to_owned());
         let sum = sum(&vendors, Vendor::Replicate, &ids, unit).await;
@@ -197,7 +197,7 @@ async fn doubts_of_neither(count: usize, faults: &[Fault]) -> (Vendors, i64, Vec
         assert_eq!(vendors.live.finish(&good).await["status"], "success");
         all.push(good);
     }
-    vendors.run_out(Duration::from_secs(60)).await;
+    vendors.run_out().await;
     (vendors, unit, all)
 }
 

@@ -15,7 +15,14 @@ use data_encoding::BASE64;
 use futures::{StreamExt, stream};
 use http::{HeaderName, StatusCode, header};
 use serde_json::{Value, json};
-use std::{io, net::SocketAddr};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -26,7 +33,15 @@ const CHUNK: &[u8] = &[b'A'; 64 << 10];
 
 pub(crate) struct Hostile {
     pub(crate) address: SocketAddr,
+    state: Served,
     _stop: DropGuard,
+}
+
+/// Where its redirects lead, and how many bytes of endless bodies it got rid of.
+#[derive(Clone)]
+struct Served {
+    places: Arc<[String]>,
+    endless_bytes: Arc<AtomicUsize>,
 }
 
 impl Hostile {
@@ -34,11 +49,12 @@ impl Hostile {
     pub(crate) async fn start(places: Vec<String>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
+        let state = Served { places: places.into(), endless_bytes: Arc::default() };
         let router = Router::new()
             .route("/v1/images/generations", post(answer))
             .route("/files/{name}", get(file))
             .route("/moved/{number}", get(moved))
-            .with_state(places);
+            .with_state(state.clone());
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         tokio::spawn(async move {
@@ -48,7 +64,12 @@ impl Hostile {
                 () = stopped.cancelled() => {}
             }
         });
-        Self { address, _stop: stop.drop_guard() }
+        Self { address, state, _stop: stop.drop_guard() }
+    }
+
+    /// How many bytes of endless bodies somebody took.
+    pub(crate) fn endless_bytes(&self) -> usize {
+        self.state.endless_bytes.load(Ordering::SeqCst)
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -64,14 +85,14 @@ impl Hostile {
     }
 }
 
-async fn answer(Json(body): Json<Value>) -> Response {
+async fn answer(State(state): State<Served>, Json(body): Json<Value>) -> Response {
     let prompt = body["prompt"].as_str().unwrap_or_default();
     if let Some(url) = prompt.strip_prefix(AT) {
         return Json(json!({"data": [{"url": url}]})).into_response();
     }
     let begin = "{\"data\": [{\"b64_json\": \"";
     match prompt {
-        "json without an end" => endless(begin),
+        "json without an end" => endless(&state, begin),
         "json that stops and stays" => silent(begin),
         "json of 60 MB" => Json(json!({"data": [{"b64_json": "A".repeat(60_000_000)}]})).into_response(),
         "json that says more bytes than it has" => with(header::CONTENT_LENGTH, "9000", short(begin)),
@@ -84,7 +105,7 @@ async fn answer(Json(body): Json<Value>) -> Response {
     }
 }
 
-async fn file(Path(name): Path<String>) -> Response {
+async fn file(State(state): State<Served>, Path(name): Path<String>) -> Response {
     match name.as_str() {
         "bomb.png" => png::bomb(60_000, 60_000).into_response(),
         "empty-bomb.png" => {
@@ -93,7 +114,7 @@ async fn file(Path(name): Path<String>) -> Response {
             picture.into_response()
         }
         "gzip.png" => with(header::CONTENT_ENCODING, "gzip", Body::from(gzip())),
-        "endless.png" => endless("\u{89}PNG"),
+        "endless.png" => endless(&state, "\u{89}PNG"),
         "short.png" => with(header::CONTENT_LENGTH, "9000", short("PNG")),
         "terabytes.png" => with(header::CONTENT_LENGTH, "9000000000000", short("PNG")),
         "page.png" => with(header::CONTENT_TYPE, "image/png", Body::from("<script>alert(1)</script>")),
@@ -102,8 +123,8 @@ async fn file(Path(name): Path<String>) -> Response {
     }
 }
 
-async fn moved(State(places): State<Vec<String>>, Path(number): Path<usize>) -> Response {
-    (StatusCode::FOUND, [(header::LOCATION, places[number].clone())]).into_response()
+async fn moved(State(state): State<Served>, Path(number): Path<usize>) -> Response {
+    (StatusCode::FOUND, [(header::LOCATION, state.places[number].clone())]).into_response()
 }
 
 fn with(name: HeaderName, value: &'static str, body: Body) -> Response {
@@ -117,9 +138,14 @@ fn gzip() -> Vec<u8> {
     packed
 }
 
-fn endless(begin: &'static str) -> Response {
+fn endless(state: &Served, begin: &'static str) -> Response {
+    let bytes = Arc::clone(&state.endless_bytes);
+    let chunk = move || {
+        bytes.fetch_add(CHUNK.len(), Ordering::SeqCst);
+        Ok(Bytes::from_static(CHUNK))
+    };
     let first = stream::iter([Ok::<_, io::Error>(Bytes::from_static(begin.as_bytes()))]);
-    Body::from_stream(first.chain(stream::repeat_with(|| Ok(Bytes::from_static(CHUNK))))).into_response()
+    Body::from_stream(first.chain(stream::repeat_with(chunk))).into_response()
 }
 
 fn silent(begin: &'static str) -> Response {

@@ -12,6 +12,8 @@ use std::{fmt::Write, net::SocketAddr, time::Duration};
 
 /// Looks at a task between two steps of the clock: what is under way ends in between.
 const LOOKS: u32 = 10;
+/// Looks in a row at something that is due and does not begin.
+const WAITS: u32 = 100;
 
 /// What the live account starts with.
 pub(crate) const LIVE_CREDITS: i64 = 10_000_000;
@@ -83,13 +85,23 @@ impl Vendors {
         self.app.admin().store.read(count).await.expect("a count")
     }
 
-    /// Waits until nothing is held any more, while the clock goes on in such steps.
-    pub(crate) async fn run_out(&self, step: Duration) {
+    /// Waits until nothing is held any more. The clock goes on to what is due next whenever nothing is under
+    /// way, so that no call is made late by it.
+    pub(crate) async fn run_out(&self) {
         let mut looks = 0;
         super::until("nothing is held", async || {
+            let now_ms = self.app.now_ms();
+            let open = "SELECT COUNT(*) FROM tasks WHERE finished_at IS NULL";
+            let busy =
+                self.number(&format!("{open} AND (lease_owner IS NOT NULL OR due_at <= {now_ms})")).await;
             looks += 1;
-            if looks % LOOKS == 0 {
-                self.app.advance(step);
+            if busy == 0 && self.number(open).await > 0 {
+                let next = "SELECT COALESCE(MIN(due_at), 0) FROM tasks WHERE finished_at IS NULL";
+                let left_ms = u64::try_from(self.number(next).await - now_ms).unwrap_or(0);
+                self.app.advance(Duration::from_millis(left_ms));
+            } else if busy > 0 && looks % WAITS == 0 {
+                // Tasks of a route that is left alone are due and wait.
+                self.app.advance(Duration::from_secs(1));
             }
             (self.books().await.1 == 0).then_some(())
         })
