@@ -20,8 +20,8 @@ use std::{borrow::Cow, time::Duration};
 /// The largest picture that is believed.
 const PIXELS_MAX: u64 = 100_000_000;
 
-/// The longest file that is fetched for a picture, since all of it is held in memory. The largest pictures that
-/// vendors make have half of it.
+/// The longest file that is fetched for a picture, since all of it is held in memory. The largest pictures
+/// that vendors make have half of it.
 const PICTURE_BYTES_MAX: u64 = 48 << 20;
 
 /// How often a file is tried to be fetched, and the first pause between, four times longer each time.

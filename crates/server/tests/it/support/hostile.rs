@@ -24,7 +24,10 @@ use std::{
     },
 };
 use tokio::net::TcpListener;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
 
 /// What stands before a URL in a prompt.
 pub(crate) const AT: &str = "at ";
@@ -57,7 +60,7 @@ impl Hostile {
             .with_state(state.clone());
         let stop = CancellationToken::new();
         let stopped = stop.clone();
-        tokio::spawn(async move {
+        TaskTracker::new().spawn(async move {
             let serve = axum::serve(listener, router);
             tokio::select! {
                 served = async { serve.await } => served.expect("a server"),
