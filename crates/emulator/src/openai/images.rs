@@ -5,7 +5,7 @@
 
 use super::{
     form::{self, File, Form},
-    invalid, misfit, no_model,
+    invalid, misfit, no_model, repeat,
 };
 use crate::{
     Job, World,
@@ -17,7 +17,7 @@ use axum::{
     Extension, Json,
     body::Bytes,
     extract::{Request, State},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
 use data_encoding::BASE64;
@@ -65,16 +65,17 @@ const FIELDS: [(&str, Kind); 12] = [
     ("stream", Kind::Flag),
 ];
 
-pub(super) async fn generations(State(world): State<World>, body: Bytes) -> Response {
+pub(super) async fn generations(State(world): State<World>, headers: HeaderMap, body: Bytes) -> Response {
     let mut known = FIELDS.to_vec();
     known.push(("moderation", Kind::Word(&["auto", "low"])));
     match form::json(&body) {
-        Ok(Form { fields, .. }) => pictures(&world, fields, &known),
+        Ok(Form { fields, .. }) => pictures(&world, repeat::id_of(&headers), fields, &known),
         Err(refusal) => *refusal,
     }
 }
 
 pub(super) async fn edits(State(world): State<World>, request: Request) -> Response {
+    let id = repeat::id_of(request.headers());
     let Form { mut fields, files } = match form::read(request).await {
         Ok(form) => form,
         Err(refusal) => return *refusal,
@@ -88,7 +89,7 @@ pub(super) async fn edits(State(world): State<World>, request: Request) -> Respo
         return invalid("images", "unknown_parameter");
     }
     fields["images"] = json!(files.iter().filter(|file| file.field.starts_with("image")).count());
-    pictures(&world, fields, &known)
+    pictures(&world, id, fields, &known)
 }
 
 /// The first file that an edit can't take.
@@ -156,7 +157,8 @@ fn size(input: &Value, is_free: bool) -> Option<(u32, u32)> {
     (SIZES.contains(&text) || (is_free && fits)).then_some((wide, high))
 }
 
-fn pictures(world: &World, input: Value, known: &[(&str, Kind)]) -> Response {
+/// `id` is that of the job if the request names its key.
+fn pictures(world: &World, id: Option<String>, input: Value, known: &[(&str, Kind)]) -> Response {
     if let Some(wrong) = wrong(&input, known) {
         return misfit(&wrong);
     }
@@ -168,7 +170,14 @@ fn pictures(world: &World, input: Value, known: &[(&str, Kind)]) -> Response {
         return invalid(field, "invalid_value");
     }
     let (width, height) = size(&input, FREE.contains(&model.as_str())).unwrap_or((1024, 1024));
-    let job = world.make(Job { id: format!("img_{}", world.number()), model, input, ..Job::default() });
+    let job = match id.as_deref().and_then(|id| world.job(id)) {
+        Some(job) if job.input != input => return repeat::reused(),
+        Some(job) => job,
+        None => {
+            let id = id.unwrap_or_else(|| format!("img_{}", world.number()));
+            world.make(Job { id, model, input, ..Job::default() })
+        }
+    };
     let made = Extension(Made(vec![job.id.clone()]));
     match &job.failure {
         Some(failure) => (made, blocked(failure)).into_response(),

@@ -6,6 +6,7 @@
 mod errors;
 mod form;
 mod images;
+mod repeat;
 mod videos;
 
 pub(crate) use errors::errors;

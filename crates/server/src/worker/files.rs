@@ -20,6 +20,10 @@ use std::{borrow::Cow, time::Duration};
 /// The largest picture that is believed.
 const PIXELS_MAX: u64 = 100_000_000;
 
+/// The longest file that is fetched for a picture, since all of it is held in memory. The largest pictures
+/// that vendors make have half of it.
+const PICTURE_BYTES_MAX: u64 = 48 << 20;
+
 /// How often a file is tried to be fetched, and the first pause between, four times longer each time.
 const FETCH_TRIES: u32 = 3;
 const FETCH_PAUSE_MS: u64 = 250;
@@ -182,13 +186,19 @@ async fn store_unit(
     })
 }
 
+/// How long a file that a vendor names may be.
+fn bytes_max(app: &App, task: &Leased) -> u64 {
+    let max = app.config.storage.max_output_bytes;
+    if task.product == "image" { max.min(PICTURE_BYTES_MAX) } else { max }
+}
+
 /// A file that the vendor named by URL. A server that stumbles is asked again: what it made is billed.
 async fn fetch(app: &App, task: &Leased, url: &str) -> Result<Bytes, FetchError> {
     let gone = || FetchError::Unreachable("the vendor is gone".to_owned());
     let provider = app.providers.get(&task.provider).ok_or_else(gone)?;
     // Films are large, and all of one is in memory at once.
     let _place = app.fetches.acquire().await.map_err(|_| gone())?;
-    let limits = FetchLimits { max_bytes: app.config.storage.max_output_bytes, max_pixels: PIXELS_MAX };
+    let limits = FetchLimits { max_bytes: bytes_max(app, task), max_pixels: PIXELS_MAX };
     let mut pause_ms = FETCH_PAUSE_MS;
     for _ in 1..FETCH_TRIES {
         match provider.fetch(url.to_owned(), limits).await {

@@ -126,7 +126,7 @@ impl Submit<'_> {
 
     async fn accepted(&self, provider_task_id: String, poll_after_ms: u32) -> Result<(), StoreError> {
         let (holder, attempt) = (self.task.holder(), self.task.attempt);
-        let poll_at_ms = (self.app.now_ms() + i64::from(poll_after_ms)).min(self.task.deadline_at_ms);
+        let poll_at_ms = self.poll_at_ms(poll_after_ms);
         let (name, now_ms) = (self.task.provider.clone(), self.app.now_ms());
         let unit = move |tx: &mut dyn rynjer_store::Tx| {
             if lease::submitted(tx, &holder, attempt, &provider_task_id, poll_at_ms)? {
@@ -242,13 +242,10 @@ impl Submit<'_> {
         drop(loaded);
         match answer {
             Ok(LookUpAnswer::Found { provider_task_ids, poll_after_ms }) => {
-                let name = task.provider.clone();
-                let free =
-                    move |tx: &mut dyn rynjer_store::Tx| attempt::first_free(tx, &name, &provider_task_ids);
-                match app.store.read(free).await? {
-                    Some(id) => self.accepted(id, poll_after_ms).await,
-                    None => self.absent().await,
+                if self.found(provider_task_ids, poll_after_ms).await? {
+                    return Ok(());
                 }
+                self.absent().await
             }
             Ok(LookUpAnswer::Absent) => self.absent().await,
             Err(error) => {
@@ -256,6 +253,23 @@ impl Submit<'_> {
                 later::retry(app, task, None).await
             }
         }
+    }
+
+    /// Takes the first job that belongs to no attempt yet; whether there is one. It is chosen and taken in one
+    /// write: of two tasks that look at once, one would lose its lease over the other's job.
+    async fn found(&self, provider_task_ids: Vec<String>, poll_after_ms: u32) -> Result<bool, StoreError> {
+        let (task, name) = (self.task, self.task.provider.clone());
+        let (holder, number) = (task.holder(), task.attempt);
+        let poll_at_ms = self.poll_at_ms(poll_after_ms);
+        let unit = move |tx: &mut dyn rynjer_store::Tx| {
+            let Some(id) = attempt::first_free(tx, &name, &provider_task_ids)? else { return Ok(false) };
+            lease::submitted(tx, &holder, number, &id, poll_at_ms).map(|_| true)
+        };
+        patience::write(self.app, unit).await
+    }
+
+    fn poll_at_ms(&self, poll_after_ms: u32) -> i64 {
+        (self.app.now_ms() + i64::from(poll_after_ms)).min(self.task.deadline_at_ms)
     }
 
     /// The vendor has no such job, so it accepted nothing: from the start again.

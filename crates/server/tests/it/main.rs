@@ -12,15 +12,23 @@ mod bad_input;
 #[cfg(test)]
 mod budget;
 #[cfg(test)]
+mod callback;
+#[cfg(test)]
 mod cancel;
 #[cfg(test)]
 mod coverage;
 #[cfg(test)]
+mod doubt;
+#[cfg(test)]
 mod events;
+#[cfg(test)]
+mod failover;
 #[cfg(test)]
 mod file;
 #[cfg(test)]
 mod guide;
+#[cfg(test)]
+mod hostile_vendor;
 #[cfg(test)]
 mod idempotency;
 #[cfg(test)]

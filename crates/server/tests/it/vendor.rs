@@ -197,7 +197,8 @@ async fn an_outage_costs_few_calls_and_leaves_nothing_behind() {
     let named = std::env::var("RYNJER_OUTAGE_PER_SECOND");
     let per_second: Option<u32> = named.ok().map(|text| text.parse().expect("a number"));
     // A lease that runs out because a test moved the clock would make a doubt of a call under way.
-    let mut vendors = Vendors::with(&[Vendor::OpenAi], "[worker]\nlease_seconds = 3600").await;
+    let settings = "[worker]\nlease_seconds = 3600\n[limits]\nopen_tasks_per_account = 1000000";
+    let mut vendors = Vendors::with(&[Vendor::OpenAi], settings).await;
     let address = vendors.emulator(Vendor::OpenAi).address();
     vendors.stop(Vendor::OpenAi);
     let mut tasks = 0;

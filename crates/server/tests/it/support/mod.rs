@@ -8,6 +8,7 @@ pub(crate) mod answer;
 pub(crate) mod client;
 #[path = "../../../../store/tests/contract/database.rs"]
 pub(crate) mod database;
+pub(crate) mod hostile;
 pub(crate) mod neighbour;
 pub(crate) mod png;
 pub(crate) mod s3;
@@ -118,7 +119,8 @@ impl TestApp {
         let other_key = key_of(&admin, &other, Scopes::ALL).await;
         let router = client::SharedRouter::new(Mutex::new(gateway.router()));
         let stranger = Client::new(&router, None);
-        let agent = Agent::ready(&stranger, &admin, &account, Signer::new(1)).await;
+        let signer = Signer::at(1, clock.now_ms() / 1000);
+        let agent = Agent::ready(&stranger, &admin, &account, signer).await;
         Self {
             gateway: Some(gateway),
             router,

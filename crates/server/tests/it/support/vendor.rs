@@ -2,15 +2,18 @@
 //!
 //! Invariant: a vendor that is not named has no key. Not here: what a vendor answers (`rynjer-emulator`).
 
-use super::{Client, TestApp, key_of};
+use super::{Client, START_S, TestApp, key_of};
 use rynjer_core::{id::AccountId, scope::Scopes};
 use rynjer_emulator::{Emulator, Vendor};
+use rynjer_server::{clock::Clock, gateway::Role};
 use rynjer_store::{StoreError, Tx};
 use serde_json::{Value, json};
 use std::{fmt::Write, net::SocketAddr, time::Duration};
 
 /// Looks at a task between two steps of the clock: what is under way ends in between.
 const LOOKS: u32 = 10;
+/// Looks in a row at something that is due and does not begin.
+const WAITS: u32 = 100;
 
 /// What the live account starts with.
 pub(crate) const LIVE_CREDITS: i64 = 10_000_000;
@@ -24,14 +27,22 @@ pub(crate) struct Vendors {
 
 impl Vendors {
     pub(crate) async fn with(vendors: &[Vendor], more: &str) -> Self {
+        Self::at(vendors, more, &[], START_S * 1000).await
+    }
+
+    /// The same with more keys in the vendors' own sections, at another time of the clock.
+    pub(crate) async fn at(vendors: &[Vendor], more: &str, keys: &[(Vendor, &str)], now_ms: i64) -> Self {
         let mut emulators = Vec::new();
         let mut settings = more.to_owned();
         for vendor in vendors {
             let emulator = Emulator::start(*vendor).await.expect("a stand-in");
             write!(settings, "{}", section(*vendor, &emulator)).expect("text");
+            for (_, key) in keys.iter().filter(|(of, _)| of == vendor) {
+                writeln!(settings, "{key}").expect("text");
+            }
             emulators.push((*vendor, emulator));
         }
-        let app = TestApp::with(&settings).await;
+        let app = TestApp::at(&settings, Role::All, Clock::manual(now_ms)).await;
         let admin = app.admin();
         let created = admin.account_create("live@example.com", true, LIVE_CREDITS).await;
         let account = created.expect("a live account").id;
@@ -56,10 +67,45 @@ impl Vendors {
 
     /// How many calls upstream were begun: each has an attempt of its own.
     pub(crate) async fn attempts(&self) -> i64 {
-        let count = |tx: &mut dyn Tx| -> Result<i64, StoreError> {
-            tx.one("SELECT COUNT(*) FROM attempts", &[])?.map_or(Ok(0), |row| row.int(0))
+        self.number("SELECT COUNT(*) FROM attempts").await
+    }
+
+    /// How many tasks stand at a step of the worker, in nobody's hand.
+    pub(crate) async fn at_step(&self, step: &str) -> i64 {
+        let free = "finished_at IS NULL AND lease_owner IS NULL";
+        self.number(&format!("SELECT COUNT(*) FROM tasks WHERE step = '{step}' AND {free}")).await
+    }
+
+    /// What a statement counts.
+    pub(crate) async fn number(&self, sql: &str) -> i64 {
+        let sql = sql.to_owned();
+        let count = move |tx: &mut dyn Tx| -> Result<i64, StoreError> {
+            tx.one(&sql, &[])?.map_or(Ok(0), |row| row.int(0))
         };
         self.app.admin().store.read(count).await.expect("a count")
+    }
+
+    /// Waits until nothing is held any more. The clock goes on to what is due next whenever nothing is under
+    /// way, so that no call is made late by it.
+    pub(crate) async fn run_out(&self) {
+        let mut looks = 0;
+        super::until("nothing is held", async || {
+            let now_ms = self.app.now_ms();
+            let open = "SELECT COUNT(*) FROM tasks WHERE finished_at IS NULL";
+            let busy =
+                self.number(&format!("{open} AND (lease_owner IS NOT NULL OR due_at <= {now_ms})")).await;
+            looks += 1;
+            if busy == 0 && self.number(open).await > 0 {
+                let next = "SELECT COALESCE(MIN(due_at), 0) FROM tasks WHERE finished_at IS NULL";
+                let left_ms = u64::try_from(self.number(next).await - now_ms).unwrap_or(0);
+                self.app.advance(Duration::from_millis(left_ms));
+            } else if busy > 0 && looks % WAITS == 0 {
+                // Tasks of a route that is left alone are due and wait.
+                self.app.advance(Duration::from_secs(1));
+            }
+            (self.books().await.1 == 0).then_some(())
+        })
+        .await;
     }
 
     /// Waits for the end of a task while the clock goes on in the steps of a vendor's polls.
