@@ -72,15 +72,16 @@ pub(super) async fn find(
             Verdict::Strange => {}
         }
     }
-    let provider_task_ids = finds.ids()?;
-    if !provider_task_ids.is_empty() {
-        return Ok(LookUpAnswer::Found { provider_task_ids, poll_after_ms: POLL_AFTER_MS });
-    }
+    // Before what was found: that may belong to other attempts, and one of these be ours.
     if open {
         let message = "tasks of that time are under way and do not tell their prompts yet".to_owned();
         return Err(ProviderError::NotNow { retry_after_ms: Some(WAIT_MS), message });
     }
-    Ok(LookUpAnswer::Absent)
+    let provider_task_ids = finds.ids()?;
+    if provider_task_ids.is_empty() {
+        return Ok(LookUpAnswer::Absent);
+    }
+    Ok(LookUpAnswer::Found { provider_task_ids, poll_after_ms: POLL_AFTER_MS })
 }
 
 /// Tasks that may be of the model and the time.

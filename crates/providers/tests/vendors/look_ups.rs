@@ -80,7 +80,7 @@ async fn predictions() {
     }
 }
 
-/// `prompt` is what each task tells when it is asked for.
+/// `task` is what every task tells when it is asked for.
 async fn of_dashscope(list: Value, task: Value) -> String {
     let settings = canned(move |_, line| {
         (200, if line.starts_with("GET /tasks/?") { list.to_string() } else { task.to_string() })
@@ -133,6 +133,21 @@ async fn tasks_of_dashscope() {
     ] {
         assert_eq!(of_dashscope(broken.clone(), fox.clone()).await, "doubt", "{broken}");
     }
+}
+
+/// What was found may belong to another attempt, and what does not tell yet be ours.
+#[tokio::test]
+async fn tasks_of_dashscope_that_do_not_tell_yet_are_waited_for() {
+    let rows =
+        ["a", "b"].map(|id| json!({"task_id": id, "model_name": "wan2.6-t2v", "gmt_create": BEGIN_MS}));
+    let list = json!({"data": rows, "total": 2}).to_string();
+    let settings = canned(move |_, line| {
+        let running = json!({"output": {"task_id": "b", "task_status": "RUNNING"}});
+        let task = if line.starts_with("GET /tasks/a ") { done("a red fox") } else { running };
+        (200, if line.starts_with("GET /tasks/?") { list.clone() } else { task.to_string() })
+    });
+    let provider = DashScope::new(settings.await).unwrap();
+    assert_eq!(word(provider.look_up(video_job("text:wan2.6-t2v", 5), BEGIN_MS).await), "not now");
 }
 
 async fn of_openai(list: Value) -> String {
