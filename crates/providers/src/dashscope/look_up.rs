@@ -1,8 +1,8 @@
 //! A clip whose submit was ambiguous, looked for in the vendor's list of tasks.
 //!
 //! Invariant: nothing counts as found that the vendor does not say to have our prompt, and nothing counts as
-//! absent while a task of that time may still turn out to be ours, or the list was not read in full. Not here:
-//! clips from pictures, of which the vendor does not tell enough.
+//! absent while a task of that time may still turn out to be ours, or the list was not read in full. Not
+//! here: clips from pictures, of which the vendor does not tell enough.
 //!
 //! The list tells model and time; a task tells its prompt and size only when it is done. So the answer may
 //! have to wait for the tasks of those minutes.

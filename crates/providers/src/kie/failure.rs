@@ -84,8 +84,8 @@ pub(super) fn of_submit(answer: &Answer, envelope: &Envelope, has_pictures: bool
 pub(super) fn of_look_up(answer: &Answer, envelope: &Envelope) -> ProviderError {
     let Envelope { code, text, .. } = envelope;
     match code {
-        // A key that stopped working, or a task that is not known, says nothing of what is billed: it is asked
-        // for again.
+        // A key that stopped working, or a task that is not known, says nothing of what is billed: it is
+        // asked for again.
         400..=404 | 410 | 422 | 429 | 455 => {
             ProviderError::NotNow { retry_after_ms: answer.retry_after_ms, message: sentence(text) }
         }

@@ -1,7 +1,7 @@
 //! Finds a prediction whose create was never answered, in the list of predictions.
 //!
-//! Invariant: all that the list shows must fit: model, every input, and the time; what may fit and does not tell
-//! is neither found nor absent. Not here: which of the ones that were found belongs to another attempt.
+//! Invariant: all that the list shows must fit: model, every input, and the time; what may fit and does not
+//! tell is neither found nor absent. Not here: which of the ones that were found belongs to another attempt.
 
 use super::wire::{self, Prediction};
 use crate::{

@@ -9,7 +9,7 @@ use tokio::{
     net::TcpListener,
 };
 
-/// Settings for a vendor that answers so. `answer` gets the vendor's origin and the first line of the request.
+/// Settings for a vendor that answers so. `answer` gets its origin and the first line of the request.
 #[expect(clippy::disallowed_methods, reason = "it ends with the runtime of its test")]
 pub(crate) async fn canned<F>(answer: F) -> VendorSettings
 where

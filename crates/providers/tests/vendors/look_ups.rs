@@ -1,7 +1,7 @@
 //! Look-ups in vendors' lists: which rows are a job by their time, which are in doubt, and what is no list.
 //!
-//! Invariant: a job is absent only where the whole list says so, whatever the clocks. Not here: what else rows
-//! have in common with a job (each vendor).
+//! Invariant: a job is absent only where the whole list says so, whatever the clocks. Not here: what else
+//! rows have in common with a job (each vendor).
 
 use crate::{
     canned::canned,

@@ -1,7 +1,7 @@
 //! Polls of every vendor: what says nothing of a job, and what is done and has no file.
 //!
-//! Invariant: a job ends by what the vendor says of it, and what it may have billed is never taken as free. Not
-//! here: what each stand-in says by itself.
+//! Invariant: a job ends by what the vendor says of it, and what it may have billed is never taken as free.
+//! Not here: what each stand-in says by itself.
 
 use crate::{
     canned::canned,
