@@ -95,7 +95,10 @@ fn done(prompt: &str) -> Value {
 
 #[tokio::test]
 async fn tasks_of_dashscope() {
-    let row = |after_ms: i64| json!({"task_id": "a", "model_name": "wan2.6-t2v", "gmt_create": BEGIN_MS + after_ms});
+    let row = |after_ms: i64| {
+        let made_ms = BEGIN_MS + after_ms;
+        json!({"task_id": "a", "model_name": "wan2.6-t2v", "gmt_create": made_ms})
+    };
     let fox = done("a red fox");
     let unknown = json!({"output": {"task_id": "a", "task_status": "UNKNOWN"}});
     for (row, task, expected) in [
