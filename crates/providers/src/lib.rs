@@ -12,6 +12,7 @@ pub mod google;
 pub mod guarded;
 mod job;
 pub mod kie;
+mod look_up;
 pub mod media;
 pub mod openai;
 pub mod replicate;

@@ -50,12 +50,12 @@ pub(super) fn body(job: &Job, model: &str) -> Value {
     body
 }
 
-pub(super) fn resolution(job: &Job) -> &str {
+fn resolution(job: &Job) -> &str {
     job.resolution.as_deref().unwrap_or("720p")
 }
 
 /// A picture decides its own: another ratio would cut its edges off.
-pub(super) fn ratio(job: &Job) -> &str {
+fn ratio(job: &Job) -> &str {
     if job.input_images.is_empty() { job.aspect_ratio.as_deref().unwrap_or("16:9") } else { "adaptive" }
 }
 

@@ -10,8 +10,8 @@ mod map;
 mod wire;
 
 use crate::{
-    Ambiguity, Callback, CallbackError, CancelAnswer, Heard, Job, LookUpAnswer, OnProgress, PollAnswer,
-    Provider, ProviderError, SubmitAnswer,
+    Ambiguity, Callback, CallbackError, CancelAnswer, Heard, Job, OnProgress, PollAnswer, Provider,
+    ProviderError, SubmitAnswer,
     fan_out::{self, Part, PartAnswer},
     guarded::{FetchError, FetchLimits, GuardError},
     upstream::{Call, KeyStyle, Upstream, VendorSettings},
@@ -22,8 +22,6 @@ use reqwest::Method;
 /// How long a submit may take.
 const SUBMIT_TIMEOUT_MS: u32 = 60_000;
 const POLL_AFTER_MS: u32 = 5_000;
-/// The largest page of the list; it is sent newest first.
-const PAGE_SIZE: u32 = 500;
 const TASKS: &str = "/contents/generations/tasks";
 
 /// Ark or ModelArk.
@@ -52,17 +50,6 @@ impl Ark {
         wire::task(&self.upstream.send(Call::get(self.upstream.url(&format!("{TASKS}/{id}")))).await?)
     }
 
-    async fn find(&self, job: Job, started_at_ms: i64) -> Result<LookUpAnswer, ProviderError> {
-        let model = self.model(&job.vendor_model);
-        let query = url::form_urlencoded::Serializer::new(String::new())
-            .append_pair("page_num", "1")
-            .append_pair("page_size", &PAGE_SIZE.to_string())
-            .append_pair("filter.model", &model)
-            .finish();
-        let url = self.upstream.url(&format!("{TASKS}?{query}"));
-        wire::found(&self.upstream.send(Call::get(url)).await?, &job, &model, started_at_ms)
-    }
-
     /// A `DELETE` takes back what is queued, but of what is done it removes the record and with it the clip:
     /// so the state is asked for before, and what became of it after.
     async fn take_back(&self, provider_task_id: &str) -> Result<CancelAnswer, ProviderError> {
@@ -89,10 +76,11 @@ impl Provider for Ark {
         "ark"
     }
 
-    /// The list tells model, time, size and length of each task, and whose it is by `safety_identifier`, or
-    /// the callback URL of the attempt itself. Where it tells neither, nothing counts as found.
+    /// N: the list tells neither prompt nor picture, and is not documented to tell the callback URL. The
+    /// `safety_identifier` is the same for all tasks of an agent, so that one task would get another's clip.
+    /// A callback of a task whose submit was cut off tells its id all the same.
     fn ambiguity(&self, _vendor_model: &str) -> Ambiguity {
-        Ambiguity::Lookup
+        Ambiguity::Neither
     }
 
     fn submit(
@@ -119,10 +107,6 @@ impl Provider for Ark {
             };
             fan_out::poll(&provider_task_id, POLL_AFTER_MS, call).await
         })
-    }
-
-    fn look_up(&self, job: Job, started_at_ms: i64) -> BoxFuture<'_, Result<LookUpAnswer, ProviderError>> {
-        Box::pin(self.find(job, started_at_ms))
     }
 
     fn cancel(

@@ -5,17 +5,12 @@
 //!
 //! Source: PyPI `byteplus-python-sdk-v2` 3.0.63 `types/content_generation`, Ark's page 1299023 about errors.
 
-use super::{PAGE_SIZE, POLL_AFTER_MS, map};
 use crate::{
-    Callback, CallbackError, Heard, Job, LookUpAnswer, OutputSource, ProviderError, TaskError, Unit,
+    Callback, CallbackError, Heard, OutputSource, ProviderError, TaskError, Unit,
     fan_out::{Part, PartAnswer},
     upstream::{Answer, sentence},
 };
 use serde::Deserialize;
-use std::cmp::Reverse;
-
-/// Their clock may be behind ours by this, and they tell whole seconds.
-const CLOCK_MS: i64 = 5_000;
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
@@ -37,29 +32,14 @@ struct Content {
     video_url: Option<String>,
 }
 
-/// A task, alone or in the list.
+/// A task.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub(super) struct Task {
     id: String,
-    model: String,
     status: String,
     error: Option<Reason>,
     content: Option<Content>,
-    /// Seconds since 1970.
-    created_at: i64,
-    resolution: Option<String>,
-    ratio: Option<String>,
-    duration: Option<u32>,
-    safety_identifier: Option<String>,
-    callback_url: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Page {
-    items: Vec<Task>,
-    #[serde(default)]
-    total: u64,
 }
 
 /// Where a task is.
@@ -102,25 +82,6 @@ impl Task {
             }
         };
         PartAnswer::Finished { unit, cost: None }
-    }
-
-    /// Whether all that it tells is as in the job; whose it is aside.
-    fn is_like(&self, job: &Job, model: &str, started_at_ms: i64) -> bool {
-        let ratio = map::ratio(job);
-        self.model == model
-            && self.created_at.saturating_mul(1000) >= started_at_ms - CLOCK_MS
-            && self.resolution.as_deref().is_none_or(|told| told == map::resolution(job))
-            // It may tell the ratio that it took in the place of `adaptive`.
-            && self.ratio.as_deref().is_none_or(|told| ratio == "adaptive" || told == ratio)
-            && self.duration.is_none_or(|told| told == job.duration_ms / 1000)
-    }
-
-    /// Whose it is: of this attempt by its callback URL, of this end user otherwise.
-    fn is_ours(&self, job: &Job) -> Option<bool> {
-        if let (Some(told), Some(ours)) = (&self.callback_url, &job.callback_url) {
-            return Some(told == ours);
-        }
-        self.safety_identifier.as_ref().map(|told| *told == job.end_user)
     }
 }
 
@@ -188,42 +149,12 @@ fn content_error(code: &str) -> Option<TaskError> {
     picture.iter().any(|known| code.starts_with(known)).then_some(TaskError::InputRejected)
 }
 
-/// A task that was asked for. A call that failed is made again later.
+/// A task that was asked for. A call that failed, or that knows no such task, says nothing about what is
+/// billed: it is made again later.
 pub(super) fn task(answer: &Answer) -> Result<Task, ProviderError> {
     let (_, message) = reason(answer);
-    if [404, 410].contains(&answer.status) {
-        return Err(ProviderError::Refused { error: TaskError::ProviderFailed, message, cost: None });
-    }
     let task = answer.json::<Task>().filter(|task| answer.is_success() && !task.status.is_empty());
     task.ok_or(ProviderError::NotNow { retry_after_ms: answer.retry_after_ms, message })
-}
-
-/// The tasks of the list that are the job, newest first.
-pub(super) fn found(
-    answer: &Answer,
-    job: &Job,
-    model: &str,
-    started_at_ms: i64,
-) -> Result<LookUpAnswer, ProviderError> {
-    let (_, message) = reason(answer);
-    let page = answer.json::<Page>().filter(|_| answer.is_success());
-    let page = page.ok_or(ProviderError::NotNow { retry_after_ms: answer.retry_after_ms, message })?;
-    let early = |task: &Task| task.created_at.saturating_mul(1000) < started_at_ms - CLOCK_MS;
-    let whole = page.total <= u64::from(PAGE_SIZE) || page.items.iter().any(early);
-    let mut tasks: Vec<Task> = page.items;
-    tasks.retain(|task| is_id(&task.id) && task.is_like(job, model, started_at_ms));
-    tasks.sort_by_key(|task| Reverse(task.created_at));
-    let doubt = tasks.iter().any(|task| task.is_ours(job).is_none());
-    tasks.retain(|task| task.is_ours(job) == Some(true));
-    if !tasks.is_empty() {
-        let provider_task_ids = tasks.into_iter().map(|task| task.id).collect();
-        return Ok(LookUpAnswer::Found { provider_task_ids, poll_after_ms: POLL_AFTER_MS });
-    }
-    if doubt || !whole {
-        let message = "the vendor's list does not tell whose the tasks of that time are".to_owned();
-        return Err(ProviderError::Ambiguous { message });
-    }
-    Ok(LookUpAnswer::Absent)
 }
 
 /// A callback has the shape of a task.

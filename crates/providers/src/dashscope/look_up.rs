@@ -1,36 +1,34 @@
 //! A clip whose submit was ambiguous, looked for in the vendor's list of tasks.
 //!
 //! Invariant: nothing counts as found that the vendor does not say to have our prompt, and nothing counts as
-//! absent while a task of that time may still turn out to be ours. Not here: clips from pictures, of which
-//! the vendor does not tell enough.
+//! absent while a task of that time may still turn out to be ours, or the list was not read in full. Not
+//! here: clips from pictures, of which the vendor does not tell enough.
 //!
 //! The list tells model and time; a task tells its prompt and size only when it is done. So the answer may
 //! have to wait for the tasks of those minutes.
 //!
 //! Source: Model Studio's page about asynchronous tasks.
 
-use super::{POLL_AFTER_MS, TASK_TIMEOUT_MS, map, wire};
+use super::{POLL_AFTER_MS, map, wire};
 use crate::{
     Job, LookUpAnswer, ProviderError,
+    look_up::{Finds, unreadable},
     upstream::{Answer, Call, Upstream, sentence},
 };
 use serde::Deserialize;
 use serde_json::Value;
 
-/// Their clock may be behind ours by this.
-const CLOCK_MS: i64 = 5_000;
-/// How long after the begin of a submit its task may be made, and their clock be ahead of ours.
-const LATEST_MS: i64 = TASK_TIMEOUT_MS as i64 + 60_000;
 /// Without times the list has the tasks of the last 24 hours.
 const PAGES_MAX: u64 = 20;
 const PAGE_SIZE: u64 = 50;
 /// More than these at one time can't be told apart within the vendor's rate limit.
 const CANDIDATES_MAX: usize = 40;
 const WAIT_MS: u32 = 15_000;
+const TOO_MANY: &str = "the vendor's list has too many tasks of that time";
 
 #[derive(Deserialize)]
 struct Page {
-    #[serde(default, alias = "tasks")]
+    #[serde(alias = "tasks")]
     data: Vec<Listed>,
     #[serde(default)]
     total_page: Option<u64>,
@@ -45,7 +43,15 @@ struct Listed {
     model_name: String,
     /// Milliseconds since 1970.
     #[serde(default)]
-    gmt_create: i64,
+    gmt_create: Option<i64>,
+}
+
+impl Listed {
+    /// Whether it may be of the model: a snapshot has a date behind its name, and some rows have no name.
+    fn may_be_model(&self, model: &str) -> bool {
+        let (told, model) = (self.model_name.to_ascii_lowercase(), model.to_ascii_lowercase());
+        told.starts_with(&model) || model.starts_with(&told)
+    }
 }
 
 pub(super) async fn find(
@@ -53,35 +59,36 @@ pub(super) async fn find(
     job: Job,
     started_at_ms: i64,
 ) -> Result<LookUpAnswer, ProviderError> {
-    let mut found = Vec::new();
+    let mut finds = Finds::new(started_at_ms);
     let mut open = false;
-    for listed in candidates(upstream, &job, started_at_ms).await? {
+    for listed in candidates(upstream, &job, &finds).await? {
         let url = upstream.url(&format!("/tasks/{}", listed.task_id));
         match judge(&upstream.send(Call::get(url)).await?, &job)? {
-            Verdict::Ours => found.push(listed.task_id),
+            Verdict::Ours => {
+                let is_model = listed.model_name == map::model(&job);
+                finds.add(listed.task_id, listed.gmt_create, is_model);
+            }
             Verdict::Open => open = true,
             Verdict::Strange => {}
         }
     }
-    if !found.is_empty() {
-        return Ok(LookUpAnswer::Found { provider_task_ids: found, poll_after_ms: POLL_AFTER_MS });
-    }
+    // Before what was found: that may belong to other attempts, and one of these be ours.
     if open {
         let message = "tasks of that time are under way and do not tell their prompts yet".to_owned();
         return Err(ProviderError::NotNow { retry_after_ms: Some(WAIT_MS), message });
     }
-    Ok(LookUpAnswer::Absent)
+    let provider_task_ids = finds.ids()?;
+    if provider_task_ids.is_empty() {
+        return Ok(LookUpAnswer::Absent);
+    }
+    Ok(LookUpAnswer::Found { provider_task_ids, poll_after_ms: POLL_AFTER_MS })
 }
 
-/// Tasks of the model and the time, newest first.
-async fn candidates(
-    upstream: &Upstream,
-    job: &Job,
-    started_at_ms: i64,
-) -> Result<Vec<Listed>, ProviderError> {
+/// Tasks that may be of the model and the time.
+async fn candidates(upstream: &Upstream, job: &Job, finds: &Finds) -> Result<Vec<Listed>, ProviderError> {
     let model = map::model(job);
-    let times = started_at_ms - CLOCK_MS..=started_at_ms + LATEST_MS;
-    let mut kept = Vec::new();
+    let mut kept: Vec<Listed> = Vec::new();
+    let mut read = 0;
     for number in 1..=PAGES_MAX {
         let query = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("model_name", model)
@@ -89,33 +96,43 @@ async fn candidates(
             .append_pair("page_size", &PAGE_SIZE.to_string())
             .finish();
         let page = page(&upstream.send(Call::get(upstream.url(&format!("/tasks/?{query}")))).await?)?;
+        read += page.data.len() as u64;
         let last = page.data.is_empty()
             || page.total_page.is_some_and(|pages| number >= pages)
-            || page.total.is_some_and(|total| page.total_page.is_none() && number * PAGE_SIZE >= total);
-        kept.extend(page.data.into_iter().filter(|listed| {
-            listed.model_name == model && times.contains(&listed.gmt_create) && wire::is_id(&listed.task_id)
-        }));
+            || page.total.is_some_and(|total| page.total_page.is_none() && read >= total);
+        for listed in page.data {
+            let may_be = listed.may_be_model(model) && finds.may_be(listed.gmt_create);
+            if may_be && !kept.iter().any(|other| other.task_id == listed.task_id) {
+                kept.push(listed);
+            }
+        }
         if last {
-            kept.sort_by_key(|listed| std::cmp::Reverse(listed.gmt_create));
-            kept.dedup_by(|one, other| one.task_id == other.task_id);
-            return if kept.len() > CANDIDATES_MAX { Err(too_many()) } else { Ok(kept) };
+            let is_whole = page.total.is_none_or(|total| read >= total);
+            return if is_whole { asked_for(kept) } else { Err(unreadable("the vendor's list has a gap")) };
         }
     }
-    Err(too_many())
+    Err(unreadable(TOO_MANY))
 }
 
-fn too_many() -> ProviderError {
-    ProviderError::Ambiguous { message: "the vendor's list has too many tasks of that time".to_owned() }
+/// The candidates, if each of them can be asked for.
+fn asked_for(kept: Vec<Listed>) -> Result<Vec<Listed>, ProviderError> {
+    if kept.len() > CANDIDATES_MAX {
+        return Err(unreadable(TOO_MANY));
+    }
+    if !kept.iter().all(|listed| wire::is_id(&listed.task_id)) {
+        return Err(unreadable("the vendor's list has an id that can't be asked for"));
+    }
+    Ok(kept)
 }
 
 fn page(answer: &Answer) -> Result<Page, ProviderError> {
     let value = answer.value();
     let refused = value["code"].as_str().is_some_and(|code| !code.is_empty());
-    let page = answer.json::<Page>().filter(|_| answer.is_success() && !refused);
-    page.ok_or_else(|| ProviderError::NotNow {
-        retry_after_ms: answer.retry_after_ms,
-        message: sentence(value["message"].as_str().unwrap_or_default()),
-    })
+    if refused || !answer.is_success() {
+        let message = sentence(value["message"].as_str().unwrap_or_default());
+        return Err(ProviderError::NotNow { retry_after_ms: answer.retry_after_ms, message });
+    }
+    answer.json().ok_or_else(|| unreadable("the vendor's list could not be read"))
 }
 
 enum Verdict {
@@ -126,23 +143,18 @@ enum Verdict {
 }
 
 fn judge(answer: &Answer, job: &Job) -> Result<Verdict, ProviderError> {
-    let (output, usage) = match wire::asked(answer) {
-        Err(ProviderError::Refused { .. }) => return Ok(Verdict::Strange),
-        other => other?,
-    };
+    let (output, usage) = wire::asked(answer)?;
     match (output.status(), output.orig_prompt.as_deref()) {
         // Early or late, a strange prompt is strange.
         (_, Some(prompt)) if prompt.trim() != job.prompt.trim() => Ok(Verdict::Strange),
-        (wire::Status::Open, _) => Ok(Verdict::Open),
+        // The list has it, so that one which is not known by its id is not gone for good.
+        (wire::Status::Open | wire::Status::Gone, _) => Ok(Verdict::Open),
         // Not billed, so that another one does no harm.
-        (wire::Status::Failed | wire::Status::Gone, _) => Ok(Verdict::Strange),
+        (wire::Status::Failed, _) => Ok(Verdict::Strange),
         (wire::Status::Succeeded, Some(_)) => {
             Ok(if is_as_asked(&usage, job) { Verdict::Ours } else { Verdict::Strange })
         }
-        (wire::Status::Succeeded, None) => {
-            let message = "a task of that time does not tell its prompt".to_owned();
-            Err(ProviderError::Ambiguous { message })
-        }
+        (wire::Status::Succeeded, None) => Err(unreadable("a task of that time does not tell its prompt")),
     }
 }
 

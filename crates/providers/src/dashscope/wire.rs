@@ -158,14 +158,10 @@ pub(super) fn output(answer: &Answer) -> Result<Output, ProviderError> {
 /// A task and what it says about its use, as JSON.
 pub(super) fn asked(answer: &Answer) -> Result<(Output, serde_json::Value), ProviderError> {
     let envelope: Envelope = answer.json().unwrap_or_default();
-    let message = || sentence(envelope.message.as_deref().unwrap_or_default());
-    if [404, 410].contains(&answer.status) {
-        let error = TaskError::ProviderFailed;
-        return Err(ProviderError::Refused { error, message: message(), cost: None });
-    }
     let refused = envelope.code.as_deref().is_some_and(|code| !code.is_empty());
     if !answer.is_success() || refused || envelope.output.task_status.is_none() {
-        return Err(ProviderError::NotNow { retry_after_ms: answer.retry_after_ms, message: message() });
+        let message = sentence(envelope.message.as_deref().unwrap_or_default());
+        return Err(ProviderError::NotNow { retry_after_ms: answer.retry_after_ms, message });
     }
     let usage = answer.value().get("usage").cloned().unwrap_or_default();
     Ok((envelope.output, usage))
@@ -186,8 +182,10 @@ pub(super) fn task(answer: &Answer) -> Result<PartAnswer, ProviderError> {
             let message = sentence(&output.message.unwrap_or_default());
             refused(error.unwrap_or(TaskError::ProviderFailed), message)
         }
+        // It may have been made and billed: until the task's time is over it may yet be told.
         Status::Gone => {
-            refused(TaskError::ProviderFailed, "the provider no longer knows the task".to_owned())
+            let message = "the provider does not know the task".to_owned();
+            return Err(ProviderError::NotNow { retry_after_ms: None, message });
         }
     };
     Ok(PartAnswer::Finished { unit, cost: None })

@@ -100,7 +100,7 @@ pub(super) fn accepted(answer: &Answer) -> Result<(String, Option<String>), Prov
     Ok((id.to_owned(), app))
 }
 
-/// A submit that was not accepted. Whatever is below 500 was not queued.
+/// A submit that was not accepted. Whatever is below 500 was not queued, but for a wait that was given up.
 fn refusal(answer: &Answer) -> ProviderError {
     let reason = Reason::of(answer);
     let message = sentence(&reason.message);
@@ -109,7 +109,8 @@ fn refusal(answer: &Answer) -> ProviderError {
     }
     match answer.status {
         401..=404 => ProviderError::Unusable { message },
-        408 | 409 | 429 => ProviderError::NotNow { retry_after_ms: answer.retry_after_ms, message },
+        408 => ProviderError::Ambiguous { message },
+        409 | 429 => ProviderError::NotNow { retry_after_ms: answer.retry_after_ms, message },
         400..=499 => reason.refused(),
         _ => ProviderError::Ambiguous { message },
     }
@@ -169,16 +170,16 @@ pub(super) fn result(answer: &Answer, failure: Option<Reason>) -> Result<PartAns
     }
     match answer.status {
         401..=403 | 408 | 429 => Err(later(answer)),
-        // The answer of the job has a type; that of a gateway which is down has none.
-        500.. if !failed && reason.kind.is_empty() => Err(later(answer)),
+        // The answer of the job has a type; that of a gateway, or of a path that is not known, has none.
+        _ if !failed && reason.kind.is_empty() => Err(later(answer)),
         _ => Err(reason.refused()),
     }
 }
 
-/// No such job, which is what is left of one that was canceled before it ran.
+/// No such job. It may have been made and billed, so that its time has to be over before it is given up.
 pub(super) fn unknown() -> ProviderError {
-    let message = "the provider no longer knows this job".to_owned();
-    ProviderError::Refused { error: TaskError::ProviderFailed, message, cost: None }
+    let message = "the provider does not know this job".to_owned();
+    ProviderError::NotNow { retry_after_ms: None, message }
 }
 
 fn made(output: &Value) -> Unit {
@@ -191,10 +192,7 @@ fn made(output: &Value) -> Unit {
     let places = [&output["video"]["url"], &output["images"][0]["url"], &output["image"]["url"]];
     match places.into_iter().find_map(Value::as_str) {
         Some(url) => Unit::Delivered(OutputSource::Url(url.to_owned())),
-        None => {
-            let message = "the provider finished without a file".to_owned();
-            Unit::Refused { error: TaskError::ProviderFailed, message }
-        }
+        None => Unit::Lost { message: "the provider finished without a file".to_owned() },
     }
 }
 

@@ -76,7 +76,10 @@ fn made(value: &Value) -> Result<State, ProviderError> {
     let video = contents().find(|content| content["type"] == "video");
     let Some(video) = video else {
         // What its filters stop ends as completed, with a text and nothing else.
-        let said = contents().find_map(|content| content["text"].as_str()).unwrap_or_default();
+        let Some(said) = contents().find_map(|content| content["text"].as_str()) else {
+            let unit = Unit::Lost { message: "the provider finished without a clip".to_owned() };
+            return Ok(State::Made { unit, url: None });
+        };
         let message =
             format!("the provider answered without a clip, as for what it blocks: {}", sentence(said));
         return Err(refused(TaskError::ContentRejected, message));
@@ -108,8 +111,11 @@ pub(super) fn file_of(download: &Url) -> Option<Url> {
     Some(url)
 }
 
-/// What the record of a file says.
+/// What the record of a file says; nothing if it could not be had.
 pub(super) fn ready(answer: &Answer) -> Ready {
+    if !answer.is_success() {
+        return Ready::No;
+    }
     match answer.value()["state"].as_str() {
         Some("PROCESSING") => Ready::No,
         Some("FAILED") => Ready::Never,

@@ -20,6 +20,7 @@ pub use cloud::{CloudSettings, SetupError};
 
 use crate::{
     Ambiguity, CancelAnswer, Job, OnProgress, PollAnswer, Provider, ProviderError, SubmitAnswer, TaskError,
+    Unit,
     fan_out::{self, Part, PartAnswer},
     guarded::{FetchError, FetchLimits},
     upstream::{Answer, Call, FILES_BYTES_MAX, KeyStyle, Upstream, VendorSettings},
@@ -150,24 +151,25 @@ impl Google {
         let pending = Ok(PartAnswer::Pending { progress: None });
         match interaction::state(&answer)? {
             State::Running => pending,
-            State::Made { url: Some(url), .. } if !self.is_ready(&url).await? => pending,
-            State::Made { unit, .. } => Ok(PartAnswer::Finished { unit, cost: None }),
+            State::Made { unit, url } => match self.ready(url.as_deref()).await {
+                Ready::Yes => Ok(PartAnswer::Finished { unit, cost: None }),
+                Ready::No => pending,
+                Ready::Never => {
+                    let unit = Unit::Lost { message: "the provider could not finish the file".to_owned() };
+                    Ok(PartAnswer::Finished { unit, cost: None })
+                }
+            },
         }
     }
 
-    /// A file may be still at work after its interaction. What doesn't say so is taken as ready: the file
-    /// itself tells at its download.
-    async fn is_ready(&self, download: &str) -> Result<bool, ProviderError> {
-        let file = Url::parse(download).ok().filter(|url| self.upstream.trusts(url));
-        let Some(url) = file.as_ref().and_then(interaction::file_of) else { return Ok(true) };
-        match self.upstream.send(Call::get(url)).await.map(|answer| interaction::ready(&answer)) {
-            Ok(Ready::No) => Ok(false),
-            Ok(Ready::Never) => {
-                let message = "the provider could not finish the file".to_owned();
-                Err(ProviderError::Refused { error: TaskError::ProviderFailed, message, cost: None })
-            }
-            Ok(Ready::Yes) | Err(_) => Ok(true),
-        }
+    /// A file may be still at work after its interaction. One whose record says nothing of it is ready; one
+    /// whose record can't be had is asked for again.
+    async fn ready(&self, download: Option<&str>) -> Ready {
+        let download = download.and_then(|text| Url::parse(text).ok());
+        let file = download.filter(|url| self.upstream.trusts(url));
+        let Some(url) = file.as_ref().and_then(interaction::file_of) else { return Ready::Yes };
+        let answer = self.upstream.send(Call::get(url)).await;
+        answer.map_or(Ready::No, |answer| interaction::ready(&answer))
     }
 
     /// Google's own files need the key; where it sends on to, nobody gets it.

@@ -4,7 +4,7 @@
 //!
 //! Source: PyPI `google-genai` 3.4.0 `types.py`.
 
-use super::reason::{self, Host, of_submit, refused};
+use super::reason::{self, Host, of_submit};
 use crate::{
     OutputSource, ProviderError, TaskError, Unit,
     upstream::{Answer, sentence},
@@ -84,7 +84,7 @@ pub(super) fn unit(answer: &Answer) -> Result<Unit, ProviderError> {
     }
     let candidate = generated.candidates.ok_or_else(unreadable)?.into_iter().next();
     let Some(Candidate { content, finish_reason, finish_message }) = candidate else {
-        return Err(refused(TaskError::ProviderFailed, "the provider made no picture".to_owned()));
+        return Ok(Unit::Lost { message: "the provider made no picture".to_owned() });
     };
     let code = finish_reason.unwrap_or_default();
     if BLOCKED.contains(&code.as_str()) {
@@ -101,7 +101,8 @@ pub(super) fn unit(answer: &Answer) -> Result<Unit, ProviderError> {
     }
     let said = finish_message.or_else(|| parts.into_iter().find_map(|part| part.text));
     let why = sentence(&said.unwrap_or(code));
-    Err(refused(TaskError::ProviderFailed, format!("the provider made no picture: {why}")))
+    // It worked, and may bill what it made: as a refusal this would be made once more elsewhere.
+    Ok(Unit::Lost { message: format!("the provider made no picture: {why}") })
 }
 
 fn blocked(code: &str, said: Option<String>) -> ProviderError {

@@ -53,12 +53,11 @@ pub(super) fn of_submit(answer: &Answer, host: Host) -> ProviderError {
     }
 }
 
-/// A poll that was refused. An interaction that is not known is a 400.
+/// A poll that was refused, which says nothing of what is billed: a job that is not known may have been made.
 pub(super) fn of_poll(answer: &Answer) -> ProviderError {
     let reason = read(answer);
     let message = sentence(&reason.message);
     match answer.status {
-        400 | 404 if !is_operators(&reason) => refused(TaskError::ProviderFailed, message),
         400..=499 => ProviderError::NotNow { retry_after_ms: reason.wait_ms, message },
         _ => ProviderError::Ambiguous { message },
     }

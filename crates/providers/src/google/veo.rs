@@ -64,8 +64,7 @@ fn unit(clip: &Value) -> Unit {
 fn missing(response: &Value) -> Unit {
     let said = response["raiMediaFilteredReasons"][0].as_str();
     if said.is_none() && response["raiMediaFilteredCount"].as_u64().unwrap_or(0) == 0 {
-        let message = "the provider made no clip".to_owned();
-        return Unit::Refused { error: TaskError::ProviderFailed, message };
+        return Unit::Lost { message: "the provider finished without a clip".to_owned() };
     }
     let message = sentence(said.unwrap_or("the provider's filters stopped it"));
     Unit::Refused { error: TaskError::ContentRejected, message }

@@ -81,13 +81,12 @@ pub(super) fn of_submit(answer: &Answer, envelope: &Envelope, has_pictures: bool
 }
 
 /// A look-up that told nothing of the job.
-pub(super) fn of_look_up(answer: &Answer, envelope: &Envelope, has_pictures: bool) -> ProviderError {
+pub(super) fn of_look_up(answer: &Answer, envelope: &Envelope) -> ProviderError {
     let Envelope { code, text, .. } = envelope;
     match code {
-        // The task is not known (any more), or can't be had by this id.
-        404 | 400 | 422 => refused(*code, text, has_pictures),
-        // A key that stopped working says nothing of the job: it is asked for again.
-        401..=403 | 429 | 455 => {
+        // A key that stopped working, or a task that is not known, says nothing of what is billed: it is
+        // asked for again.
+        400..=404 | 410 | 422 | 429 | 455 => {
             ProviderError::NotNow { retry_after_ms: answer.retry_after_ms, message: sentence(text) }
         }
         _ => ProviderError::Ambiguous { message: sentence(text) },

@@ -16,7 +16,7 @@ mod wire;
 
 use crate::{
     Ambiguity, Callback, CallbackError, CancelAnswer, Heard, InputForm, Job, OnProgress, OutputSource,
-    PollAnswer, Provider, ProviderError, SubmitAnswer, TaskError, Unit,
+    PollAnswer, Provider, ProviderError, SubmitAnswer, Unit,
     fan_out::{self, Part, PartAnswer},
     guarded::{FetchError, FetchLimits, GuardError},
     upstream::{ApiKey, Call, KeyStyle, Upstream, VendorSettings},
@@ -82,7 +82,9 @@ impl Kie {
                 // The first is the unit, the others are given free.
                 Asked::Done { urls } => {
                     let units = urls.into_iter().map(|url| Unit::Delivered(OutputSource::Url(url)));
-                    PollAnswer::Finished { units: units.collect(), cost: None }
+                    let mut units: Vec<Unit> = units.collect();
+                    units.resize_with(units.len().max(1), lost);
+                    PollAnswer::Finished { units, cost: None }
                 }
             });
         }
@@ -97,7 +99,10 @@ impl Kie {
             Box::pin(async move {
                 match found {
                     Some((task, at)) => task.await.map(|asked| part(asked, at)),
-                    None => Err(wire::failed("the kept id is none of this vendor's")),
+                    None => {
+                        let unit = Unit::Lost { message: "the kept id is none of this vendor's".to_owned() };
+                        Ok(PartAnswer::Finished { unit, cost: None })
+                    }
                 }
             })
         };
@@ -119,14 +124,13 @@ fn part(asked: Asked, at: usize) -> PartAnswer {
         Asked::Pending { progress } => return PartAnswer::Pending { progress },
         Asked::Done { urls } => urls,
     };
-    let unit = match urls.into_iter().nth(at) {
-        Some(url) => Unit::Delivered(OutputSource::Url(url)),
-        None => Unit::Refused {
-            error: TaskError::ProviderFailed,
-            message: "the provider made fewer pictures than were asked for".to_owned(),
-        },
-    };
+    let unit = urls.into_iter().nth(at).map_or_else(lost, |url| Unit::Delivered(OutputSource::Url(url)));
     PartAnswer::Finished { unit, cost: None }
+}
+
+/// A task that is done is billed whole, whatever is missing of it.
+fn lost() -> Unit {
+    Unit::Lost { message: "the provider finished without a file for this one".to_owned() }
 }
 
 impl Provider for Kie {

@@ -68,13 +68,13 @@ pub(super) fn submitted(answer: &Answer, has_pictures: bool) -> Result<String, P
 /// How far a task is.
 #[derive(Debug, Clone)]
 pub(super) enum Asked {
-    Pending { progress: Option<f32> },
-    Done { urls: Vec<String> },
-}
-
-/// A job that failed, in words of ours.
-pub(super) fn failed(message: &str) -> ProviderError {
-    ProviderError::Refused { error: TaskError::ProviderFailed, message: message.to_owned(), cost: None }
+    Pending {
+        progress: Option<f32>,
+    },
+    /// Without any URL it may have been billed all the same.
+    Done {
+        urls: Vec<String>,
+    },
 }
 
 /// What a look-up tells of a task. What it says of the job counts, whatever the code beside it.
@@ -87,7 +87,7 @@ pub(super) fn asked(api: Api, answer: &Answer, has_pictures: bool) -> Result<Ask
         // A record that says nothing may be one that is not written yet.
         return match envelope.code {
             FINE => Ok(Asked::Pending { progress: None }),
-            _ => Err(of_look_up(answer, &envelope, has_pictures)),
+            _ => Err(of_look_up(answer, &envelope)),
         };
     }
     match api {
@@ -99,7 +99,7 @@ pub(super) fn asked(api: Api, answer: &Answer, has_pictures: bool) -> Result<Ask
 
 fn market(data: &Value, has_pictures: bool) -> Result<Asked, ProviderError> {
     match data["state"].as_str().unwrap_or_default() {
-        "success" => done(links(&data["resultJson"])),
+        "success" => Ok(Asked::Done { urls: links(&data["resultJson"]) }),
         "fail" => {
             let text = data["failMsg"].as_str().unwrap_or_default();
             Err(refused(integer(&data["failCode"]).unwrap_or(0), text, has_pictures))
@@ -116,9 +116,10 @@ fn flagged(data: &Value, has_pictures: bool) -> Result<Asked, ProviderError> {
         _ => None,
     };
     match integer(&data["successFlag"]).or(named) {
-        Some(1) => done(
-            Some(links(&data["response"])).filter(|urls| !urls.is_empty()).unwrap_or_else(|| links(data)),
-        ),
+        Some(1) => {
+            let urls = Some(links(&data["response"])).filter(|urls| !urls.is_empty());
+            Ok(Asked::Done { urls: urls.unwrap_or_else(|| links(data)) })
+        }
         Some(2 | 3) => {
             let text = data["errorMessage"].as_str().unwrap_or_default();
             Err(refused(integer(&data["errorCode"]).unwrap_or(0), text, has_pictures))
@@ -134,9 +135,9 @@ fn suno(data: &Value) -> Result<Asked, ProviderError> {
         .filter_map(|track| ["audioUrl", "audio_url"].into_iter().find_map(|key| text(&track[key])))
         .collect();
     match data["status"].as_str().unwrap_or_default() {
-        "SUCCESS" => done(urls),
+        "SUCCESS" => Ok(Asked::Done { urls }),
         // Only our URL failed to listen. What is not there yet may still come, until the task's time is over.
-        "CALLBACK_EXCEPTION" if !urls.is_empty() => done(urls),
+        "CALLBACK_EXCEPTION" if !urls.is_empty() => Ok(Asked::Done { urls }),
         status @ ("CREATE_TASK_FAILED" | "GENERATE_AUDIO_FAILED" | "SENSITIVE_WORD_ERROR") => {
             let message = data["errorMessage"].as_str().unwrap_or_default();
             let code = integer(&data["errorCode"]).unwrap_or(0);
@@ -152,14 +153,6 @@ fn suno(data: &Value) -> Result<Asked, ProviderError> {
             Err(refused(code, message, false))
         }
         _ => Ok(Asked::Pending { progress: None }),
-    }
-}
-
-fn done(urls: Vec<String>) -> Result<Asked, ProviderError> {
-    if urls.is_empty() {
-        Err(failed("the provider finished without a file"))
-    } else {
-        Ok(Asked::Done { urls })
     }
 }
 

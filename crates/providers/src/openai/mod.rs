@@ -13,6 +13,7 @@ use crate::{
     SubmitAnswer, TaskError,
     fan_out::{self, Part, PartAnswer},
     guarded::{FetchError, FetchLimits, GuardError},
+    look_up::Finds,
     upstream::{Call, KeyStyle, Upstream, VendorSettings},
 };
 use bytes::Bytes;
@@ -97,17 +98,17 @@ impl OpenAi {
     /// Whatever goes wrong here, the outcome stays unknown.
     async fn find(&self, job: Job, started_at_ms: i64) -> Result<LookUpAnswer, ProviderError> {
         let unknown = |message: &str| ProviderError::Ambiguous { message: message.to_owned() };
-        let mut provider_task_ids = Vec::new();
+        let mut finds = Finds::new(started_at_ms);
         let mut path = "/videos?limit=100&order=desc".to_owned();
         for _ in 0..PAGES_MAX {
             let call = Call::get(self.upstream.url(&path));
             let answer = self.upstream.send(call).await.map_err(|failure| unknown(&failure.to_string()))?;
-            let page = videos::found(&answer, &job, started_at_ms);
-            let page = page.ok_or_else(|| unknown("the list of clips could not be read"))?;
-            provider_task_ids.extend(page.ids);
-            let Some(after) = page.after else { break };
+            let page = videos::found(&answer, &job, &mut finds);
+            let after = page.ok_or_else(|| unknown("the list of clips could not be read"))?;
+            let Some(after) = after else { break };
             path = format!("/videos?limit=100&order=desc&after={after}");
         }
+        let provider_task_ids = finds.ids()?;
         if provider_task_ids.is_empty() {
             // Not `Absent`: a list may lag, and not every server of this protocol keeps one.
             return Err(unknown("the clip is not in the provider's list"));

@@ -8,8 +8,9 @@
 
 use super::{map, wire};
 use crate::{
-    Job, OutputSource, ProviderError, TaskError, Unit,
+    Job, OutputSource, ProviderError, Unit,
     fan_out::{Part, PartAnswer},
+    look_up::Finds,
     upstream::Answer,
 };
 use reqwest::multipart::Form;
@@ -19,8 +20,6 @@ use std::ops::RangeInclusive;
 
 /// What a route's `vendor_model` begins with.
 const PROTOCOL: &str = "videos:";
-/// How far the vendor's clock may be behind ours.
-const CLOCKS_APART_MS: i64 = 5_000;
 /// Waits that a server may ask for between two polls.
 const POLL_AFTER_MS: RangeInclusive<u32> = 1_000..=60_000;
 
@@ -78,14 +77,11 @@ pub(super) fn polled(answer: &Answer, content_url: String) -> Result<PartAnswer,
     let refused = |error, message: &str| Unit::Refused { error, message: message.to_owned() };
     let finished = |unit| Ok(PartAnswer::Finished { unit, cost: None });
     if !answer.is_success() {
-        return match answer.status {
-            404 | 410 => finished(refused(TaskError::ProviderFailed, "the provider no longer knows the job")),
-            // The call failed, not the job.
-            _ => Err(ProviderError::NotNow {
-                retry_after_ms: answer.retry_after_ms,
-                message: wire::reason(answer).message(),
-            }),
-        };
+        // The call failed, not the job; one that is not known may have been made and billed.
+        return Err(ProviderError::NotNow {
+            retry_after_ms: answer.retry_after_ms,
+            message: wire::reason(answer).message(),
+        });
     }
     let body = answer.value();
     match body["status"].as_str() {
@@ -101,27 +97,18 @@ pub(super) fn polled(answer: &Answer, content_url: String) -> Result<PartAnswer,
     }
 }
 
-/// One page of the list of clips, newest first.
-pub(super) struct Page {
-    /// Those that may be the job.
-    pub(super) ids: Vec<String>,
-    /// Where the next page begins; `None` if all that is left is too old.
-    pub(super) after: Option<String>,
-}
-
-/// Looks for a job, begun at `started_at_ms`, in a page; `None` if it can't be read.
-pub(super) fn found(answer: &Answer, job: &Job, started_at_ms: i64) -> Option<Page> {
+/// Looks for a job in a page of the list, newest first; `None` if it can't be read. Tells where the next page
+/// begins, unless all that is left is too old.
+pub(super) fn found(answer: &Answer, job: &Job, finds: &mut Finds) -> Option<Option<String>> {
     let body = answer.value();
     let listed = body["data"].as_array().filter(|_| answer.is_success())?;
-    let is_new = |video: &Value| {
-        let made_ms = video["created_at"].as_i64().and_then(|made_s| made_s.checked_mul(1000));
-        made_ms.is_some_and(|made_ms| made_ms >= started_at_ms.saturating_sub(CLOCKS_APART_MS))
-    };
+    let made_ms = |video: &Value| video["created_at"].as_i64().and_then(|made_s| made_s.checked_mul(1000));
     let id = |video: &Value| video["id"].as_str().filter(|id| is_plain(id)).map(str::to_owned);
-    let ids = listed.iter().filter(|video| is_new(video) && is_job(video, job)).filter_map(id).collect();
+    for video in listed.iter().filter(|video| is_job(video, job)) {
+        finds.add(id(video)?, made_ms(video), true);
+    }
     let more = body["has_more"] != false;
-    let after = listed.last().filter(|video| more && is_new(video)).and_then(id);
-    Some(Page { ids, after })
+    Some(listed.last().filter(|video| more && !finds.is_too_old(made_ms(video))).and_then(id))
 }
 
 /// Whether a listed clip was asked for with the words of a job. The list does not show its picture.

@@ -17,7 +17,8 @@ use std::borrow::Cow;
 
 #[derive(Deserialize)]
 struct Images<'a> {
-    #[serde(borrow, default)]
+    /// An answer without it is none of a picture: it may be that of a server which answers later.
+    #[serde(borrow)]
     data: Vec<Image<'a>>,
 }
 

@@ -1,19 +1,18 @@
 //! Finds a prediction whose create was never answered, in the list of predictions.
 //!
-//! Invariant: all that the list shows must fit: model, every input, and a time that is not before the submit.
-//! Not here: which of the ones that were found belongs to another attempt.
+//! Invariant: all that the list shows must fit: model, every input, and the time; what may fit and does not
+//! tell is neither found nor absent. Not here: which of the ones that were found belongs to another attempt.
 
 use super::wire::{self, Prediction};
 use crate::{
     LookUpAnswer, ProviderError,
-    upstream::{Call, Upstream},
+    look_up::{Finds, unreadable},
+    upstream::{Answer, Call, Upstream},
 };
 use rynjer_core::time::parse_ms;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// How far Replicate's clock may be behind ours.
-const CLOCK_GAP_MS: i64 = 5_000;
 /// How long a create may still be on its way after it was sent.
 const ON_ITS_WAY_MS: i64 = 60_000;
 const PAGES_MAX: u32 = 20;
@@ -33,49 +32,67 @@ pub(super) struct Sought<'a> {
     pub(super) now_ms: i64,
 }
 
-/// Predictions that fit, the newest first, as the list has them.
+/// Predictions that fit, those made nearest to the submit first. The list has the newest first.
 pub(super) async fn look_up(upstream: &Upstream, sought: &Sought<'_>) -> Result<Vec<String>, ProviderError> {
-    let mut found = Vec::new();
+    let mut finds = Finds::new(sought.started_at_ms);
     let mut url = upstream.url("/predictions");
     for _ in 0..PAGES_MAX {
-        let answer = upstream.send(Call::get(url.clone())).await?;
-        let page: Option<Page> = answer.json().filter(|_| answer.is_success());
-        let page = page.ok_or_else(|| wire::later(&answer))?;
+        let page = page(&upstream.send(Call::get(url.clone())).await?)?;
         for prediction in &page.results {
-            if sought.is_after(prediction) {
-                return Ok(found);
+            let made_ms = created_ms(prediction);
+            if finds.is_too_old(made_ms) {
+                return finds.ids();
             }
-            if sought.fits(prediction) {
-                found.push(prediction.id.clone());
+            if finds.may_be(made_ms) && sought.fits(prediction) {
+                let is_sure = sought.is_model(prediction) && !prediction.data_removed;
+                finds.add(prediction.id.clone(), made_ms, is_sure);
             }
         }
-        let Some(next) = page.next else { return Ok(found) };
+        let Some(next) = page.next else { return finds.ids() };
         // A page that can't be turned to may hold it: to say that there is none would make it twice.
-        let message = || "the list has a next page that can't be asked for".to_owned();
-        url = url.join(&next).map_err(|_| ProviderError::Ambiguous { message: message() })?;
+        let unasked = |_| unreadable("the list has a next page that can't be asked for");
+        url = url.join(&next).map_err(unasked)?;
     }
-    let message = "there are too many predictions to look through".to_owned();
-    Err(ProviderError::Ambiguous { message })
+    Err(unreadable("there are too many predictions to look through"))
+}
+
+fn page(answer: &Answer) -> Result<Page, ProviderError> {
+    if !answer.is_success() {
+        return Err(wire::later(answer));
+    }
+    answer.json().ok_or_else(|| unreadable("the list of predictions could not be read"))
 }
 
 impl Sought<'_> {
-    fn since_ms(&self) -> i64 {
-        self.started_at_ms.saturating_sub(CLOCK_GAP_MS)
+    fn name_and_version(&self) -> (&str, &str) {
+        match self.vendor_model.split_once(':') {
+            Some(both) => both,
+            None if self.vendor_model.contains('/') => (self.vendor_model, ""),
+            None => ("", self.vendor_model),
+        }
     }
 
-    /// Whether the list has come to what was made before: there is no more to be found.
-    fn is_after(&self, prediction: &Prediction) -> bool {
-        created_ms(prediction).is_some_and(|created| created < self.since_ms())
+    /// Whether it tells that it is of the model, and of the version if one is asked for.
+    fn is_model(&self, prediction: &Prediction) -> bool {
+        let (name, version) = self.name_and_version();
+        let is_name = name.is_empty() || prediction.model.as_deref() == Some(name);
+        is_name && (version.is_empty() || prediction.version.as_deref() == Some(version))
     }
 
+    /// Whether it may be of the model: one that tells none, or spells it with something behind, may be.
+    fn may_be_model(&self, prediction: &Prediction) -> bool {
+        let (name, version) = self.name_and_version();
+        let may_be = |told: Option<&str>, ours: &str| {
+            let told = told.unwrap_or_default().to_ascii_lowercase();
+            told.is_empty() || told == "hidden" || told.starts_with(&ours.to_ascii_lowercase())
+        };
+        may_be(prediction.model.as_deref(), name) && may_be(prediction.version.as_deref(), version)
+    }
+
+    /// An hour after its end a prediction no longer tells its inputs.
     fn fits(&self, prediction: &Prediction) -> bool {
-        let (name, version) = self.vendor_model.split_once(':').unwrap_or((self.vendor_model, ""));
-        let listed = prediction.version.as_deref().unwrap_or_default();
-        let is_model =
-            if name.contains('/') { prediction.model.as_deref() == Some(name) } else { listed == name };
-        let is_version = version.is_empty() || listed == version;
-        let fits_time = created_ms(prediction).is_some_and(|created| created >= self.since_ms());
-        is_model && is_version && fits_time && is_same(&self.input, &prediction.input)
+        let may_be = |prediction: &Prediction| is_same(&self.input, &prediction.input);
+        self.may_be_model(prediction) && (prediction.data_removed || may_be(prediction))
     }
 
     /// Nothing was found: there is nothing, unless the create may still be on its way.

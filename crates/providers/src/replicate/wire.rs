@@ -33,6 +33,9 @@ pub(super) struct Prediction {
     output: Value,
     #[serde(default)]
     error: Value,
+    /// Its inputs and its output are gone.
+    #[serde(default)]
+    pub(super) data_removed: bool,
     #[serde(default)]
     logs: Option<String>,
     #[serde(default)]
@@ -72,7 +75,7 @@ pub(super) fn is_id(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// A create that was not accepted. Whatever is below 500 made nothing.
+/// A create that was not accepted. Whatever is below 500 made nothing, but for a wait that was given up.
 fn refusal(answer: &Answer) -> ProviderError {
     let Problem { title, detail, error } = answer.json().unwrap_or_default();
     let title = title.unwrap_or_default();
@@ -83,7 +86,8 @@ fn refusal(answer: &Answer) -> ProviderError {
     }
     match answer.status {
         401..=404 => ProviderError::Unusable { message },
-        408 | 409 | 429 => {
+        408 => ProviderError::Ambiguous { message },
+        409 | 429 => {
             let retry_after_ms = answer.retry_after_ms.or_else(|| resets_in(&message));
             ProviderError::NotNow { retry_after_ms, message }
         }
@@ -107,12 +111,8 @@ fn failure(text: &str) -> TaskError {
     TaskError::ProviderFailed
 }
 
-/// A prediction that was asked for.
+/// A prediction that was asked for. One that is not known may have been made and billed.
 pub(super) fn asked(answer: &Answer) -> Result<Prediction, ProviderError> {
-    if answer.status == 404 {
-        let message = "the provider no longer knows this job".to_owned();
-        return Err(ProviderError::Refused { error: TaskError::ProviderFailed, message, cost: None });
-    }
     answer.json().filter(|_| answer.is_success()).ok_or_else(|| later(answer))
 }
 
@@ -141,12 +141,13 @@ pub(super) fn state(prediction: &Prediction, job: &Job, count: u32) -> Result<St
     }
     let mut units = Vec::new();
     collect(&prediction.output, &mut units);
+    let count = usize::try_from(count).unwrap_or_default();
     if job.product != Product::Music {
-        units.truncate(usize::try_from(count).unwrap_or(usize::MAX));
+        units.truncate(count);
     }
-    if units.is_empty() {
-        return refused(TaskError::ProviderFailed, "the provider finished without a file, or has removed it");
-    }
+    let lost =
+        || Unit::Lost { message: "the provider finished without a file, or has removed it".to_owned() };
+    units.resize_with(units.len().max(count), lost);
     Ok(State::Made(units))
 }
 

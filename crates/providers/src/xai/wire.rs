@@ -113,10 +113,7 @@ pub(super) fn polled(answer: &Answer) -> Result<PartAnswer, ProviderError> {
     match answer.status {
         // A job that was held back may end so.
         400 if reason.is_moderation() => Err(reason.refused(TaskError::ContentRejected)),
-        404 | 410 => {
-            Err(Reason::new("the provider no longer knows the job").refused(TaskError::ProviderFailed))
-        }
-        // The call failed, not the job.
+        // The call failed, not the job; one that is not known may have been made and billed.
         _ => Err(ProviderError::NotNow {
             retry_after_ms: answer.retry_after_ms,
             message: sentence(&reason.message),
@@ -132,8 +129,8 @@ fn state(body: &Value) -> PartAnswer {
     let unit = match (body["status"].as_str(), url) {
         (Some("done"), _) | (None, Some(_)) if video["respect_moderation"] == false => blocked(),
         (Some("done") | None, Some(url)) => Unit::Delivered(OutputSource::Url(url.to_owned())),
-        (Some("done"), None) => failed("the provider finished without a clip"),
-        (Some("expired"), _) => failed("the provider no longer keeps the job"),
+        (Some("done"), None) => lost("the provider finished without a clip"),
+        (Some("expired"), _) => lost("the provider no longer keeps the job"),
         (Some("failed"), _) => {
             let reason = Reason::read(body);
             if reason.is_moderation() { blocked() } else { failed(&sentence(&reason.message)) }
@@ -150,6 +147,10 @@ fn failed(message: &str) -> Unit {
     Unit::Refused { error: TaskError::ProviderFailed, message: message.to_owned() }
 }
 
+fn lost(message: &str) -> Unit {
+    Unit::Lost { message: message.to_owned() }
+}
+
 fn cost(usage: &Value) -> Cost {
     let ticks = usage["cost_in_usd_ticks"].as_i64().filter(|ticks| *ticks >= 0)?;
     ticks.checked_add(TICKS_IN_MICRO_USD - 1).map(|ticks| ticks / TICKS_IN_MICRO_USD)
@@ -164,10 +165,6 @@ struct Reason {
 }
 
 impl Reason {
-    fn new(message: &str) -> Self {
-        Self { message: message.to_owned(), ..Self::default() }
-    }
-
     fn of(answer: &Answer) -> Self {
         Self::read(&answer.value())
     }

@@ -4,11 +4,12 @@
 
 use crate::support::{errors, go_on, input, media, settings, trouble, video_job};
 use rynjer_emulator::{Emulator, Expected, Fault, Vendor};
-use rynjer_providers::{Callback, CancelAnswer, Job, LookUpAnswer, Provider, SubmitAnswer, ark::Ark};
+use rynjer_providers::{
+    Ambiguity, Callback, CancelAnswer, Job, Provider, ProviderError, SubmitAnswer, ark::Ark,
+};
 use serde_json::json;
 
 const MODEL: &str = "seedance-1-0-pro-fast-251015";
-const BEGIN_MS: i64 = 1_770_000_000_000;
 
 async fn start() -> (Emulator, Ark) {
     let emulator = Emulator::start(Vendor::Ark).await.unwrap();
@@ -51,20 +52,17 @@ async fn each_error_is_understood() {
     errors(Vendor::Ark, &emulator, &provider, &video_job(MODEL, 5)).await;
 }
 
+/// The list tells neither prompt nor picture: the clip of another task would be taken for it.
 #[tokio::test]
-async fn a_lost_clip_is_found_and_a_strangers_is_not() {
+async fn a_lost_clip_is_not_looked_for() {
     let (emulator, provider) = start().await;
     let job = video_job(MODEL, 5);
-    media(&provider, &Job { end_user: "f".repeat(32), ..job.clone() }).await;
-    assert_eq!(provider.look_up(job.clone(), BEGIN_MS).await.unwrap(), LookUpAnswer::Absent);
+    media(&provider, &Job { prompt: "a blue cat".to_owned(), ..job.clone() }).await;
     emulator.world().fault(Fault::Lost);
     assert_eq!(trouble(&provider, &job).await, Expected::Unknown);
-    let found = provider.look_up(job.clone(), BEGIN_MS).await.unwrap();
-    let provider_task_ids = vec!["cgt-2".to_owned()];
-    assert_eq!(found, LookUpAnswer::Found { provider_task_ids, poll_after_ms: 5_000 });
-    let longer = Job { duration_ms: 10_000, ..job.clone() };
-    assert_eq!(provider.look_up(longer, BEGIN_MS).await.unwrap(), LookUpAnswer::Absent);
-    assert_eq!(provider.look_up(job, BEGIN_MS + 60_000).await.unwrap(), LookUpAnswer::Absent);
+    assert_eq!(provider.ambiguity(MODEL), Ambiguity::Neither);
+    let asked = provider.look_up(job, 1_770_000_000_000).await;
+    assert!(matches!(asked, Err(ProviderError::Ambiguous { .. })), "{asked:?}");
 }
 
 #[tokio::test]

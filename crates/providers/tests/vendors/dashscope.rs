@@ -93,9 +93,9 @@ async fn a_lost_clip_is_found_by_its_words_and_no_other_is() {
         assert_eq!(trouble(&provider, &job).await, Expected::Unknown);
     }
     let found = provider.look_up(job.clone(), BEGIN_MS).await.unwrap();
-    let provider_task_ids = vec!["task-3".to_owned(), "task-2".to_owned()];
+    let provider_task_ids = vec!["task-2".to_owned(), "task-3".to_owned()];
     assert_eq!(found, LookUpAnswer::Found { provider_task_ids, poll_after_ms: 5_000 });
-    assert_eq!(provider.look_up(job.clone(), BEGIN_MS + 60_000).await.unwrap(), LookUpAnswer::Absent);
+    assert_eq!(provider.look_up(job.clone(), BEGIN_MS + 61_000).await.unwrap(), LookUpAnswer::Absent);
     assert_eq!(provider.ambiguity("first-frame:wan2.6-i2v"), Ambiguity::Neither);
     assert_eq!(provider.ambiguity("image:qwen-image-plus"), Ambiguity::Neither);
 }

@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod ark;
 #[cfg(test)]
+mod canned;
+#[cfg(test)]
 mod dashscope;
 #[cfg(test)]
 mod fal;
@@ -13,11 +15,17 @@ mod google;
 #[cfg(test)]
 mod kie;
 #[cfg(test)]
+mod look_ups;
+#[cfg(test)]
 mod openai;
 #[cfg(test)]
 mod openai_videos;
 #[cfg(test)]
+mod polls;
+#[cfg(test)]
 mod replicate;
+#[cfg(test)]
+mod submits;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

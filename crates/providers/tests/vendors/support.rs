@@ -20,8 +20,13 @@ const LIMITS: Limits = Limits { max_bytes: 1 << 26, max_pixels: 1 << 26 };
 
 /// Settings for a stand-in.
 pub(crate) fn settings(emulator: &Emulator) -> VendorSettings {
+    settings_at(&emulator.base_url())
+}
+
+/// Settings for whoever is there.
+pub(crate) fn settings_at(base_url: &str) -> VendorSettings {
     VendorSettings {
-        base_url: emulator.base_url().parse().unwrap(),
+        base_url: base_url.parse().unwrap(),
         api_key: ApiKey::new(KEY),
         submit_timeout_ms: 20_000,
         submits_per_second: 0,

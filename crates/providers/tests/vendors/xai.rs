@@ -268,16 +268,15 @@ async fn of_several_clips_one_may_be_lost_and_one_refused() {
 }
 
 #[tokio::test]
-async fn a_poll_that_fails_goes_on_and_an_unknown_job_is_over() {
+async fn a_poll_that_fails_goes_on_and_so_does_an_unknown_job() {
     let (emulator, provider) = start().await;
     let id = accepted(&provider, &clip_job()).await;
     let mut keyless = settings(&emulator);
     keyless.api_key = rynjer_providers::upstream::ApiKey::new("");
     let keyless = Xai::new(keyless).unwrap().poll(clip_job(), id.clone(), go_on()).await;
     let Err(ProviderError::NotNow { .. }) = keyless else { panic!("{keyless:?}") };
-    let unknown = provider.poll(clip_job(), "unknown".to_owned(), go_on()).await.unwrap();
-    let PollAnswer::Finished { units, .. } = unknown else { panic!("{unknown:?}") };
-    assert!(matches!(units[0], Unit::Refused { error: TaskError::ProviderFailed, .. }));
+    let unknown = provider.poll(clip_job(), "unknown".to_owned(), go_on()).await;
+    assert!(matches!(unknown, Err(ProviderError::NotNow { .. })), "{unknown:?}");
     emulator.world().change(&id, |job| job.failure = Some(json!({"status": "thinking"}))).unwrap();
     let strange = provider.poll(clip_job(), id.clone(), go_on()).await.unwrap();
     assert!(matches!(strange, PollAnswer::Pending { .. }), "{strange:?}");
