@@ -10,6 +10,7 @@ use futures::future::{BoxFuture, join_all};
 const BETWEEN: char = ',';
 /// What an entry begins with that is no id but the code of a unit which never became a job.
 const NO_JOB: char = '-';
+const NEVER_SAID: &str = "the provider never said whether it made this one";
 
 /// What one call of a fan-out gave.
 #[derive(Debug, Clone)]
@@ -30,7 +31,7 @@ pub(crate) async fn submit<'a>(
     call: impl Fn(u32) -> BoxFuture<'a, Result<Part, ProviderError>>,
 ) -> Result<SubmitAnswer, ProviderError> {
     let mut parts = vec![match call(0).await {
-        Err(ProviderError::Ambiguous { message }) if count > 1 => lost(message),
+        Err(ProviderError::Ambiguous { .. }) if count > 1 => lost(),
         Err(ProviderError::Refused { error, message, cost }) if count > 1 => {
             Part::Finished { unit: Unit::Refused { error, message }, cost }
         }
@@ -43,7 +44,7 @@ pub(crate) async fn submit<'a>(
 /// What became of a later unit: the job goes on without it.
 fn missing(error: ProviderError) -> Part {
     match error {
-        ProviderError::Ambiguous { message } => lost(message),
+        ProviderError::Ambiguous { .. } => lost(),
         ProviderError::Refused { error, message, cost } => {
             Part::Finished { unit: Unit::Refused { error, message }, cost }
         }
@@ -54,8 +55,9 @@ fn missing(error: ProviderError) -> Part {
     }
 }
 
-fn lost(message: String) -> Part {
-    Part::Finished { unit: Unit::Lost { message }, cost: None }
+/// Why it is in doubt is for operators; users read this.
+fn lost() -> Part {
+    Part::Finished { unit: Unit::Lost { message: NEVER_SAID.to_owned() }, cost: None }
 }
 
 /// Finished if every part is, otherwise one id for all of them.
@@ -163,9 +165,7 @@ pub(crate) fn has_lost(provider_task_id: &str) -> bool {
 fn never_began(code: &str) -> Unit {
     let known = TaskError::ALL.into_iter().find(|error| error.code() == code);
     match known {
-        None | Some(TaskError::OutcomeUnknown) => {
-            Unit::Lost { message: "the provider never said whether it made this one".to_owned() }
-        }
+        None | Some(TaskError::OutcomeUnknown) => Unit::Lost { message: NEVER_SAID.to_owned() },
         Some(error) => Unit::Refused { error, message: "the provider did not take this one".to_owned() },
     }
 }

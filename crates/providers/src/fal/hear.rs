@@ -5,7 +5,11 @@
 //!
 //! Source: docs.fal.ai, webhooks; several open-source verifiers with the same algorithm.
 
-use crate::{Callback, CallbackError, Heard, guarded::FetchLimits, upstream::Upstream};
+use crate::{
+    Callback, CallbackError, Heard,
+    guarded::FetchLimits,
+    upstream::{Upstream, plain_segment},
+};
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER, HEXLOWER_PERMISSIVE};
 use ed25519_dalek::{Signature, VerifyingKey};
 use serde::Deserialize;
@@ -70,8 +74,8 @@ impl Keys {
         }
         drop(known);
         let body: Value = serde_json::from_slice(&callback.body).map_err(|_| CallbackError::Forged)?;
-        let id = body["request_id"].as_str().filter(|id| super::map::is_path(id));
-        Ok(Heard { provider_task_id: Some(id.ok_or(CallbackError::Forged)?.to_owned()) })
+        let id = body["request_id"].as_str().and_then(plain_segment);
+        Ok(Heard { provider_task_id: Some(id.ok_or(CallbackError::Forged)?) })
     }
 
     async fn fetch(

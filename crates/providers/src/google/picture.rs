@@ -62,7 +62,6 @@ struct Content<'a> {
 struct Part<'a> {
     #[serde(borrow)]
     inline_data: Option<Inline<'a>>,
-    text: Option<String>,
     thought: Option<bool>,
 }
 
@@ -99,9 +98,7 @@ pub(super) fn unit(answer: &Answer) -> Result<Unit, ProviderError> {
     {
         return Ok(Unit::Delivered(OutputSource::Bytes(bytes(data).ok_or_else(unreadable)?)));
     }
-    let said = finish_message.or_else(|| parts.into_iter().find_map(|part| part.text));
-    let why = sentence(&said.unwrap_or(code));
-    Err(refused(TaskError::ProviderFailed, format!("the provider made no picture: {why}")))
+    Err(refused(TaskError::ProviderFailed, "the provider made no picture".to_owned()))
 }
 
 fn blocked(code: &str, said: Option<String>) -> ProviderError {

@@ -8,7 +8,7 @@
 use super::wire::Envelope;
 use crate::{
     ProviderError, TaskError,
-    upstream::{Answer, sentence},
+    upstream::{Answer, sentence, told},
 };
 
 /// 20 tasks in 10 seconds are taken, so after that long there is room again.
@@ -56,7 +56,8 @@ pub(super) fn verdict(code: i64, text: &str, has_pictures: bool) -> TaskError {
 }
 
 pub(super) fn refused(code: i64, text: &str, has_pictures: bool) -> ProviderError {
-    ProviderError::Refused { error: verdict(code, text, has_pictures), message: sentence(text), cost: None }
+    let error = verdict(code, text, has_pictures);
+    ProviderError::Refused { error, message: told(error, text), cost: None }
 }
 
 /// A submit that was not taken.

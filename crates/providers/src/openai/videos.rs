@@ -10,7 +10,7 @@ use super::{map, wire};
 use crate::{
     Job, OutputSource, ProviderError, TaskError, Unit,
     fan_out::{Part, PartAnswer},
-    upstream::Answer,
+    upstream::{Answer, plain_segment},
 };
 use reqwest::multipart::Form;
 use serde::Deserialize;
@@ -57,14 +57,8 @@ pub(super) fn accepted(answer: &Answer) -> Result<Part, ProviderError> {
         return Err(wire::refusal(answer));
     }
     let body = answer.value();
-    let id = body["id"].as_str().filter(|id| is_plain(id)).ok_or_else(wire::unreadable)?;
-    Ok(Part::Accepted { id: id.to_owned() })
-}
-
-/// An id that can stand in a path and in a list of ids.
-fn is_plain(id: &str) -> bool {
-    let plain = |letter: u8| letter.is_ascii_alphanumeric() || b"-_.".contains(&letter);
-    !id.is_empty() && !id.starts_with(['-', '.']) && id.bytes().all(plain)
+    let id = body["id"].as_str().and_then(plain_segment).ok_or_else(wire::unreadable)?;
+    Ok(Part::Accepted { id })
 }
 
 /// When the server wants to be asked again.
@@ -92,7 +86,7 @@ pub(super) fn polled(answer: &Answer, content_url: String) -> Result<PartAnswer,
         Some("completed") => finished(Unit::Delivered(OutputSource::Url(content_url))),
         Some("failed") => {
             let reason = wire::Reason::deserialize(&body["error"]).unwrap_or_default();
-            finished(refused(reason.error(), &reason.message()))
+            finished(refused(reason.error(), &reason.told()))
         }
         _ => {
             let percent = f32::deserialize(&body["progress"]).ok();
@@ -117,7 +111,7 @@ pub(super) fn found(answer: &Answer, job: &Job, started_at_ms: i64) -> Option<Pa
         let made_ms = video["created_at"].as_i64().and_then(|made_s| made_s.checked_mul(1000));
         made_ms.is_some_and(|made_ms| made_ms >= started_at_ms.saturating_sub(CLOCKS_APART_MS))
     };
-    let id = |video: &Value| video["id"].as_str().filter(|id| is_plain(id)).map(str::to_owned);
+    let id = |video: &Value| video["id"].as_str().and_then(plain_segment);
     let ids = listed.iter().filter(|video| is_new(video) && is_job(video, job)).filter_map(id).collect();
     let more = body["has_more"] != false;
     let after = listed.last().filter(|video| more && is_new(video)).and_then(id);

@@ -6,7 +6,7 @@
 
 use crate::{
     CancelAnswer, Job, OutputSource, ProviderError, TaskError, Unit,
-    upstream::{Answer, milliseconds, sentence},
+    upstream::{Answer, milliseconds, plain_segment, sentence, told},
 };
 use bytes::Bytes;
 use data_encoding::BASE64;
@@ -69,7 +69,7 @@ pub(super) fn accepted(answer: &Answer) -> Result<String, ProviderError> {
 
 /// Whether a text may stand in a path.
 pub(super) fn is_id(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    plain_segment(text).is_some()
 }
 
 /// A create that was not accepted. Whatever is below 500 made nothing.
@@ -87,7 +87,10 @@ fn refusal(answer: &Answer) -> ProviderError {
             let retry_after_ms = answer.retry_after_ms.or_else(|| resets_in(&message));
             ProviderError::NotNow { retry_after_ms, message }
         }
-        400..=499 => ProviderError::Refused { error: failure(&message), message, cost: None },
+        400..=499 => {
+            let error = failure(&message);
+            ProviderError::Refused { error, message: told(error, &message), cost: None }
+        }
         _ => ProviderError::Ambiguous { message },
     }
 }
@@ -132,7 +135,7 @@ pub(super) fn state(prediction: &Prediction, job: &Job, count: u32) -> Result<St
         "succeeded" => {}
         "failed" => {
             let text = prediction.error.as_str().unwrap_or_default();
-            return refused(failure(text), text);
+            return refused(failure(text), &told(failure(text), text));
         }
         "canceled" | "aborted" => {
             return refused(TaskError::ProviderFailed, "the provider stopped before it was done");

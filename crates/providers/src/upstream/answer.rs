@@ -2,6 +2,7 @@
 //!
 //! Invariant: never more than the limit of the call and one chunk is held. Not here: what an answer means.
 
+use super::{JSON_BYTES_MAX, said::redacted};
 use crate::ProviderError;
 use bytes::{Bytes, BytesMut};
 use reqwest::Response;
@@ -10,8 +11,6 @@ use serde_json::Value;
 
 /// The longest wait that a vendor may ask for; beyond it we come back by ourselves.
 const RETRY_AFTER_MAX_S: f64 = 3_600.0;
-/// How much of a vendor's sentence goes on.
-const SENTENCE_LETTERS: usize = 300;
 
 /// A vendor's answer, whatever its status.
 #[derive(Debug, Clone)]
@@ -41,6 +40,15 @@ impl Answer {
     #[must_use]
     pub fn value(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or(Value::Null)
+    }
+
+    /// Without a key or token of ours, which some vendors quote in what they say about it. Answers that are
+    /// longer than any of words bring files, and are left as they are.
+    pub(super) fn without(mut self, secret: &str) -> Self {
+        if self.body.len() <= JSON_BYTES_MAX {
+            self.body = redacted(self.body, secret);
+        }
+        self
     }
 
     /// The body as JSON of one shape.
@@ -121,12 +129,4 @@ pub(crate) fn milliseconds(seconds: f64) -> Option<u32> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 3,600,000")]
     let wait_ms = (seconds * 1000.0).ceil() as u32;
     Some(wait_ms)
-}
-
-/// A vendor's sentence, short and on one line, to be shown to people.
-#[must_use]
-pub(crate) fn sentence(text: &str) -> String {
-    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let clean: String = words.chars().filter(|letter| !letter.is_control()).take(SENTENCE_LETTERS).collect();
-    if clean.is_empty() { "the vendor gave no reason".to_owned() } else { clean }
 }

@@ -4,7 +4,10 @@
 //!
 //! Source: npm `@ai-sdk/xai` 5.0.12 `src/xai-image-model.ts`, `src/xai-video-model.ts`; docs.x.ai.
 
-use crate::{InputImage, Job, upstream::FILES_BYTES_MAX};
+use crate::{
+    InputImage, Job,
+    upstream::{ANSWER_BYTES_MAX, FILES_BYTES_MAX},
+};
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 
@@ -63,7 +66,7 @@ pub(super) fn video(job: &Job) -> Value {
 pub(super) fn answer_bytes_max(job: &Job) -> usize {
     let pixels = u64::from(job.width) * u64::from(job.height) * u64::from(job.count);
     let bytes = usize::try_from(pixels.saturating_mul(PIXEL_BYTES_MAX)).unwrap_or(FILES_BYTES_MAX);
-    bytes.max(FILES_BYTES_MAX)
+    bytes.clamp(FILES_BYTES_MAX, ANSWER_BYTES_MAX)
 }
 
 fn shape(body: &mut Value, job: &Job) {

@@ -9,7 +9,7 @@
 use crate::{
     Cost, OutputSource, ProviderError, SubmitAnswer, TaskError, Unit,
     fan_out::{Part, PartAnswer},
-    upstream::{Answer, sentence},
+    upstream::{Answer, plain_segment, sentence, told},
 };
 use bytes::Bytes;
 use data_encoding::BASE64;
@@ -92,12 +92,8 @@ pub(super) fn accepted(answer: &Answer) -> Result<Part, ProviderError> {
         return Err(refusal(answer));
     }
     let body = answer.value();
-    let is_plain = |id: &&str| {
-        let plain = |letter: u8| letter.is_ascii_alphanumeric() || b"-_.".contains(&letter);
-        !id.is_empty() && !id.starts_with(['-', '.']) && id.bytes().all(plain)
-    };
-    let id = body["request_id"].as_str().filter(is_plain).ok_or_else(unreadable)?;
-    Ok(Part::Accepted { id: id.to_owned() })
+    let id = body["request_id"].as_str().and_then(plain_segment).ok_or_else(unreadable)?;
+    Ok(Part::Accepted { id })
 }
 
 fn unreadable() -> ProviderError {
@@ -114,7 +110,8 @@ pub(super) fn polled(answer: &Answer) -> Result<PartAnswer, ProviderError> {
         // A job that was held back may end so.
         400 if reason.is_moderation() => Err(reason.refused(TaskError::ContentRejected)),
         404 | 410 => {
-            Err(Reason::new("the provider no longer knows the job").refused(TaskError::ProviderFailed))
+            let message = "the provider no longer knows the job".to_owned();
+            Err(ProviderError::Refused { error: TaskError::ProviderFailed, message, cost: None })
         }
         // The call failed, not the job.
         _ => Err(ProviderError::NotNow {
@@ -136,7 +133,7 @@ fn state(body: &Value) -> PartAnswer {
         (Some("expired"), _) => failed("the provider no longer keeps the job"),
         (Some("failed"), _) => {
             let reason = Reason::read(body);
-            if reason.is_moderation() { blocked() } else { failed(&sentence(&reason.message)) }
+            if reason.is_moderation() { blocked() } else { failed("the provider could not make this") }
         }
         _ => {
             let percent = f32::deserialize(&body["progress"]).ok();
@@ -164,10 +161,6 @@ struct Reason {
 }
 
 impl Reason {
-    fn new(message: &str) -> Self {
-        Self { message: message.to_owned(), ..Self::default() }
-    }
-
     fn of(answer: &Answer) -> Self {
         Self::read(&answer.value())
     }
@@ -193,7 +186,7 @@ impl Reason {
     }
 
     fn refused(self, error: TaskError) -> ProviderError {
-        ProviderError::Refused { error, message: sentence(&self.message), cost: self.cost }
+        ProviderError::Refused { error, message: told(error, &self.message), cost: self.cost }
     }
 }
 

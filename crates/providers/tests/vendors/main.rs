@@ -5,11 +5,17 @@
 #[cfg(test)]
 mod ark;
 #[cfg(test)]
+mod base_url;
+#[cfg(test)]
 mod dashscope;
+#[cfg(test)]
+mod every;
 #[cfg(test)]
 mod fal;
 #[cfg(test)]
 mod google;
+#[cfg(test)]
+mod in_clear;
 #[cfg(test)]
 mod kie;
 #[cfg(test)]
@@ -20,5 +26,7 @@ mod openai_videos;
 mod replicate;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod words;
 #[cfg(test)]
 mod xai;
