@@ -151,6 +151,19 @@ pub(crate) async fn poll<'a>(
     Ok(PollAnswer::Pending { poll_after_ms, progress: known })
 }
 
+/// Whether a job of several calls can be looked for: a list shows its calls one by one, and each is one unit,
+/// so that none of them may be taken for the whole.
+///
+/// # Errors
+/// It can't be: it stays in doubt.
+pub(crate) fn may_be_looked_up(calls: u32) -> Result<(), ProviderError> {
+    if calls > 1 {
+        let message = "a job of several calls can't be told from the provider's list".to_owned();
+        return Err(ProviderError::Ambiguous { message });
+    }
+    Ok(())
+}
+
 /// The ids of an id that [`submit`] made, without the units that never became a job.
 pub(crate) fn jobs(provider_task_id: &str) -> impl Iterator<Item = &str> {
     provider_task_id.split(BETWEEN).filter(|entry| !entry.starts_with(NO_JOB))

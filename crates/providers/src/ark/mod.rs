@@ -53,6 +53,7 @@ impl Ark {
     }
 
     async fn find(&self, job: Job, started_at_ms: i64) -> Result<LookUpAnswer, ProviderError> {
+        fan_out::may_be_looked_up(job.count)?;
         let model = self.model(&job.vendor_model);
         let query = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("page_num", "1")
@@ -80,7 +81,8 @@ impl Ark {
             }
             return Ok(CancelAnswer::NotFree);
         }
-        Ok(CancelAnswer::Free)
+        let in_doubt = fan_out::has_lost(provider_task_id);
+        Ok(if in_doubt { CancelAnswer::NotFree } else { CancelAnswer::Free })
     }
 }
 

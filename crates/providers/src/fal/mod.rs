@@ -94,23 +94,21 @@ impl Fal {
     async fn ask(&self, app: &str, id: &str) -> Result<PartAnswer, ProviderError> {
         let failure = match self.status(app, id).await? {
             Status::Queued | Status::Running => return Ok(PartAnswer::Pending { progress: None }),
-            Status::Unknown => return Err(wire::unknown()),
+            Status::Unknown => return Ok(wire::unknown()),
             Status::Answered { failure } => failure,
         };
-        let Some(url) = self.job_url(app, id, "") else { return Err(wire::unknown()) };
+        let Some(url) = self.job_url(app, id, "") else { return Ok(wire::unknown()) };
         wire::result(&self.upstream.send(Call::get(url)).await?, failure)
     }
 
-    /// Only a job that was still in the queue, and is gone from it afterwards, is free: one that runs is
-    /// told to stop, may go on, and may be billed.
+    /// Only a job that was still in the queue, and is gone from it afterwards, is free. One that runs is
+    /// billed whether it is stopped or not, so it is left alone and delivered.
     async fn take_back(&self, app: &str, id: &str) -> Result<CancelAnswer, ProviderError> {
         if self.status(app, id).await? != Status::Queued {
-            self.stop(app, id).await?;
             return Ok(CancelAnswer::NotFree);
         }
         let taken = self.stop(app, id).await?;
-        let gone =
-            matches!(self.status(app, id).await?, Status::Unknown | Status::Answered { failure: Some(_) });
+        let gone = self.status(app, id).await? == Status::Unknown;
         Ok(if taken && gone { CancelAnswer::Free } else { CancelAnswer::NotFree })
     }
 

@@ -26,6 +26,8 @@ const PICTURE: [&str; 9] = [
     "unsupported_video_format",
     "audio_duration_too_long",
 ];
+/// The status of what was canceled while it ran.
+const CLIENT_CLOSED: u16 = 499;
 const IN_PROGRESS: &str = "Request is still in progress";
 
 /// An error in one of the shapes that fal has.
@@ -61,6 +63,11 @@ impl Reason {
 
     fn is_locked(&self) -> bool {
         self.message.starts_with(LOCKED)
+    }
+
+    /// Somebody stopped it, perhaps when it had begun.
+    fn is_cancel(&self) -> bool {
+        self.kind.contains("cancel")
     }
 
     /// Why a job failed.
@@ -169,6 +176,10 @@ pub(super) fn result(answer: &Answer, failure: Option<Reason>) -> Result<PartAns
     if reason.message == IN_PROGRESS {
         return Ok(PartAnswer::Pending { progress: None });
     }
+    if reason.is_cancel() || answer.status == CLIENT_CLOSED {
+        let message = "the provider stopped before it was done, and may bill it".to_owned();
+        return Ok(PartAnswer::Finished { unit: Unit::Lost { message }, cost: None });
+    }
     match answer.status {
         401..=403 | 408 | 429 => Err(later(answer)),
         // The answer of the job has a type; that of a gateway which is down has none.
@@ -177,10 +188,11 @@ pub(super) fn result(answer: &Answer, failure: Option<Reason>) -> Result<PartAns
     }
 }
 
-/// No such job, which is what is left of one that was canceled before it ran.
-pub(super) fn unknown() -> ProviderError {
+/// No such job, which is what is left of one that was canceled. Nothing tells whether it had begun, and is
+/// billed.
+pub(super) fn unknown() -> PartAnswer {
     let message = "the provider no longer knows this job".to_owned();
-    ProviderError::Refused { error: TaskError::ProviderFailed, message, cost: None }
+    PartAnswer::Finished { unit: Unit::Lost { message }, cost: None }
 }
 
 fn made(output: &Value) -> Unit {

@@ -118,7 +118,8 @@ pub(super) fn found(answer: &Answer, job: &Job, started_at_ms: i64) -> Option<Pa
     Some(Page { ids, after })
 }
 
-/// Whether a listed clip was asked for with the words of a job. The list does not show its picture.
+/// Whether a listed clip was asked for with the words of a job. One that does not tell its prompt may be
+/// anybody's. The list does not show pictures, so only jobs without one are looked for.
 fn is_job(video: &Value, job: &Job) -> bool {
     let model = model(&job.vendor_model).unwrap_or_default();
     let is_model = |listed: &str| {
@@ -130,6 +131,6 @@ fn is_job(video: &Value, job: &Job) -> bool {
     video["model"].as_str().is_some_and(is_model)
         && video["seconds"].as_str() == Some(seconds(job).as_str())
         && video["size"].as_str() == Some(size(job).as_str())
-        && video["prompt"].as_str().is_none_or(|prompt| prompt == job.prompt)
+        && video["prompt"].as_str() == Some(job.prompt.as_str())
         && video["remixed_from_video_id"].is_null()
 }

@@ -1,7 +1,8 @@
 //! Finds a prediction whose create was never answered, in the list of predictions.
 //!
-//! Invariant: all that the list shows must fit: model, every input, and a time that is not before the submit.
-//! Not here: which of the ones that were found belongs to another attempt.
+//! Invariant: all that the list shows must fit: model, every input, no picture that was not sent, and a time
+//! that is not before the submit. A picture is one by its URL alone: what is inside a request the list does not
+//! show, so a job of such is never looked for. Not here: which of the ones that were found belongs to another attempt.
 
 use super::wire::{self, Prediction};
 use crate::{
@@ -29,6 +30,8 @@ struct Page {
 pub(super) struct Sought<'a> {
     pub(super) vendor_model: &'a str,
     pub(super) input: Value,
+    /// What the model calls pictures to start from.
+    pub(super) pictures: Vec<&'a str>,
     pub(super) started_at_ms: i64,
     pub(super) now_ms: i64,
 }
@@ -75,7 +78,16 @@ impl Sought<'_> {
             if name.contains('/') { prediction.model.as_deref() == Some(name) } else { listed == name };
         let is_version = version.is_empty() || listed == version;
         let fits_time = created_ms(prediction).is_some_and(|created| created >= self.since_ms());
-        is_model && is_version && fits_time && is_same(&self.input, &prediction.input)
+        is_model && is_version && fits_time && self.is_input(&prediction.input)
+    }
+
+    /// Whether a listed input is what we sent; the list adds the model's defaults.
+    fn is_input(&self, listed: &Value) -> bool {
+        let sent = self.input.as_object();
+        let all = sent.is_some_and(|sent| sent.iter().all(|(name, value)| listed.get(name) == Some(value)));
+        let is_none = |value: &Value| value.is_null() || value.as_array().is_some_and(Vec::is_empty);
+        let strange = |name: &&str| self.input.get(*name).is_none() && !listed.get(*name).is_none_or(is_none);
+        all && !self.pictures.iter().any(|name| strange(name))
     }
 
     /// Nothing was found: there is nothing, unless the create may still be on its way.
@@ -92,18 +104,4 @@ impl Sought<'_> {
 
 fn created_ms(prediction: &Prediction) -> Option<i64> {
     parse_ms(prediction.created_at.as_deref()?)
-}
-
-/// Whether a listed input is what we sent. Pictures inside a request may be listed by another URL.
-fn is_same(sent: &Value, listed: &Value) -> bool {
-    match (sent, listed) {
-        (Value::Object(sent), Value::Object(listed)) => {
-            sent.iter().all(|(name, value)| listed.get(name).is_some_and(|listed| is_same(value, listed)))
-        }
-        (Value::Array(sent), Value::Array(listed)) => {
-            sent.len() == listed.len() && sent.iter().zip(listed).all(|(sent, listed)| is_same(sent, listed))
-        }
-        (Value::String(sent), Value::String(_)) if sent.starts_with("data:") => true,
-        (sent, listed) => sent == listed,
-    }
 }

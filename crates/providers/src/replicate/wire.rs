@@ -137,6 +137,12 @@ pub(super) fn state(prediction: &Prediction, job: &Job, count: u32) -> Result<St
             let text = prediction.error.as_str().unwrap_or_default();
             return refused(failure(text), &told(failure(text), text));
         }
+        // It ran, so it is billed, whoever stopped it.
+        "canceled" if prediction.started_at.is_some() => {
+            let message = "the provider stopped before it was done, and bills what it did".to_owned();
+            let count = usize::try_from(count).unwrap_or(usize::MAX);
+            return Ok(State::Made(vec![Unit::Lost { message }; count]));
+        }
         "canceled" | "aborted" => {
             return refused(TaskError::ProviderFailed, "the provider stopped before it was done");
         }
@@ -176,6 +182,11 @@ fn progress(logs: Option<&str>) -> Option<f32> {
     let percent = |line: &str| line.split_once("%|")?.0.trim().parse::<u8>().ok();
     let percent = logs?.lines().rev().find_map(percent)?;
     Some(f32::from(percent.min(100)) / 100.0)
+}
+
+/// Whether it has not begun.
+pub(super) fn is_waiting(prediction: &Prediction) -> bool {
+    prediction.status == "starting" && prediction.started_at.is_none()
 }
 
 /// Free only if it never began: a prediction that ran is billed.

@@ -4,7 +4,9 @@
 
 use crate::support::{errors, go_on, input, media, settings, trouble, video_job};
 use rynjer_emulator::{Emulator, Expected, Fault, Vendor};
-use rynjer_providers::{Callback, CancelAnswer, Job, LookUpAnswer, Provider, SubmitAnswer, ark::Ark};
+use rynjer_providers::{
+    Callback, CancelAnswer, Job, LookUpAnswer, Provider, ProviderError, SubmitAnswer, ark::Ark,
+};
 use serde_json::json;
 
 const MODEL: &str = "seedance-1-0-pro-fast-251015";
@@ -64,7 +66,9 @@ async fn a_lost_clip_is_found_and_a_strangers_is_not() {
     assert_eq!(found, LookUpAnswer::Found { provider_task_ids, poll_after_ms: 5_000 });
     let longer = Job { duration_ms: 10_000, ..job.clone() };
     assert_eq!(provider.look_up(longer, BEGIN_MS).await.unwrap(), LookUpAnswer::Absent);
-    assert_eq!(provider.look_up(job, BEGIN_MS + 60_000).await.unwrap(), LookUpAnswer::Absent);
+    assert_eq!(provider.look_up(job.clone(), BEGIN_MS + 60_000).await.unwrap(), LookUpAnswer::Absent);
+    let several = provider.look_up(Job { count: 2, ..job }, BEGIN_MS).await;
+    assert!(matches!(several, Err(ProviderError::Ambiguous { .. })), "{several:?}");
 }
 
 #[tokio::test]
@@ -74,6 +78,9 @@ async fn only_what_waits_is_taken_back() {
         emulator.world().polls(polls);
         let answer = provider.submit(video_job(MODEL, 5), go_on()).await.unwrap();
         let SubmitAnswer::Accepted { provider_task_id, .. } = answer else { panic!() };
+        let in_doubt = format!("{provider_task_id},-outcome_unknown");
         assert_eq!(provider.cancel(MODEL.to_owned(), Some(provider_task_id)).await.unwrap(), expected);
+        let canceled = provider.cancel(MODEL.to_owned(), Some(in_doubt)).await.unwrap();
+        assert_eq!(canceled, CancelAnswer::NotFree);
     }
 }

@@ -131,7 +131,7 @@ async fn a_poll_that_fails_says_nothing_of_the_job() {
     let task = id(&provider, &job()).await;
     let strange = provider.poll(job(), "00000000-dead".to_owned(), go_on()).await.unwrap();
     let PollAnswer::Finished { units, .. } = strange else { panic!() };
-    assert!(matches!(&units[0], Unit::Refused { error, .. } if error.code() == "provider_failed"));
+    assert!(matches!(&units[0], Unit::Lost { .. }));
     // The same id with the app in front, as after a reply that named another one.
     let path = format!("fal-ai/ltx-2/requests/{task}");
     assert!(matches!(provider.poll(job(), path, go_on()).await, Ok(PollAnswer::Finished { .. })));
@@ -149,9 +149,13 @@ async fn only_what_never_ran_is_canceled_for_nothing() {
     let queued = id(&provider, &job()).await;
     assert_eq!(cancel(Some(queued.clone())).await, CancelAnswer::Free);
     assert!(emulator.world().job(&queued).unwrap().canceled);
+    let gone = provider.poll(job(), queued, go_on()).await.unwrap();
+    assert!(matches!(gone, PollAnswer::Finished { units, .. } if matches!(units[..], [Unit::Lost { .. }])));
     emulator.world().polls(2);
     let running = id(&provider, &job()).await;
+    emulator.world().forget_seen();
     assert_eq!(cancel(Some(running.clone())).await, CancelAnswer::NotFree);
+    assert!(emulator.world().seen().iter().all(|seen| seen.method == "GET"));
     let done = provider.poll(job(), running, go_on()).await.unwrap();
     assert!(matches!(done, PollAnswer::Pending { .. }));
     emulator.world().polls(0);
@@ -161,6 +165,15 @@ async fn only_what_never_ran_is_canceled_for_nothing() {
     emulator.world().polls(9);
     let lost = format!("{},-outcome_unknown", id(&provider, &job()).await);
     assert_eq!(cancel(Some(lost)).await, CancelAnswer::NotFree);
+}
+
+#[tokio::test]
+async fn what_was_stopped_while_it_ran_is_lost() {
+    let (emulator, provider) = start().await;
+    let body = json!({"detail": "Request cancelled", "error_type": "client_cancelled"});
+    emulator.world().fail_next(json!({"status": 499, "body": body}));
+    let made = units(&provider, &job()).await.unwrap();
+    assert!(matches!(&made[..], [Unit::Lost { .. }]), "{made:?}");
 }
 
 fn heard(out: &CallbackOut) -> Callback {
