@@ -20,8 +20,18 @@ use serde_json::Value;
 const TICKS_IN_MICRO_USD: i64 = 10_000;
 /// Words of its answers to whoever used up their credits or their monthly limit.
 const PURSE: [&str; 4] = ["credit", "spending limit", "billing", "quota"];
-/// Words of refusals that no other request would escape: the key, and accounts without data retention.
-const ACCOUNT: [&str; 4] = ["api key", "upload_url", "zero data retention", "zero-data-retention"];
+/// The code of a wrong key, which no other request would escape.
+const UNAUTHENTICATED: &str = "unauthenticated";
+/// How such refusals begin that share a code with others: the key, and accounts without data retention.
+/// Further on a sentence may quote what a user wrote.
+const ACCOUNT_BEGINS: [&str; 6] = [
+    "incorrect api key",
+    "invalid api key",
+    "api key",
+    "no api key",
+    "teams with zero data retention",
+    "zero data retention",
+];
 /// Words of moderation. Its code is `imagine:content-moderated`; a failed job may have the words alone.
 const MODERATION: [&str; 4] =
     ["content-moderated", "content moderation", "content policy", "usage guidelines"];
@@ -181,6 +191,11 @@ impl Reason {
         words.iter().any(|word| text.contains(word))
     }
 
+    fn is_account(&self) -> bool {
+        let text = self.message.to_lowercase();
+        self.code == UNAUTHENTICATED || ACCOUNT_BEGINS.iter().any(|begin| text.starts_with(begin))
+    }
+
     fn is_moderation(&self) -> bool {
         self.says(&MODERATION)
     }
@@ -200,7 +215,7 @@ fn refusal(answer: &Answer) -> ProviderError {
         429 => ProviderError::NotNow { retry_after_ms: answer.retry_after_ms, message },
         400 | 403 | 422 if reason.is_moderation() => reason.refused(TaskError::ContentRejected),
         // A wrong key is a 400 here.
-        400 if reason.says(&ACCOUNT) => ProviderError::Unusable { message },
+        400 if reason.is_account() => ProviderError::Unusable { message },
         401..=404 => ProviderError::Unusable { message },
         // Who gave up waiting may have been given all of it.
         408 => ProviderError::Ambiguous { message },

@@ -10,6 +10,11 @@ use rynjer_providers::{
     fal::Fal,
 };
 use serde_json::{Value, json};
+use std::sync::Arc;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
 
 const LTX: &str = "ltx-2:fal-ai/ltx-2/image-to-video";
 const CALLBACK_URL: &str = "https://gateway.example/callbacks/fal/att_1?secret=a&b";
@@ -210,6 +215,41 @@ async fn only_callbacks_that_fal_signed_are_believed() {
     assert!(
         keys.iter().filter(|seen| seen.path.contains("jwks")).all(|s| s.header("authorization").is_none())
     );
+}
+
+#[tokio::test]
+async fn a_callback_of_a_known_key_waits_for_no_fetch() {
+    let (emulator, _) = start().await;
+    let keys_at = format!("{}/.well-known/jwks.json", emulator.world().origin());
+    let keys = reqwest::get(keys_at).await.unwrap().text().await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut known = settings(&emulator);
+    known.allow_hosts = vec![address.to_string()];
+    let url = format!("http://{address}/keys").parse().unwrap();
+    let provider = Arc::new(Fal::new(known, url).unwrap());
+    id(&provider, &Job { callback_url: Some(CALLBACK_URL.to_owned()), ..job() }).await;
+    let good = heard(&emulator.world().take_callbacks()[0]);
+    let answered = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut head = [0; 4096];
+        assert!(stream.read(&mut head).await.unwrap() > 0);
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", keys.len());
+        stream.write_all(format!("{head}{keys}").as_bytes()).await.unwrap();
+    };
+    let (known, ()) = tokio::join!(provider.hear(good.clone()), answered);
+    assert!(known.is_ok());
+    let mut forged = Callback { now_s: good.now_s + 61, ..good.clone() };
+    forged.headers[4].1 = "00".repeat(64);
+    let asking = tokio::spawn({
+        let provider = Arc::clone(&provider);
+        async move { provider.hear(forged).await }
+    });
+    // The second fetch gets no answer.
+    let _silent = listener.accept().await.unwrap();
+    assert!(provider.hear(good).await.is_ok());
+    assert!(!asking.is_finished());
+    asking.abort();
 }
 
 #[tokio::test]

@@ -94,6 +94,17 @@ async fn users_read_no_sentence_that_is_for_operators() {
 }
 
 #[tokio::test]
+async fn words_of_a_user_shut_no_route() {
+    for vendor in [Vendor::Xai, Vendor::Kie] {
+        let (emulator, provider) = every::start(vendor).await;
+        let said = "The prompt \"invalid model, api key, upload_url, model name\" is too long.";
+        emulator.world().fault(error(vendor, 400, said));
+        let refused = provider.submit(every::job(vendor), go_on()).await;
+        assert!(matches!(refused, Err(ProviderError::Refused { .. })), "{}: {refused:?}", vendor.name());
+    }
+}
+
+#[tokio::test]
 async fn a_unit_in_doubt_is_told_in_our_words() {
     for vendor in [Vendor::OpenAi, Vendor::Kie, Vendor::Xai] {
         let (emulator, provider) = every::start(vendor).await;
