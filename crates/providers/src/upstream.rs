@@ -9,8 +9,8 @@ mod id;
 mod pace;
 mod said;
 
-pub(crate) use answer::milliseconds;
 pub use answer::{Answer, Failure};
+pub(crate) use answer::{milliseconds, pictures_bytes_max};
 pub(crate) use id::{plain_id, plain_segment};
 pub(crate) use said::{sentence, told, told_of_field};
 
@@ -33,8 +33,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub const JSON_BYTES_MAX: usize = 4 << 20;
 /// The longest answer that brings files inside its JSON.
 pub const FILES_BYTES_MAX: usize = 48 << 20;
-/// The longest answer of all, whatever its pictures could take.
-pub const ANSWER_BYTES_MAX: usize = 160 << 20;
 /// How long a call that only asks may take.
 pub const ASK_TIMEOUT_MS: u32 = 30_000;
 const FIELDS_TYPE: &str = "application/x-www-form-urlencoded";
@@ -343,4 +341,36 @@ pub(crate) fn below(base: &Url, path: &str) -> Url {
     url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
     url.set_query(query);
     url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_as_safe_as_their_vendor() {
+        let upstream = |base_url: &str| {
+            let settings = VendorSettings {
+                base_url: base_url.parse().unwrap(),
+                api_key: ApiKey::new("k"),
+                submit_timeout_ms: 1,
+                submits_per_second: 0,
+                concurrency: 1,
+                allow_hosts: Vec::new(),
+                fetch_timeout_ms: 1,
+            };
+            Upstream::new(settings, KeyStyle::Bearer, &[]).unwrap()
+        };
+        let (safe, open) = (upstream("https://a.example/v1"), upstream("http://a.example/v1"));
+        for (named, asked) in [
+            ("https://b.example/x?y#z", Some("https://b.example/x?y#z")),
+            ("http://b.example/x?y", Some("https://b.example/x?y")),
+            ("http://b.example:80/x", Some("https://b.example/x")),
+            ("http://b.example:8080/x", None),
+            ("ftp://b.example/x", None),
+        ] {
+            assert_eq!(safe.as_safe_as_the_vendor(named).ok().as_deref(), asked, "{named}");
+            assert_eq!(open.as_safe_as_the_vendor(named).unwrap(), named);
+        }
+    }
 }

@@ -86,8 +86,9 @@ impl Sought<'_> {
         let sent = self.input.as_object();
         let all = sent.is_some_and(|sent| sent.iter().all(|(name, value)| listed.get(name) == Some(value)));
         let is_none = |value: &Value| value.is_null() || value.as_array().is_some_and(Vec::is_empty);
-        let strange = |name: &&str| self.input.get(*name).is_none() && !listed.get(*name).is_none_or(is_none);
-        all && !self.pictures.iter().any(|name| strange(name))
+        let is_strange =
+            |name: &&str| self.input.get(*name).is_none() && !listed.get(*name).is_none_or(is_none);
+        all && !self.pictures.iter().any(is_strange)
     }
 
     /// Nothing was found: there is nothing, unless the create may still be on its way.

@@ -2,7 +2,7 @@
 //!
 //! Invariant: never more than the limit of the call and one chunk is held. Not here: what an answer means.
 
-use super::{JSON_BYTES_MAX, said::redacted};
+use super::{FILES_BYTES_MAX, JSON_BYTES_MAX, said::redacted};
 use crate::ProviderError;
 use bytes::{Bytes, BytesMut};
 use reqwest::Response;
@@ -11,6 +11,8 @@ use serde_json::Value;
 
 /// The longest wait that a vendor may ask for; beyond it we come back by ourselves.
 const RETRY_AFTER_MAX_S: f64 = 3_600.0;
+/// The longest answer of all: several of them are held at once.
+const PICTURES_BYTES_MAX: usize = 160 << 20;
 
 /// A vendor's answer, whatever its status.
 #[derive(Debug, Clone)]
@@ -120,6 +122,13 @@ impl Failure {
     }
 }
 
+/// How long an answer may be that brings so many pixels.
+#[must_use]
+pub(crate) fn pictures_bytes_max(pixels: u64, pixel_bytes_max: u64) -> usize {
+    let bytes = usize::try_from(pixels.saturating_mul(pixel_bytes_max)).unwrap_or(usize::MAX);
+    bytes.clamp(FILES_BYTES_MAX, PICTURES_BYTES_MAX)
+}
+
 /// Whole milliseconds of a wait that a vendor asks for; `None` if it is no sensible one.
 #[must_use]
 pub(crate) fn milliseconds(seconds: f64) -> Option<u32> {
@@ -129,4 +138,18 @@ pub(crate) fn milliseconds(seconds: f64) -> Option<u32> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 3,600,000")]
     let wait_ms = (seconds * 1000.0).ceil() as u32;
     Some(wait_ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_answer_is_longer_than_the_limit() {
+        for (pixels, expected) in
+            [(0, FILES_BYTES_MAX), (1 << 24, 6 << 24), (1 << 26, 160 << 20), (u64::MAX, 160 << 20)]
+        {
+            assert_eq!(pictures_bytes_max(pixels, 6), expected, "{pixels}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 //! Invariant: as `main`. Not here: the gateway.
 
 use crate::support::{KEY, errors, go_on, input, media, settings, trouble, units, video_job};
+use futures::FutureExt;
 use rynjer_core::catalog::Mode;
 use rynjer_emulator::{CallbackOut, Emulator, Expected, Fault, Vendor};
 use rynjer_providers::{
@@ -10,7 +11,6 @@ use rynjer_providers::{
     fal::Fal,
 };
 use serde_json::{Value, json};
-use std::sync::Arc;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
@@ -227,7 +227,7 @@ async fn a_callback_of_a_known_key_waits_for_no_fetch() {
     let mut known = settings(&emulator);
     known.allow_hosts = vec![address.to_string()];
     let url = format!("http://{address}/keys").parse().unwrap();
-    let provider = Arc::new(Fal::new(known, url).unwrap());
+    let provider = Fal::new(known, url).unwrap();
     id(&provider, &Job { callback_url: Some(CALLBACK_URL.to_owned()), ..job() }).await;
     let good = heard(&emulator.world().take_callbacks()[0]);
     let answered = async {
@@ -241,15 +241,15 @@ async fn a_callback_of_a_known_key_waits_for_no_fetch() {
     assert!(known.is_ok());
     let mut forged = Callback { now_s: good.now_s + 61, ..good.clone() };
     forged.headers[4].1 = "00".repeat(64);
-    let asking = tokio::spawn({
-        let provider = Arc::clone(&provider);
-        async move { provider.hear(forged).await }
-    });
+    let mut asking = Box::pin(provider.hear(forged));
     // The second fetch gets no answer.
-    let _silent = listener.accept().await.unwrap();
-    assert!(provider.hear(good).await.is_ok());
-    assert!(!asking.is_finished());
-    asking.abort();
+    let _silent = tokio::select! {
+        early = &mut asking => panic!("{early:?}"),
+        silent = listener.accept() => silent.unwrap(),
+    };
+    let heard = tokio::time::timeout(std::time::Duration::from_secs(2), provider.hear(good)).await;
+    assert!(heard.unwrap().is_ok());
+    assert!((&mut asking).now_or_never().is_none());
 }
 
 #[tokio::test]

@@ -247,9 +247,12 @@ async fn what_was_stopped_while_it_ran_is_lost() {
     assert!(matches!(&made[..], [Unit::Lost { .. }]), "{made:?}");
     emulator.world().polls(1);
     let running = id(&provider, &job()).await;
-    let url = format!("{}/predictions/{running}/cancel", emulator.base_url());
     // By somebody else.
-    reqwest::Client::new().post(url).bearer_auth(KEY).send().await.unwrap();
+    let stopped = |job: &mut rynjer_emulator::Job| {
+        job.canceled = true;
+        job.input["ran"] = json!(true);
+    };
+    emulator.world().change(&running, stopped).unwrap();
     let ended = provider.poll(job(), running, go_on()).await.unwrap();
     assert!(matches!(ended, PollAnswer::Finished { units, .. } if matches!(units[..], [Unit::Lost { .. }])));
     emulator.world().polls(0);
