@@ -1,8 +1,8 @@
 //! One HTTP client for calls to a vendor's API: the key, time and size limits, and what a failed call means.
 //!
-//! Invariant: the key goes to origins that the operator named and to no other, redirects are not followed,
-//! no answer holds the key, and a failure says whether bytes may have left. Not here: what a vendor's answer means (each adapter's
-//! `wire`), files that vendors name by URL (`guarded`, reached by [`Upstream::fetch`]).
+//! Invariant: the key goes to origins that the operator named and to no other, redirects are not followed, no
+//! answer holds the key, and a failure says whether bytes may have left. Not here: what a vendor's answer
+//! means (each adapter's `wire`), files that vendors name by URL (`guarded`, reached by [`Upstream::fetch`]).
 
 mod answer;
 mod id;
@@ -309,7 +309,7 @@ impl Upstream {
     /// Fetches a file that the vendor named, as if a stranger had named it, without the key.
     ///
     /// # Errors
-    /// As [`GuardedClient::fetch`], and no file of a vendor that is asked by https goes over the wire in clear.
+    /// As [`GuardedClient::fetch`]; and no file of a vendor that is asked by https is fetched in clear.
     pub async fn fetch(&self, url: &str, limits: &FetchLimits) -> Result<Bytes, FetchError> {
         let url = self.as_safe_as_the_vendor(url)?;
         self.0.guarded.fetch(&url, limits).await

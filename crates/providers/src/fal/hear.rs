@@ -1,7 +1,8 @@
 //! Whether a callback is fal's: Ed25519 over its ids, its time and the digest of its body.
 //!
 //! Invariant: keys are fetched at most once a minute, however many forged callbacks come, none is trusted for
-//! more than a day, and a callback that a known key signed waits for no fetch. Not here: what a callback does to a task.
+//! more than a day, and a callback that a known key signed waits for no fetch. Not here: what a callback does
+//! to a task.
 //!
 //! Source: docs.fal.ai, webhooks; several open-source verifiers with the same algorithm.
 

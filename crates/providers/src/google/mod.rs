@@ -3,7 +3,7 @@
 //! Invariant: no call has a key that Google de-duplicates by, and no list shows its jobs, so a submit without
 //! an answer is never sent again. Not here: retries, the cloud platform's tokens (`cloud`).
 //!
-//! The base URL of the Gemini API ends with the API's version, `/v1beta`; that of the cloud platform has none.
+//! The base URL of the Gemini API ends with the version, `/v1beta`; that of the cloud platform has none.
 //!
 //! A route's vendor model is one of
 //! - `ID`: a picture by `generateContent`, made at once, one with each call;

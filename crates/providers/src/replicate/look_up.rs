@@ -1,8 +1,9 @@
 //! Finds a prediction whose create was never answered, in the list of predictions.
 //!
 //! Invariant: all that the list shows must fit: model, every input, no picture that was not sent, and a time
-//! that is not before the submit. A picture is one by its URL alone: what is inside a request the list does not
-//! show, so a job of such is never looked for. Not here: which of the ones that were found belongs to another attempt.
+//! that is not before the submit. A picture is one by its URL alone: what is inside a request the list does
+//! not show, so a job of such is never looked for. Not here: which of the ones that were found belongs to
+//! another attempt.
 
 use super::wire::{self, Prediction};
 use crate::{

@@ -1,7 +1,7 @@
 //! Ids that vendors give their jobs.
 //!
-//! Invariant: what is kept as an id can stand in a path, in a list of ids parted by commas, and in our tables.
-//! Not here: where an id stands in an answer.
+//! Invariant: what is kept as an id can stand in a path, in a list of ids parted by commas, and in our
+//! tables. Not here: where an id stands in an answer.
 
 const LETTERS_MAX: usize = 200;
 
