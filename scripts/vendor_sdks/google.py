@@ -6,7 +6,7 @@ from google.genai import errors, types
 import google.auth.transport.requests
 from google.oauth2 import service_account
 
-base = sys.argv[1].rstrip("/")
+base = sys.argv[1].rstrip("/").removesuffix("/v1beta")  # the package adds the version
 KEY = "test-key-1"
 
 

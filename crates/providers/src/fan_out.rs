@@ -10,6 +10,7 @@ use futures::future::{BoxFuture, join_all};
 const BETWEEN: char = ',';
 /// What an entry begins with that is no id but the code of a unit which never became a job.
 const NO_JOB: char = '-';
+const NEVER_SAID: &str = "the provider never said whether it made this one";
 
 /// What one call of a fan-out gave.
 #[derive(Debug, Clone)]
@@ -30,12 +31,7 @@ pub(crate) async fn submit<'a>(
     call: impl Fn(u32) -> BoxFuture<'a, Result<Part, ProviderError>>,
 ) -> Result<SubmitAnswer, ProviderError> {
     let mut parts = vec![match call(0).await {
-        // The others are not tried: an outage would lose every one of them.
-        Err(ProviderError::Ambiguous { message }) if count > 1 => {
-            let mut parts = vec![lost(message)];
-            parts.resize_with(usize::try_from(count).unwrap_or(1), untried);
-            return Ok(joined(parts, poll_after_ms));
-        }
+        Err(ProviderError::Ambiguous { .. }) if count > 1 => lost(),
         Err(ProviderError::Refused { error, message, cost }) if count > 1 => {
             Part::Finished { unit: Unit::Refused { error, message }, cost }
         }
@@ -48,7 +44,7 @@ pub(crate) async fn submit<'a>(
 /// What became of a later unit: the job goes on without it.
 fn missing(error: ProviderError) -> Part {
     match error {
-        ProviderError::Ambiguous { message } => lost(message),
+        ProviderError::Ambiguous { .. } => lost(),
         ProviderError::Refused { error, message, cost } => {
             Part::Finished { unit: Unit::Refused { error, message }, cost }
         }
@@ -59,13 +55,9 @@ fn missing(error: ProviderError) -> Part {
     }
 }
 
-fn untried() -> Part {
-    let message = "it was not tried after the first one's answer was lost".to_owned();
-    Part::Finished { unit: Unit::Refused { error: TaskError::ProviderFailed, message }, cost: None }
-}
-
-fn lost(message: String) -> Part {
-    Part::Finished { unit: Unit::Lost { message }, cost: None }
+/// Why it is in doubt is for operators; users read this.
+fn lost() -> Part {
+    Part::Finished { unit: Unit::Lost { message: NEVER_SAID.to_owned() }, cost: None }
 }
 
 /// Finished if every part is, otherwise one id for all of them.
@@ -159,6 +151,19 @@ pub(crate) async fn poll<'a>(
     Ok(PollAnswer::Pending { poll_after_ms, progress: known })
 }
 
+/// Whether a job of several calls can be looked for: a list shows its calls one by one, and each is one unit,
+/// so that none of them may be taken for the whole.
+///
+/// # Errors
+/// It can't be: it stays in doubt.
+pub(crate) fn may_be_looked_up(calls: u32) -> Result<(), ProviderError> {
+    if calls > 1 {
+        let message = "a job of several calls can't be told from the provider's list".to_owned();
+        return Err(ProviderError::Ambiguous { message });
+    }
+    Ok(())
+}
+
 /// The ids of an id that [`submit`] made, without the units that never became a job.
 pub(crate) fn jobs(provider_task_id: &str) -> impl Iterator<Item = &str> {
     provider_task_id.split(BETWEEN).filter(|entry| !entry.starts_with(NO_JOB))
@@ -173,9 +178,7 @@ pub(crate) fn has_lost(provider_task_id: &str) -> bool {
 fn never_began(code: &str) -> Unit {
     let known = TaskError::ALL.into_iter().find(|error| error.code() == code);
     match known {
-        None | Some(TaskError::OutcomeUnknown) => {
-            Unit::Lost { message: "the provider never said whether it made this one".to_owned() }
-        }
+        None | Some(TaskError::OutcomeUnknown) => Unit::Lost { message: NEVER_SAID.to_owned() },
         Some(error) => Unit::Refused { error, message: "the provider did not take this one".to_owned() },
     }
 }
@@ -224,7 +227,7 @@ mod tests {
         };
         assert_eq!((letters(&units).as_str(), cost), ("dlr", Some(7)));
         let Ok(SubmitAnswer::Finished { units, .. }) = run(vec![doubt(), made()]).await else { panic!() };
-        assert_eq!(letters(&units), "lr");
+        assert_eq!(letters(&units), "ld");
         assert!(matches!(run(vec![busy(), made()]).await, Err(ProviderError::NotNow { .. })));
         assert!(matches!(run(vec![doubt()]).await, Err(ProviderError::Ambiguous { .. })));
     }

@@ -36,6 +36,14 @@ pub struct Job {
     pub callback_url: Option<String>,
 }
 
+impl Job {
+    /// Whether it starts from pictures, which need not be at hand.
+    #[must_use]
+    pub fn has_pictures(&self) -> bool {
+        self.mode.takes_images() || !self.input_images.is_empty()
+    }
+}
+
 /// A picture that a job starts from: fetched, and looked into.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InputImage {

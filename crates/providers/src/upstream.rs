@@ -1,14 +1,18 @@
 //! One HTTP client for calls to a vendor's API: the key, time and size limits, and what a failed call means.
 //!
-//! Invariant: the key goes to origins that the operator named and to no other, redirects are not followed,
-//! and a failure says whether bytes may have left. Not here: what a vendor's answer means (each adapter's
-//! `wire`), files that vendors name by URL (`guarded`, reached by [`Upstream::fetch`]).
+//! Invariant: the key goes to origins that the operator named and to no other, redirects are not followed, no
+//! answer holds the key, and a failure says whether bytes may have left. Not here: what a vendor's answer
+//! means (each adapter's `wire`), files that vendors name by URL (`guarded`, reached by [`Upstream::fetch`]).
 
 mod answer;
+mod id;
 mod pace;
+mod said;
 
 pub use answer::{Answer, Failure};
-pub(crate) use answer::{milliseconds, sentence};
+pub(crate) use answer::{milliseconds, pictures_bytes_max};
+pub(crate) use id::{plain_id, plain_segment};
+pub(crate) use said::{sentence, told, told_of_field};
 
 use crate::guarded::{FetchError, FetchLimits, GuardError, GuardSettings, GuardedClient};
 use answer::read;
@@ -20,7 +24,7 @@ use reqwest::{
     multipart::Form,
 };
 use serde_json::Value;
-use std::{fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 use url::{Origin, Url};
 
 /// How long a connection may take to be made.
@@ -273,7 +277,8 @@ impl Upstream {
         for (name, value) in call.headers {
             request = request.header(name, value);
         }
-        let (name, value) = match (call.bearer, self.0.key_style) {
+        let token = call.bearer;
+        let (name, value) = match (&token, self.0.key_style) {
             (Some(token), _) => (AUTHORIZATION, format!("Bearer {}", token.expose())),
             (None, KeyStyle::Bearer) => (AUTHORIZATION, format!("Bearer {}", self.key())),
             (None, KeyStyle::Key) => (AUTHORIZATION, format!("Key {}", self.key())),
@@ -293,7 +298,10 @@ impl Upstream {
             Body::Fields(text) => request.header(CONTENT_TYPE, FIELDS_TYPE).body(text),
         };
         match request.send().await {
-            Ok(response) => read(response, bytes_max).await,
+            Ok(response) => {
+                let answer = read(response, bytes_max).await?.without(self.key());
+                Ok(token.iter().fold(answer, |answer, token| answer.without(token.expose())))
+            }
             Err(error) => Err(Failure::of(&error)),
         }
     }
@@ -301,9 +309,24 @@ impl Upstream {
     /// Fetches a file that the vendor named, as if a stranger had named it, without the key.
     ///
     /// # Errors
-    /// As [`GuardedClient::fetch`].
+    /// As [`GuardedClient::fetch`]; and no file of a vendor that is asked by https is fetched in clear.
     pub async fn fetch(&self, url: &str, limits: &FetchLimits) -> Result<Bytes, FetchError> {
-        self.0.guarded.fetch(url, limits).await
+        let url = self.as_safe_as_the_vendor(url)?;
+        self.0.guarded.fetch(&url, limits).await
+    }
+
+    /// A vendor that is asked by https has https: a URL of http is asked for by it too, unless it names a
+    /// port, where nothing else would answer.
+    fn as_safe_as_the_vendor<'a>(&self, url: &'a str) -> Result<Cow<'a, str>, FetchError> {
+        let parsed = Url::parse(url).ok().filter(|url| url.scheme() != "https");
+        let Some(mut parsed) = parsed.filter(|_| self.0.settings.base_url.scheme() == "https") else {
+            return Ok(url.into());
+        };
+        if parsed.scheme() == "http" && parsed.port().is_none() && parsed.set_scheme("https").is_ok() {
+            return Ok(String::from(parsed).into());
+        }
+        let message = "the provider named a file that is not behind https".to_owned();
+        Err(FetchError::Unreachable(message))
     }
 
     fn key(&self) -> &str {
@@ -318,4 +341,36 @@ pub(crate) fn below(base: &Url, path: &str) -> Url {
     url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
     url.set_query(query);
     url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_as_safe_as_their_vendor() {
+        let upstream = |base_url: &str| {
+            let settings = VendorSettings {
+                base_url: base_url.parse().unwrap(),
+                api_key: ApiKey::new("k"),
+                submit_timeout_ms: 1,
+                submits_per_second: 0,
+                concurrency: 1,
+                allow_hosts: Vec::new(),
+                fetch_timeout_ms: 1,
+            };
+            Upstream::new(settings, KeyStyle::Bearer, &[]).unwrap()
+        };
+        let (safe, open) = (upstream("https://a.example/v1"), upstream("http://a.example/v1"));
+        for (named, asked) in [
+            ("https://b.example/x?y#z", Some("https://b.example/x?y#z")),
+            ("http://b.example/x?y", Some("https://b.example/x?y")),
+            ("http://b.example:80/x", Some("https://b.example/x")),
+            ("http://b.example:8080/x", None),
+            ("ftp://b.example/x", None),
+        ] {
+            assert_eq!(safe.as_safe_as_the_vendor(named).ok().as_deref(), asked, "{named}");
+            assert_eq!(open.as_safe_as_the_vendor(named).unwrap(), named);
+        }
+    }
 }

@@ -23,8 +23,8 @@ use axum::{
 use data_encoding::{BASE64, BASE64URL};
 use serde_json::Value;
 
-/// Behind the host.
-pub(crate) const BASE_PATH: &str = "";
+/// Behind the host. The cloud platform, at the same address here, has its version in its own paths.
+pub(crate) const BASE_PATH: &str = "/v1beta";
 
 /// Calls that may make something that is billed.
 pub(crate) fn submits(method: &str, path: &str) -> bool {

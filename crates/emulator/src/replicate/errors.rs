@@ -42,7 +42,7 @@ pub(crate) fn errors() -> Vec<ErrorCase> {
         end("sensitive", failed(sensitive), blocked),
         end("content policy", failed("It breaks our content policy."), blocked),
         end("safety", failed("Blocked by the safety filter."), blocked),
-        end("canceled", json!({"status": "canceled", "error": null}), failed_by_us),
+        end("canceled while it ran", json!({"status": "canceled", "error": null}), Expected::Unknown),
         end("aborted", json!({"status": "aborted", "error": null}), failed_by_us),
     ]
 }

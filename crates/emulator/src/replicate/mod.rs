@@ -23,6 +23,8 @@ use std::collections::BTreeMap;
 /// Behind the host.
 pub(crate) const BASE_PATH: &str = "/v1";
 
+/// The least that is left while a prediction waits for its machine.
+const WAITING_FROM: u32 = 2;
 const PAGE: usize = 100;
 const PICTURE_SIDE: u32 = 1024;
 const CLIP_MS: u32 = 500;
@@ -151,12 +153,13 @@ fn shown(world: &World, job: &Job, done: bool) -> Value {
         (true, ..) => "canceled",
         (_, true, true) => job.failure.as_ref().and_then(|end| end["status"].as_str()).unwrap_or("failed"),
         (_, true, false) => "succeeded",
-        _ if job.matched => "processing",
+        _ if job.matched && job.polls_left < WAITING_FROM => "processing",
         _ => "starting",
     };
     let created_ms = job.input["created_ms"].as_i64().unwrap_or_default();
     let at = |is: bool, later_ms: i64| is.then(|| rfc3339(created_ms + later_ms));
-    let (began, ended) = (status != "starting" && !job.canceled, done || job.canceled);
+    let ran = if job.canceled { job.input["ran"] == true } else { status != "starting" };
+    let (began, ended) = (ran, done || job.canceled);
     let output = if status == "succeeded" { job.input["output"].clone() } else { Value::Null };
     let error = job.failure.as_ref().filter(|_| failed).map_or(&Value::Null, |end| &end["error"]);
     let url = format!("{}/v1/predictions/{}", world.origin(), job.id);
@@ -208,7 +211,7 @@ async fn list(
     Json(json!({"previous": previous, "next": next, "results": results})).into_response()
 }
 
-/// One that is still to be asked for has not begun, and is free; a finished one stays what it is.
+/// One that waits has not begun, and is free; one that runs is stopped, and billed; a finished one stays.
 async fn cancel(State(world): State<World>, Path(id): Path<String>, headers: HeaderMap) -> Response {
     if let Some(answer) = keyless(&headers) {
         return answer;
@@ -217,6 +220,7 @@ async fn cancel(State(world): State<World>, Path(id): Path<String>, headers: Hea
     if job.polls_left > 0 {
         world.change(&id, |job| {
             job.canceled = true;
+            job.input["ran"] = json!(job.polls_left < WAITING_FROM);
             job.polls_left = 0;
         });
     }

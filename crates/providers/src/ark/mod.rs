@@ -67,7 +67,8 @@ impl Ark {
             }
             return Ok(CancelAnswer::NotFree);
         }
-        Ok(CancelAnswer::Free)
+        let in_doubt = fan_out::has_lost(provider_task_id);
+        Ok(if in_doubt { CancelAnswer::NotFree } else { CancelAnswer::Free })
     }
 }
 

@@ -8,7 +8,7 @@
 use crate::{
     Callback, CallbackError, Heard, OutputSource, ProviderError, TaskError, Unit,
     fan_out::{Part, PartAnswer},
-    upstream::{Answer, sentence},
+    upstream::{Answer, plain_segment, sentence, told},
 };
 use serde::Deserialize;
 
@@ -78,7 +78,7 @@ impl Task {
             State::Failed | State::Stopped => {
                 let Reason { code, message } = self.error.unwrap_or_default();
                 let error = content_error(&code.unwrap_or_default()).unwrap_or(TaskError::ProviderFailed);
-                Unit::Refused { error, message: sentence(&message.unwrap_or(self.status)) }
+                Unit::Refused { error, message: told(error, &message.unwrap_or_default()) }
             }
         };
         PartAnswer::Finished { unit, cost: None }
@@ -95,10 +95,12 @@ pub(super) fn accepted(answer: &Answer) -> Result<Part, ProviderError> {
     id.map(|id| Part::Accepted { id }).ok_or_else(unreadable)
 }
 
-/// Ids are kept in a list and become parts of paths.
 fn is_id(id: &str) -> bool {
-    let plain = |letter: u8| letter.is_ascii_alphanumeric() || b"-_.".contains(&letter);
-    !id.is_empty() && id.len() <= 200 && !id.starts_with(['-', '.']) && id.bytes().all(plain)
+    plain_segment(id).is_some()
+}
+
+fn failed(message: &str) -> ProviderError {
+    ProviderError::Refused { error: TaskError::ProviderFailed, message: message.to_owned(), cost: None }
 }
 
 fn reason(answer: &Answer) -> (String, String) {
@@ -136,7 +138,7 @@ fn refusal(answer: &Answer) -> ProviderError {
     }
     match answer.status {
         401..=404 => ProviderError::Unusable { message },
-        _ => ProviderError::Refused { error: TaskError::ProviderFailed, message, cost: None },
+        _ => failed("the provider could not make this"),
     }
 }
 

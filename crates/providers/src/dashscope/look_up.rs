@@ -11,7 +11,7 @@
 
 use super::{POLL_AFTER_MS, map, wire};
 use crate::{
-    Job, LookUpAnswer, ProviderError,
+    Job, LookUpAnswer, ProviderError, fan_out,
     look_up::{Finds, unreadable},
     upstream::{Answer, Call, Upstream, sentence},
 };
@@ -59,6 +59,11 @@ pub(super) async fn find(
     job: Job,
     started_at_ms: i64,
 ) -> Result<LookUpAnswer, ProviderError> {
+    fan_out::may_be_looked_up(job.count)?;
+    if job.has_pictures() {
+        let message = "the vendor's list does not tell which picture a clip starts from".to_owned();
+        return Err(ProviderError::Ambiguous { message });
+    }
     let mut finds = Finds::new(started_at_ms);
     let mut open = false;
     for listed in candidates(upstream, &job, &finds).await? {

@@ -75,7 +75,8 @@ impl DashScope {
 
     /// Only a task that waits can be taken back, and the vendor refuses the others.
     async fn take_back(&self, provider_task_id: &str) -> Result<CancelAnswer, ProviderError> {
-        let mut all = CancelAnswer::Free;
+        let in_doubt = fan_out::has_lost(provider_task_id);
+        let mut all = if in_doubt { CancelAnswer::NotFree } else { CancelAnswer::Free };
         for task_id in fan_out::jobs(provider_task_id) {
             let call = Call::ask(Method::POST, self.task_url(task_id, "/cancel"));
             if !wire::is_canceled(&self.upstream.send(call).await?)? {

@@ -9,7 +9,7 @@
 use crate::{
     OutputSource, ProviderError, TaskError, Unit,
     fan_out::{Part, PartAnswer},
-    upstream::{Answer, sentence},
+    upstream::{Answer, plain_segment, sentence, told},
 };
 use serde::Deserialize;
 
@@ -94,10 +94,8 @@ pub(super) fn accepted(answer: &Answer) -> Result<Part, ProviderError> {
     id.map(|id| Part::Accepted { id }).ok_or_else(|| unreadable("the answer has no id of a task"))
 }
 
-/// Ids are kept in a list and become parts of paths.
 pub(super) fn is_id(id: &str) -> bool {
-    let plain = |letter: u8| letter.is_ascii_alphanumeric() || b"-_.".contains(&letter);
-    !id.is_empty() && id.len() <= 200 && !id.starts_with(['-', '.']) && id.bytes().all(plain)
+    plain_segment(id).is_some()
 }
 
 fn accepted_envelope(answer: &Answer) -> Result<Envelope, ProviderError> {
@@ -134,7 +132,8 @@ fn refusal(answer: &Answer, envelope: Envelope) -> ProviderError {
             ProviderError::Unusable { message }
         }
         ("InvalidParameter" | "BadRequest" | "UnsupportedOperation", _) | (_, 400..=499) => {
-            ProviderError::Refused { error: TaskError::ProviderFailed, message, cost: None }
+            let error = TaskError::ProviderFailed;
+            ProviderError::Refused { error, message: told(error, &message), cost: None }
         }
         // A success with an error inside that is not known to come before the work.
         _ => ProviderError::Ambiguous { message },
@@ -178,9 +177,8 @@ pub(super) fn task(answer: &Answer) -> Result<PartAnswer, ProviderError> {
             None => Unit::Lost { message: "the provider made a clip and did not say where it is".to_owned() },
         },
         Status::Failed => {
-            let error = content_error(&output.code.unwrap_or_default());
-            let message = sentence(&output.message.unwrap_or_default());
-            refused(error.unwrap_or(TaskError::ProviderFailed), message)
+            let error = content_error(&output.code.unwrap_or_default()).unwrap_or(TaskError::ProviderFailed);
+            refused(error, told(error, &output.message.unwrap_or_default()))
         }
         // It may have been made and billed: until the task's time is over it may yet be told.
         Status::Gone => {

@@ -1,17 +1,26 @@
 //! Whether a callback is fal's: Ed25519 over its ids, its time and the digest of its body.
 //!
-//! Invariant: keys are fetched at most once a minute, however many forged callbacks come, and none is trusted
-//! for more than a day. Not here: what a callback does to a task.
+//! Invariant: keys are fetched at most once a minute, however many forged callbacks come, none is trusted for
+//! more than a day, and a callback that a known key signed waits for no fetch. Not here: what a callback does
+//! to a task.
 //!
 //! Source: docs.fal.ai, webhooks; several open-source verifiers with the same algorithm.
 
-use crate::{Callback, CallbackError, Heard, guarded::FetchLimits, upstream::Upstream};
+use crate::{
+    Callback, CallbackError, Heard,
+    guarded::FetchLimits,
+    upstream::{Upstream, plain_segment},
+};
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER, HEXLOWER_PERMISSIVE};
 use ed25519_dalek::{Signature, VerifyingKey};
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use tokio::sync::Mutex;
+use std::{
+    sync::{PoisonError, RwLock},
+    time::Duration,
+};
+use tokio::{sync::Mutex, time::timeout};
 use url::Url;
 
 /// How far a callback's time may be from ours.
@@ -20,6 +29,8 @@ const AGE_MAX_S: i64 = 300;
 const FETCH_GAP_S: i64 = 60;
 /// How long keys are good.
 const KEYS_MAX_S: i64 = 24 * 3600;
+/// How long fetching the keys may take: until then the callbacks that need new ones wait.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 const LIMITS: FetchLimits = FetchLimits { max_bytes: 64 << 10, max_pixels: 0 };
 
 #[derive(Deserialize)]
@@ -38,19 +49,30 @@ struct Key {
 /// fal's public keys, as far as they are known.
 pub(super) struct Keys {
     url: Url,
-    known: Mutex<Known>,
+    known: RwLock<Known>,
+    /// When they were asked for; whoever asks holds it.
+    tried_s: Mutex<Option<i64>>,
 }
 
 #[derive(Default)]
 struct Known {
     keys: Vec<VerifyingKey>,
     fetched_s: Option<i64>,
-    tried_s: Option<i64>,
+}
+
+/// What known keys say of a callback.
+#[derive(PartialEq, Eq)]
+enum Verdict {
+    Signed,
+    /// By none of the keys, which are good.
+    Strange,
+    /// There are no keys that are good.
+    Unknown,
 }
 
 impl Keys {
     pub(super) fn new(url: Url) -> Self {
-        Self { url, known: Mutex::default() }
+        Self { url, known: RwLock::default(), tried_s: Mutex::default() }
     }
 
     /// Checks and reads a callback.
@@ -60,40 +82,56 @@ impl Keys {
         callback: &Callback,
     ) -> Result<Heard, CallbackError> {
         let (message, signature) = signed(callback).ok_or(CallbackError::Forged)?;
-        let mut known = self.known.lock().await;
-        let fresh = known.fetched_s.is_some_and(|at| (callback.now_s - at).abs() < KEYS_MAX_S);
-        if !(fresh && known.signed(&message, &signature)) {
-            self.fetch(upstream, &mut known, callback.now_s, fresh).await?;
-            if !known.signed(&message, &signature) {
+        let verdict = || self.verdict(&message, &signature, callback.now_s);
+        if verdict() != Verdict::Signed {
+            let mut tried_s = self.tried_s.lock().await;
+            // Whoever waited may find new keys here.
+            let known = verdict();
+            if known != Verdict::Signed {
+                self.fetch(upstream, &mut tried_s, callback.now_s, known).await?;
+            }
+            drop(tried_s);
+            if verdict() != Verdict::Signed {
                 return Err(CallbackError::Forged);
             }
         }
-        drop(known);
         let body: Value = serde_json::from_slice(&callback.body).map_err(|_| CallbackError::Forged)?;
-        let id = body["request_id"].as_str().filter(|id| super::map::is_path(id));
-        Ok(Heard { provider_task_id: Some(id.ok_or(CallbackError::Forged)?.to_owned()) })
+        let id = body["request_id"].as_str().and_then(plain_segment);
+        Ok(Heard { provider_task_id: Some(id.ok_or(CallbackError::Forged)?) })
     }
 
     async fn fetch(
         &self,
         upstream: &Upstream,
-        known: &mut Known,
+        tried_s: &mut Option<i64>,
         now_s: i64,
-        fresh: bool,
+        known: Verdict,
     ) -> Result<(), CallbackError> {
-        if known.tried_s.is_some_and(|at| (now_s - at).abs() < FETCH_GAP_S) {
+        if tried_s.is_some_and(|at| (now_s - at).abs() < FETCH_GAP_S) {
             let message = "the keys were asked for a moment ago, in vain".to_owned();
-            return if fresh { Err(CallbackError::Forged) } else { Err(CallbackError::NotNow(message)) };
+            let is_strange = known == Verdict::Strange;
+            return Err(if is_strange { CallbackError::Forged } else { CallbackError::NotNow(message) });
         }
-        known.tried_s = Some(now_s);
+        *tried_s = Some(now_s);
         let not_now = |message: &str| CallbackError::NotNow(message.to_owned());
-        let bytes = upstream.fetch(self.url.as_str(), &LIMITS).await;
+        let fetched = timeout(FETCH_TIMEOUT, upstream.fetch(self.url.as_str(), &LIMITS)).await;
+        let bytes = fetched.map_err(|_| not_now("the keys did not come in time"))?;
         let bytes = bytes.map_err(|_| not_now("the keys could not be fetched"))?;
         let set: KeySet =
             serde_json::from_slice(&bytes).map_err(|_| not_now("the keys could not be read"))?;
-        known.keys = set.keys.iter().filter_map(Key::verifying).collect();
-        known.fetched_s = Some(now_s);
+        let keys = set.keys.iter().filter_map(Key::verifying).collect();
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Known { keys, fetched_s: Some(now_s) };
         Ok(())
+    }
+
+    fn verdict(&self, message: &[u8], signature: &Signature, now_s: i64) -> Verdict {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let fresh = known.fetched_s.is_some_and(|at| (now_s - at).abs() < KEYS_MAX_S);
+        match (fresh, known.signed(message, signature)) {
+            (true, true) => Verdict::Signed,
+            (true, false) => Verdict::Strange,
+            (false, _) => Verdict::Unknown,
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
     ProviderError, SubmitAnswer,
     fan_out::{self, Part, PartAnswer},
     guarded::{FetchError, FetchLimits, GuardError},
-    upstream::{Call, KeyStyle, Upstream, VendorSettings},
+    upstream::{Call, KeyStyle, Upstream, VendorSettings, plain_id},
 };
 use bytes::Bytes;
 use futures::future::{BoxFuture, join_all};
@@ -72,17 +72,16 @@ impl Fal {
         let call = Call::submit(url).timeout_ms(SUBMIT_TIMEOUT_MS).json(input);
         let (id, app) = wire::accepted(&self.upstream.send(call).await?)?;
         let id = match app {
-            Some(app) if app != endpoint.app => format!("{app}/requests/{id}"),
-            _ => id,
+            Some(app) if app != endpoint.app => plain_id(&format!("{app}/requests/{id}")),
+            _ => Some(id),
         };
-        Ok(Part::Accepted { id })
+        let message = || "the answer names no place where the job can be asked for".to_owned();
+        id.map(|id| Part::Accepted { id }).ok_or_else(|| ProviderError::Ambiguous { message: message() })
     }
 
     /// Where a job is asked for; `None` if fal can't have given that id.
     fn job_url(&self, app: &str, id: &str, behind: &str) -> Option<Url> {
-        if !map::is_path(id) {
-            return None;
-        }
+        plain_id(id)?;
         let path = if id.contains('/') { id.to_owned() } else { format!("{app}/requests/{id}") };
         Some(self.upstream.url(&format!("/{path}{behind}")))
     }
@@ -102,16 +101,14 @@ impl Fal {
         wire::result(&self.upstream.send(Call::get(url)).await?, failure)
     }
 
-    /// Only a job that was still in the queue, and is gone from it afterwards, is free: one that runs is
-    /// told to stop, may go on, and may be billed.
+    /// Only a job that was still in the queue, and is gone from it afterwards, is free. One that runs is
+    /// billed whether it is stopped or not, so it is left alone and delivered.
     async fn take_back(&self, app: &str, id: &str) -> Result<CancelAnswer, ProviderError> {
         if self.status(app, id).await? != Status::Queued {
-            self.stop(app, id).await?;
             return Ok(CancelAnswer::NotFree);
         }
         let taken = self.stop(app, id).await?;
-        let gone =
-            matches!(self.status(app, id).await?, Status::Unknown | Status::Answered { failure: Some(_) });
+        let gone = self.status(app, id).await? == Status::Unknown;
         Ok(if taken && gone { CancelAnswer::Free } else { CancelAnswer::NotFree })
     }
 

@@ -8,7 +8,7 @@
 use crate::{
     OutputSource, ProviderError, TaskError, Unit,
     fan_out::PartAnswer,
-    upstream::{Answer, sentence},
+    upstream::{Answer, plain_segment, sentence, told_of_field},
 };
 use serde_json::Value;
 
@@ -26,6 +26,8 @@ const PICTURE: [&str; 9] = [
     "unsupported_video_format",
     "audio_duration_too_long",
 ];
+/// The status of what was canceled while it ran.
+const CLIENT_CLOSED: u16 = 499;
 const IN_PROGRESS: &str = "Request is still in progress";
 
 /// An error in one of the shapes that fal has.
@@ -34,8 +36,8 @@ pub(super) struct Reason {
     /// `type` of a model's error, or `error_type` of the platform's.
     kind: String,
     message: String,
-    /// It lies with the field that holds the picture.
-    on_picture: bool,
+    /// The field that it lies with.
+    field: String,
 }
 
 impl Reason {
@@ -51,16 +53,21 @@ impl Reason {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         if let Some(first) = body["detail"].as_array().and_then(|all| all.first()) {
             let place = first["loc"].as_array().and_then(|loc| loc.last()).and_then(Value::as_str);
-            let on_picture = place == Some("image_url");
-            return Self { kind: text(&first["type"]), message: text(&first["msg"]), on_picture };
+            let field = place.unwrap_or_default().to_owned();
+            return Self { kind: text(&first["type"]), message: text(&first["msg"]), field };
         }
         let known = [&body["detail"], &body["error"]["message"], &body["message"], &body["error"]];
         let message = known.into_iter().find_map(Value::as_str).unwrap_or_default().to_owned();
-        Self { kind: text(&body["error_type"]), message, on_picture: false }
+        Self { kind: text(&body["error_type"]), message, field: String::new() }
     }
 
     fn is_locked(&self) -> bool {
         self.message.starts_with(LOCKED)
+    }
+
+    /// Somebody stopped it, perhaps when it had begun.
+    fn is_cancel(&self) -> bool {
+        self.kind.contains("cancel")
     }
 
     /// Why a job failed.
@@ -68,13 +75,15 @@ impl Reason {
         match self.kind.as_str() {
             "content_policy_violation" => TaskError::ContentRejected,
             "file_download_error" => TaskError::InputUnreachable,
-            kind if PICTURE.contains(&kind) || self.on_picture => TaskError::InputRejected,
+            kind if PICTURE.contains(&kind) || self.field == "image_url" => TaskError::InputRejected,
             _ => TaskError::ProviderFailed,
         }
     }
 
     fn refused(&self) -> ProviderError {
-        ProviderError::Refused { error: self.error(), message: sentence(&self.message), cost: None }
+        let error = self.error();
+        let message = told_of_field(error, &self.field, &self.message);
+        ProviderError::Refused { error, message, cost: None }
     }
 }
 
@@ -84,7 +93,7 @@ pub(super) fn accepted(answer: &Answer) -> Result<(String, Option<String>), Prov
         return Err(refusal(answer));
     }
     let body = answer.value();
-    let Some(id) = body["request_id"].as_str().filter(|id| super::map::is_path(id)) else {
+    let Some(id) = body["request_id"].as_str().and_then(plain_segment) else {
         let reason = Reason::of(answer);
         return Err(if reason.is_locked() {
             ProviderError::Unusable { message: sentence(&reason.message) }
@@ -97,7 +106,7 @@ pub(super) fn accepted(answer: &Answer) -> Result<(String, Option<String>), Prov
         let (app, _) = url.path().split_once("/requests/")?;
         Some(app.trim_matches('/').to_owned()).filter(|app| super::map::is_path(app))
     });
-    Ok((id.to_owned(), app))
+    Ok((id, app))
 }
 
 /// A submit that was not accepted. Whatever is below 500 was not queued, but for a wait that was given up.
@@ -167,6 +176,10 @@ pub(super) fn result(answer: &Answer, failure: Option<Reason>) -> Result<PartAns
     }
     if reason.message == IN_PROGRESS {
         return Ok(PartAnswer::Pending { progress: None });
+    }
+    if reason.is_cancel() || answer.status == CLIENT_CLOSED {
+        let message = "the provider stopped before it was done, and may bill it".to_owned();
+        return Ok(PartAnswer::Finished { unit: Unit::Lost { message }, cost: None });
     }
     match answer.status {
         401..=403 | 408 | 429 => Err(later(answer)),

@@ -6,11 +6,11 @@
 
 use super::{
     picture::bytes,
-    reason::{Host, of_poll, of_submit, refused, words_of},
+    reason::{Host, of_poll, of_submit, refused, refused_as, words_of},
 };
 use crate::{
     OutputSource, ProviderError, TaskError, Unit,
-    upstream::{Answer, sentence},
+    upstream::{Answer, plain_segment, sentence},
 };
 use serde_json::Value;
 use url::Url;
@@ -39,10 +39,8 @@ pub(super) fn id(answer: &Answer) -> Result<String, ProviderError> {
         return Err(of_submit(answer, Host::Gemini));
     }
     let value = answer.value();
-    // Several ids are kept as one, parted by commas; a dash begins what is none.
-    let id = value["id"].as_str().filter(|id| !id.is_empty() && !id.contains(',') && !id.starts_with('-'));
     let unreadable = || ProviderError::Ambiguous { message: "the answer names no job".to_owned() };
-    id.map(str::to_owned).ok_or_else(unreadable)
+    value["id"].as_str().and_then(plain_segment).ok_or_else(unreadable)
 }
 
 /// What an interaction is now.
@@ -99,7 +97,7 @@ fn failed(value: &Value) -> ProviderError {
     let own = value["errors"].as_array().into_iter().flatten();
     let error = own.chain(outputs(value).map(|step| &step["error"])).find(|error| error.is_object());
     let text = |name: &str| error.and_then(|error| error[name].as_str()).unwrap_or_default();
-    refused(words_of(text("code"), text("message")), sentence(text("message")))
+    refused_as(words_of(text("code"), text("message")), text("message"))
 }
 
 /// Where the record of a file is, from where the file is: `…/files/ID:download?alt=media`.

@@ -14,7 +14,7 @@ const SEED_BITS: u64 = 0x7fff_ffff;
 /// Veo's have no sign.
 const VEO_SEED_BITS: u64 = 0xffff_ffff;
 
-/// The body of `POST /v1beta/models/ID:generateContent`, for one picture.
+/// The body of `POST /models/ID:generateContent`, for one picture.
 pub(super) fn picture(job: &Job) -> Value {
     let mut parts = vec![json!({"text": job.prompt})];
     let inline = |image: &InputImage| {
@@ -33,7 +33,7 @@ pub(super) fn picture(job: &Job) -> Value {
     })
 }
 
-/// The body of `POST /v1beta/interactions`, for one clip.
+/// The body of `POST /interactions`, for one clip.
 pub(super) fn interaction(job: &Job, model: &str, seeded: bool) -> Value {
     let block = |image: &InputImage| {
         let data = BASE64.encode(&image.bytes);

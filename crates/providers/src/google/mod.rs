@@ -3,6 +3,8 @@
 //! Invariant: no call has a key that Google de-duplicates by, and no list shows its jobs, so a submit without
 //! an answer is never sent again. Not here: retries, the cloud platform's tokens (`cloud`).
 //!
+//! The base URL of the Gemini API ends with the version, `/v1beta`; that of the cloud platform has none.
+//!
 //! A route's vendor model is one of
 //! - `ID`: a picture by `generateContent`, made at once, one with each call;
 //! - `omni:ID`: a clip by an interaction in the background;
@@ -104,7 +106,7 @@ impl Google {
     }
 
     async fn picture(&self, job: &Job) -> Result<Part, ProviderError> {
-        let path = format!("/v1beta/models/{}:generateContent", job.vendor_model);
+        let path = format!("/models/{}:generateContent", job.vendor_model);
         let call = Call::submit(self.upstream.url(&path))
             .timeout_ms(self.upstream.settings().submit_timeout_ms)
             .bytes_max(FILES_BYTES_MAX)
@@ -114,7 +116,7 @@ impl Google {
     }
 
     async fn begin(&self, job: &Job, model: &str, seeded: bool) -> Result<Part, ProviderError> {
-        let call = Call::submit(self.upstream.url("/v1beta/interactions"))
+        let call = Call::submit(self.upstream.url("/interactions"))
             .timeout_ms(SUBMIT_TIMEOUT_MS)
             // The answer may hold the input once more.
             .bytes_max(FILES_BYTES_MAX)
@@ -143,7 +145,7 @@ impl Google {
     }
 
     async fn interaction(&self, id: String) -> Result<PartAnswer, ProviderError> {
-        let mut url = self.upstream.url("/v1beta/interactions");
+        let mut url = self.upstream.url("/interactions");
         if let Ok(mut path) = url.path_segments_mut() {
             path.push(&id);
         }

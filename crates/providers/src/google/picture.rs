@@ -62,7 +62,6 @@ struct Content<'a> {
 struct Part<'a> {
     #[serde(borrow)]
     inline_data: Option<Inline<'a>>,
-    text: Option<String>,
     thought: Option<bool>,
 }
 
@@ -99,10 +98,8 @@ pub(super) fn unit(answer: &Answer) -> Result<Unit, ProviderError> {
     {
         return Ok(Unit::Delivered(OutputSource::Bytes(bytes(data).ok_or_else(unreadable)?)));
     }
-    let said = finish_message.or_else(|| parts.into_iter().find_map(|part| part.text));
-    let why = sentence(&said.unwrap_or(code));
     // It worked, and may bill what it made: as a refusal this would be made once more elsewhere.
-    Ok(Unit::Lost { message: format!("the provider made no picture: {why}") })
+    Ok(Unit::Lost { message: "the provider made no picture".to_owned() })
 }
 
 fn blocked(code: &str, said: Option<String>) -> ProviderError {

@@ -7,7 +7,7 @@
 
 use crate::{
     ProviderError, TaskError,
-    upstream::{Answer, milliseconds, sentence},
+    upstream::{Answer, milliseconds, sentence, told},
 };
 use serde_json::Value;
 
@@ -43,12 +43,12 @@ pub(super) fn of_submit(answer: &Answer, host: Host) -> ProviderError {
         return ProviderError::Unusable { message };
     }
     match answer.status {
-        400 | 422 => refused(words_of(&reason.code, &reason.message), message),
+        400 | 422 => refused_as(words_of(&reason.code, &reason.message), &reason.message),
         401 | 403 | 404 => ProviderError::Unusable { message },
         429 if is_used_up(&reason, host) => ProviderError::Unusable { message },
         409 | 429 => ProviderError::NotNow { retry_after_ms: reason.wait_ms, message },
         408 | 499 => ProviderError::Ambiguous { message },
-        400..=498 => refused(TaskError::ProviderFailed, message),
+        400..=498 => refused_as(TaskError::ProviderFailed, &reason.message),
         _ => ProviderError::Ambiguous { message },
     }
 }
@@ -81,6 +81,11 @@ pub(super) fn words_of(code: &str, message: &str) -> TaskError {
         return TaskError::InputRejected;
     }
     TaskError::ProviderFailed
+}
+
+/// A refusal in Google's words, as far as users may read them.
+pub(super) fn refused_as(error: TaskError, said: &str) -> ProviderError {
+    refused(error, told(error, said))
 }
 
 pub(super) fn refused(error: TaskError, message: String) -> ProviderError {

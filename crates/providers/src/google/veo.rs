@@ -7,11 +7,11 @@
 
 use super::{
     picture::bytes,
-    reason::{Host, of_poll, of_submit, refused, words_of},
+    reason::{Host, of_poll, of_submit, refused_as, words_of},
 };
 use crate::{
     OutputSource, PollAnswer, ProviderError, TaskError, Unit,
-    upstream::{Answer, sentence},
+    upstream::{Answer, plain_id, sentence},
 };
 use serde_json::Value;
 
@@ -22,7 +22,7 @@ pub(super) fn name(answer: &Answer) -> Result<String, ProviderError> {
     }
     let value = answer.value();
     let unreadable = || ProviderError::Ambiguous { message: "the answer names no operation".to_owned() };
-    value["name"].as_str().filter(|name| !name.is_empty()).map(str::to_owned).ok_or_else(unreadable)
+    value["name"].as_str().and_then(plain_id).ok_or_else(unreadable)
 }
 
 /// What an operation is now.
@@ -36,7 +36,7 @@ pub(super) fn state(answer: &Answer, count: u32, poll_after_ms: u32) -> Result<P
     }
     if value["error"].is_object() {
         let message = value["error"]["message"].as_str().unwrap_or_default();
-        return Err(refused(words_of("", message), sentence(message)));
+        return Err(refused_as(words_of("", message), message));
     }
     let response = &value["response"];
     // The Gemini API of old had its own name for the list, and some relays still have.

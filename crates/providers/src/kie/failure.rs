@@ -8,7 +8,7 @@
 use super::wire::Envelope;
 use crate::{
     ProviderError, TaskError,
-    upstream::{Answer, sentence},
+    upstream::{Answer, sentence, told},
 };
 
 /// 20 tasks in 10 seconds are taken, so after that long there is room again.
@@ -27,12 +27,17 @@ const MODERATION: [&str; 11] = [
     "copyright",
     "safety",
 ];
-const NO_MODEL: [&str; 6] = [
+/// How a refusal of the model begins, which has no code of its own. Further on a sentence may quote what a
+/// user wrote.
+const NO_MODEL: [&str; 9] = [
+    "the model name",
     "model name",
     "model not found",
     "model does not exist",
+    "the model does not exist",
     "unknown model",
     "model is not supported",
+    "the model is not supported",
     "invalid model",
 ];
 const NOT_FETCHED: [&str; 6] = ["fetch", "download", "access", "retrieve", "reach", "load the image"];
@@ -40,6 +45,11 @@ const NOT_TAKEN: [&str; 6] = ["format", "size", "too large", "dimension", "file 
 
 fn any(text: &str, words: &[&str]) -> bool {
     words.iter().any(|word| text.contains(word))
+}
+
+fn is_of_model(text: &str) -> bool {
+    let text = text.to_lowercase();
+    NO_MODEL.iter().any(|begin| text.starts_with(begin))
 }
 
 /// Why a job failed, or a request was refused for good.
@@ -56,7 +66,8 @@ pub(super) fn verdict(code: i64, text: &str, has_pictures: bool) -> TaskError {
 }
 
 pub(super) fn refused(code: i64, text: &str, has_pictures: bool) -> ProviderError {
-    ProviderError::Refused { error: verdict(code, text, has_pictures), message: sentence(text), cost: None }
+    let error = verdict(code, text, has_pictures);
+    ProviderError::Refused { error, message: told(error, text), cost: None }
 }
 
 /// A submit that was not taken.
@@ -71,7 +82,7 @@ pub(super) fn of_submit(answer: &Answer, envelope: &Envelope, has_pictures: bool
         455 | 550 => ProviderError::NotNow { retry_after_ms, message },
         // The key, the purse, no such path, a feature that is switched off.
         401..=404 | 505 => ProviderError::Unusable { message },
-        400 | 422 if any(&text.to_lowercase(), &NO_MODEL) => ProviderError::Unusable { message },
+        400 | 422 if is_of_model(text) => ProviderError::Unusable { message },
         // A time-out may come after the task was made.
         408 => ProviderError::Ambiguous { message },
         // Failed and paid back.

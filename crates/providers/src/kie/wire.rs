@@ -10,13 +10,14 @@ use super::{
     failure::{of_look_up, of_submit, refused},
     map::Api,
 };
-use crate::{ProviderError, TaskError, upstream::Answer};
+use crate::{
+    ProviderError, TaskError,
+    upstream::{Answer, plain_segment},
+};
 use serde_json::Value;
 
 /// What `code` says when all is well.
 const FINE: i64 = 200;
-/// The longest id that is kept.
-const ID_LETTERS_MAX: usize = 128;
 
 /// What is around every answer.
 #[derive(Debug)]
@@ -44,12 +45,9 @@ fn integer(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
 }
 
-/// The id of a task, by either of its names. It has to stand in a list of ids.
+/// The id of a task, by either of its names.
 pub(super) fn task_id(data: &Value) -> Option<String> {
-    let id = ["taskId", "task_id"].into_iter().find_map(|key| data[key].as_str())?;
-    let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
-    let fine = (1..=ID_LETTERS_MAX).contains(&id.len()) && id.bytes().all(letter) && !id.starts_with('-');
-    fine.then(|| id.to_owned())
+    ["taskId", "task_id"].into_iter().find_map(|key| data[key].as_str()).and_then(plain_segment)
 }
 
 /// The id that a submit gave.

@@ -4,7 +4,7 @@
 //!
 //! Source: PyPI `openai` 3.54.0, `types/image_generate_params.py`, `image_edit_params.py`.
 
-use crate::{InputImage, Job, ProviderError, TaskError, upstream::FILES_BYTES_MAX};
+use crate::{InputImage, Job, ProviderError, TaskError, upstream::pictures_bytes_max};
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 
@@ -52,11 +52,10 @@ pub(super) fn part(image: &InputImage, index: usize) -> Result<Part, ProviderErr
     })
 }
 
-/// What the pictures of a job can take in base64, so that no true answer is too long to be read.
+/// What the pictures of a job can take in base64, so that hardly a true answer is too long to be read.
 pub(super) fn answer_bytes_max(job: &Job) -> usize {
     let pixels = u64::from(job.width) * u64::from(job.height) * u64::from(job.count);
-    let bytes = usize::try_from(pixels.saturating_mul(PIXEL_BYTES_MAX)).unwrap_or(FILES_BYTES_MAX);
-    bytes.max(FILES_BYTES_MAX)
+    pictures_bytes_max(pixels, PIXEL_BYTES_MAX)
 }
 
 /// The nearest size that the newer models take; the older ones have three of these.

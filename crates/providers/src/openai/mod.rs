@@ -98,6 +98,10 @@ impl OpenAi {
     /// Whatever goes wrong here, the outcome stays unknown.
     async fn find(&self, job: Job, started_at_ms: i64) -> Result<LookUpAnswer, ProviderError> {
         let unknown = |message: &str| ProviderError::Ambiguous { message: message.to_owned() };
+        fan_out::may_be_looked_up(job.count)?;
+        if job.has_pictures() {
+            return Err(unknown("the list of clips does not tell which picture one starts from"));
+        }
         let mut finds = Finds::new(started_at_ms);
         let mut path = "/videos?limit=100&order=desc".to_owned();
         for _ in 0..PAGES_MAX {

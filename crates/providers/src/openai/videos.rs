@@ -11,7 +11,7 @@ use crate::{
     Job, OutputSource, ProviderError, Unit,
     fan_out::{Part, PartAnswer},
     look_up::Finds,
-    upstream::Answer,
+    upstream::{Answer, plain_segment},
 };
 use reqwest::multipart::Form;
 use serde::Deserialize;
@@ -56,14 +56,8 @@ pub(super) fn accepted(answer: &Answer) -> Result<Part, ProviderError> {
         return Err(wire::refusal(answer));
     }
     let body = answer.value();
-    let id = body["id"].as_str().filter(|id| is_plain(id)).ok_or_else(wire::unreadable)?;
-    Ok(Part::Accepted { id: id.to_owned() })
-}
-
-/// An id that can stand in a path and in a list of ids.
-fn is_plain(id: &str) -> bool {
-    let plain = |letter: u8| letter.is_ascii_alphanumeric() || b"-_.".contains(&letter);
-    !id.is_empty() && !id.starts_with(['-', '.']) && id.bytes().all(plain)
+    let id = body["id"].as_str().and_then(plain_segment).ok_or_else(wire::unreadable)?;
+    Ok(Part::Accepted { id })
 }
 
 /// When the server wants to be asked again.
@@ -88,7 +82,7 @@ pub(super) fn polled(answer: &Answer, content_url: String) -> Result<PartAnswer,
         Some("completed") => finished(Unit::Delivered(OutputSource::Url(content_url))),
         Some("failed") => {
             let reason = wire::Reason::deserialize(&body["error"]).unwrap_or_default();
-            finished(refused(reason.error(), &reason.message()))
+            finished(refused(reason.error(), &reason.told()))
         }
         _ => {
             let percent = f32::deserialize(&body["progress"]).ok();
@@ -103,7 +97,7 @@ pub(super) fn found(answer: &Answer, job: &Job, finds: &mut Finds) -> Option<Opt
     let body = answer.value();
     let listed = body["data"].as_array().filter(|_| answer.is_success())?;
     let made_ms = |video: &Value| video["created_at"].as_i64().and_then(|made_s| made_s.checked_mul(1000));
-    let id = |video: &Value| video["id"].as_str().filter(|id| is_plain(id)).map(str::to_owned);
+    let id = |video: &Value| video["id"].as_str().and_then(plain_segment);
     for video in listed.iter().filter(|video| is_job(video, job)) {
         finds.add(id(video)?, made_ms(video), true);
     }
@@ -111,7 +105,8 @@ pub(super) fn found(answer: &Answer, job: &Job, finds: &mut Finds) -> Option<Opt
     Some(listed.last().filter(|video| more && !finds.is_too_old(made_ms(video))).and_then(id))
 }
 
-/// Whether a listed clip was asked for with the words of a job. The list does not show its picture.
+/// Whether a listed clip was asked for with the words of a job. One that does not tell its prompt may be
+/// anybody's. The list does not show pictures, so only jobs without one are looked for.
 fn is_job(video: &Value, job: &Job) -> bool {
     let model = model(&job.vendor_model).unwrap_or_default();
     let is_model = |listed: &str| {
@@ -123,6 +118,6 @@ fn is_job(video: &Value, job: &Job) -> bool {
     video["model"].as_str().is_some_and(is_model)
         && video["seconds"].as_str() == Some(seconds(job).as_str())
         && video["size"].as_str() == Some(size(job).as_str())
-        && video["prompt"].as_str().is_none_or(|prompt| prompt == job.prompt)
+        && video["prompt"].as_str() == Some(job.prompt.as_str())
         && video["remixed_from_video_id"].is_null()
 }

@@ -7,7 +7,7 @@
 
 use crate::{
     OutputSource, ProviderError, SubmitAnswer, TaskError, Unit,
-    upstream::{Answer, sentence},
+    upstream::{Answer, sentence, told_of_field},
 };
 use bytes::Bytes;
 use data_encoding::BASE64;
@@ -56,6 +56,12 @@ const PICTURES: [&str; 3] = ["image", "mask", "input_reference"];
 impl Reason {
     pub(super) fn message(&self) -> String {
         sentence(self.message.as_deref().unwrap_or_default())
+    }
+
+    /// The message of a final refusal.
+    pub(super) fn told(&self) -> String {
+        let field = self.param.as_deref().unwrap_or_default();
+        told_of_field(self.error(), field, self.message.as_deref().unwrap_or_default())
     }
 
     fn has(&self, codes: &[&str]) -> bool {
@@ -140,7 +146,7 @@ pub(super) fn refusal(answer: &Answer) -> ProviderError {
         }
         401..=404 => ProviderError::Unusable { message },
         429 | 409 => ProviderError::NotNow { retry_after_ms: answer.retry_after_ms, message },
-        400..=499 => ProviderError::Refused { error, message, cost: None },
+        400..=499 => ProviderError::Refused { error, message: reason.told(), cost: None },
         _ => ProviderError::Ambiguous { message },
     }
 }

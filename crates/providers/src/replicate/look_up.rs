@@ -1,7 +1,8 @@
 //! Finds a prediction whose create was never answered, in the list of predictions.
 //!
-//! Invariant: all that the list shows must fit: model, every input, and the time; what may fit and does not
-//! tell is neither found nor absent. Not here: which of the ones that were found belongs to another attempt.
+//! Invariant: all that the list shows must fit: model, every input, no picture that was not sent, and the time;
+//! what may fit and does not tell is neither found nor absent. A picture is one by its URL alone, so a job with
+//! an inline one is never looked for. Not here: which of the ones that were found belongs to another attempt.
 
 use super::wire::{self, Prediction};
 use crate::{
@@ -28,6 +29,8 @@ struct Page {
 pub(super) struct Sought<'a> {
     pub(super) vendor_model: &'a str,
     pub(super) input: Value,
+    /// What the model calls pictures to start from.
+    pub(super) pictures: Vec<&'a str>,
     pub(super) started_at_ms: i64,
     pub(super) now_ms: i64,
 }
@@ -91,8 +94,17 @@ impl Sought<'_> {
 
     /// An hour after its end a prediction no longer tells its inputs.
     fn fits(&self, prediction: &Prediction) -> bool {
-        let may_be = |prediction: &Prediction| is_same(&self.input, &prediction.input);
-        self.may_be_model(prediction) && (prediction.data_removed || may_be(prediction))
+        self.may_be_model(prediction) && (prediction.data_removed || self.is_input(&prediction.input))
+    }
+
+    /// Whether a listed input is what we sent; the list adds the model's defaults.
+    fn is_input(&self, listed: &Value) -> bool {
+        let sent = self.input.as_object();
+        let all = sent.is_some_and(|sent| sent.iter().all(|(name, value)| listed.get(name) == Some(value)));
+        let is_none = |value: &Value| value.is_null() || value.as_array().is_some_and(Vec::is_empty);
+        let is_strange =
+            |name: &&str| self.input.get(*name).is_none() && !listed.get(*name).is_none_or(is_none);
+        all && !self.pictures.iter().any(is_strange)
     }
 
     /// Nothing was found: there is nothing, unless the create may still be on its way.
@@ -109,18 +121,4 @@ impl Sought<'_> {
 
 fn created_ms(prediction: &Prediction) -> Option<i64> {
     parse_ms(prediction.created_at.as_deref()?)
-}
-
-/// Whether a listed input is what we sent. Pictures inside a request may be listed by another URL.
-fn is_same(sent: &Value, listed: &Value) -> bool {
-    match (sent, listed) {
-        (Value::Object(sent), Value::Object(listed)) => {
-            sent.iter().all(|(name, value)| listed.get(name).is_some_and(|listed| is_same(value, listed)))
-        }
-        (Value::Array(sent), Value::Array(listed)) => {
-            sent.len() == listed.len() && sent.iter().zip(listed).all(|(sent, listed)| is_same(sent, listed))
-        }
-        (Value::String(sent), Value::String(_)) if sent.starts_with("data:") => true,
-        (sent, listed) => sent == listed,
-    }
 }

@@ -31,9 +31,15 @@ pub(super) fn tables(routes: &[VendorRoute]) -> BTreeMap<String, Names> {
 }
 
 impl Names {
-    /// Whether one prediction makes several outputs.
-    pub(super) fn takes_count(&self) -> bool {
-        self.0.contains_key("count")
+    /// How many predictions make so many outputs.
+    pub(super) fn calls(&self, count: u32) -> u32 {
+        if self.0.contains_key("count") { 1 } else { count }
+    }
+
+    /// What the model calls pictures to start from.
+    pub(super) fn of_pictures(&self) -> impl Iterator<Item = &str> {
+        let named = ["image", "images"].into_iter().filter_map(|word| self.0.get(word));
+        named.map(|name| name.strip_suffix(LIST).unwrap_or(name))
     }
 
     /// The model's input.
@@ -82,6 +88,11 @@ fn alone(value: Value) -> Value {
         Value::Array(mut all) if !all.is_empty() => all.swap_remove(0),
         other => other,
     }
+}
+
+/// Whether all pictures are sent by URL, so that a list shows which they are.
+pub(super) fn are_by_url(images: &[InputImage]) -> bool {
+    images.iter().all(|image| picture(image).is_ok_and(|sent| sent.as_str() == image.url.as_deref()))
 }
 
 /// Inside the request if it is small enough, otherwise a URL of ours.

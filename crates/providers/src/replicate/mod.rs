@@ -71,8 +71,10 @@ impl Replicate {
         let names = self.names(&job.vendor_model)?;
         let body = self.body(&job, &names.input(&job)?);
         let cancel_after = if job.product == Product::Image { CANCEL_PICTURE_AFTER } else { CANCEL_AFTER };
-        let calls = if names.takes_count() { 1 } else { job.count };
-        fan_out::submit(calls, POLL_AFTER_MS, |_| Box::pin(self.make_one(body.clone(), cancel_after))).await
+        fan_out::submit(names.calls(job.count), POLL_AFTER_MS, |_| {
+            Box::pin(self.make_one(body.clone(), cancel_after))
+        })
+        .await
     }
 
     fn body(&self, job: &Job, input: &Value) -> Value {
@@ -120,8 +122,20 @@ impl Replicate {
     }
 
     async fn find(&self, job: Job, started_at_ms: i64) -> Result<LookUpAnswer, ProviderError> {
-        let input = self.names(&job.vendor_model)?.input(&job)?;
-        let sought = Sought { vendor_model: &job.vendor_model, input, started_at_ms, now_ms: job.now_ms };
+        let names = self.names(&job.vendor_model)?;
+        fan_out::may_be_looked_up(names.calls(job.count))?;
+        // Pictures that are not at hand, or went inside the request, can't be told from a stranger's.
+        if job.has_pictures() && (job.input_images.is_empty() || !map::are_by_url(&job.input_images)) {
+            let message = "the provider's list does not tell which pictures a job starts from".to_owned();
+            return Err(ProviderError::Ambiguous { message });
+        }
+        let sought = Sought {
+            vendor_model: &job.vendor_model,
+            input: names.input(&job)?,
+            pictures: names.of_pictures().collect(),
+            started_at_ms,
+            now_ms: job.now_ms,
+        };
         let provider_task_ids = look_up::look_up(&self.upstream, &sought).await?;
         if provider_task_ids.is_empty() {
             return sought.absent();
@@ -132,6 +146,11 @@ impl Replicate {
     async fn take_back(&self, id: &str) -> Result<CancelAnswer, ProviderError> {
         if !wire::is_id(id) {
             return Ok(CancelAnswer::NotFree);
+        }
+        // One that runs is billed until it is stopped, and then for nothing: it is left alone and delivered.
+        let known = self.prediction(id).await?;
+        if !wire::is_waiting(&known) {
+            return Ok(wire::canceled(&known));
         }
         let url = self.upstream.url(&format!("/predictions/{id}/cancel"));
         let answer = self.upstream.send(Call::ask(Method::POST, url)).await?;
@@ -180,8 +199,8 @@ impl Provider for Replicate {
         _on_progress: OnProgress,
     ) -> BoxFuture<'_, Result<PollAnswer, ProviderError>> {
         Box::pin(async move {
-            let takes_count = self.names(&job.vendor_model).is_ok_and(Names::takes_count);
-            if takes_count || job.count == 1 {
+            let calls = self.names(&job.vendor_model).map_or(job.count, |names| names.calls(job.count));
+            if calls == 1 {
                 return self.poll_whole(&job, &provider_task_id).await;
             }
             let job = &job;

@@ -6,7 +6,7 @@
 
 use crate::{
     CancelAnswer, Job, OutputSource, ProviderError, TaskError, Unit,
-    upstream::{Answer, milliseconds, sentence},
+    upstream::{Answer, milliseconds, plain_segment, sentence, told},
 };
 use bytes::Bytes;
 use data_encoding::BASE64;
@@ -72,7 +72,7 @@ pub(super) fn accepted(answer: &Answer) -> Result<String, ProviderError> {
 
 /// Whether a text may stand in a path.
 pub(super) fn is_id(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    plain_segment(text).is_some()
 }
 
 /// A create that was not accepted. Whatever is below 500 made nothing, but for a wait that was given up.
@@ -91,7 +91,10 @@ fn refusal(answer: &Answer) -> ProviderError {
             let retry_after_ms = answer.retry_after_ms.or_else(|| resets_in(&message));
             ProviderError::NotNow { retry_after_ms, message }
         }
-        400..=499 => ProviderError::Refused { error: failure(&message), message, cost: None },
+        400..=499 => {
+            let error = failure(&message);
+            ProviderError::Refused { error, message: told(error, &message), cost: None }
+        }
         _ => ProviderError::Ambiguous { message },
     }
 }
@@ -132,7 +135,13 @@ pub(super) fn state(prediction: &Prediction, job: &Job, count: u32) -> Result<St
         "succeeded" => {}
         "failed" => {
             let text = prediction.error.as_str().unwrap_or_default();
-            return refused(failure(text), text);
+            return refused(failure(text), &told(failure(text), text));
+        }
+        // It ran, so it is billed, whoever stopped it.
+        "canceled" if prediction.started_at.is_some() => {
+            let message = "the provider stopped before it was done, and bills what it did".to_owned();
+            let count = usize::try_from(count).unwrap_or(usize::MAX);
+            return Ok(State::Made(vec![Unit::Lost { message }; count]));
         }
         "canceled" | "aborted" => {
             return refused(TaskError::ProviderFailed, "the provider stopped before it was done");
@@ -174,6 +183,11 @@ fn progress(logs: Option<&str>) -> Option<f32> {
     let percent = |line: &str| line.split_once("%|")?.0.trim().parse::<u8>().ok();
     let percent = logs?.lines().rev().find_map(percent)?;
     Some(f32::from(percent.min(100)) / 100.0)
+}
+
+/// Whether it has not begun.
+pub(super) fn is_waiting(prediction: &Prediction) -> bool {
+    prediction.status == "starting" && prediction.started_at.is_none()
 }
 
 /// Free only if it never began: a prediction that ran is billed.

@@ -2,6 +2,7 @@
 //!
 //! Invariant: never more than the limit of the call and one chunk is held. Not here: what an answer means.
 
+use super::{FILES_BYTES_MAX, JSON_BYTES_MAX, said::redacted};
 use crate::ProviderError;
 use bytes::{Bytes, BytesMut};
 use reqwest::Response;
@@ -10,8 +11,8 @@ use serde_json::Value;
 
 /// The longest wait that a vendor may ask for; beyond it we come back by ourselves.
 const RETRY_AFTER_MAX_S: f64 = 3_600.0;
-/// How much of a vendor's sentence goes on.
-const SENTENCE_LETTERS: usize = 300;
+/// The longest answer of all: several of them are held at once.
+const PICTURES_BYTES_MAX: usize = 160 << 20;
 
 /// A vendor's answer, whatever its status.
 #[derive(Debug, Clone)]
@@ -41,6 +42,15 @@ impl Answer {
     #[must_use]
     pub fn value(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or(Value::Null)
+    }
+
+    /// Without a key or token of ours, which some vendors quote in what they say about it. Answers that are
+    /// longer than any of words bring files, and are left as they are.
+    pub(super) fn without(mut self, secret: &str) -> Self {
+        if self.body.len() <= JSON_BYTES_MAX {
+            self.body = redacted(self.body, secret);
+        }
+        self
     }
 
     /// The body as JSON of one shape.
@@ -116,6 +126,13 @@ impl Failure {
     }
 }
 
+/// How long an answer may be that brings so many pixels.
+#[must_use]
+pub(crate) fn pictures_bytes_max(pixels: u64, pixel_bytes_max: u64) -> usize {
+    let bytes = usize::try_from(pixels.saturating_mul(pixel_bytes_max)).unwrap_or(usize::MAX);
+    bytes.clamp(FILES_BYTES_MAX, PICTURES_BYTES_MAX)
+}
+
 /// Whole milliseconds of a wait that a vendor asks for; `None` if it is no sensible one.
 #[must_use]
 pub(crate) fn milliseconds(seconds: f64) -> Option<u32> {
@@ -127,10 +144,16 @@ pub(crate) fn milliseconds(seconds: f64) -> Option<u32> {
     Some(wait_ms)
 }
 
-/// A vendor's sentence, short and on one line, to be shown to people.
-#[must_use]
-pub(crate) fn sentence(text: &str) -> String {
-    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let clean: String = words.chars().filter(|letter| !letter.is_control()).take(SENTENCE_LETTERS).collect();
-    if clean.is_empty() { "the vendor gave no reason".to_owned() } else { clean }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_answer_is_longer_than_the_limit() {
+        for (pixels, expected) in
+            [(0, FILES_BYTES_MAX), (1 << 24, 6 << 24), (1 << 26, 160 << 20), (u64::MAX, 160 << 20)]
+        {
+            assert_eq!(pictures_bytes_max(pixels, 6), expected, "{pixels}");
+        }
+    }
 }

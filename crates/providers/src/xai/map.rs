@@ -4,7 +4,7 @@
 //!
 //! Source: npm `@ai-sdk/xai` 5.0.12 `src/xai-image-model.ts`, `src/xai-video-model.ts`; docs.x.ai.
 
-use crate::{InputImage, Job, upstream::FILES_BYTES_MAX};
+use crate::{InputImage, Job, upstream::pictures_bytes_max};
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 
@@ -59,11 +59,10 @@ pub(super) fn video(job: &Job) -> Value {
     body
 }
 
-/// What the pictures of a job can take in base64, so that no true answer is too long to be read.
+/// What the pictures of a job can take in base64, so that hardly a true answer is too long to be read.
 pub(super) fn answer_bytes_max(job: &Job) -> usize {
     let pixels = u64::from(job.width) * u64::from(job.height) * u64::from(job.count);
-    let bytes = usize::try_from(pixels.saturating_mul(PIXEL_BYTES_MAX)).unwrap_or(FILES_BYTES_MAX);
-    bytes.max(FILES_BYTES_MAX)
+    pictures_bytes_max(pixels, PIXEL_BYTES_MAX)
 }
 
 fn shape(body: &mut Value, job: &Job) {

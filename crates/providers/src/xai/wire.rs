@@ -9,7 +9,7 @@
 use crate::{
     Cost, OutputSource, ProviderError, SubmitAnswer, TaskError, Unit,
     fan_out::{Part, PartAnswer},
-    upstream::{Answer, sentence},
+    upstream::{Answer, plain_segment, sentence, told},
 };
 use bytes::Bytes;
 use data_encoding::BASE64;
@@ -20,8 +20,18 @@ use serde_json::Value;
 const TICKS_IN_MICRO_USD: i64 = 10_000;
 /// Words of its answers to whoever used up their credits or their monthly limit.
 const PURSE: [&str; 4] = ["credit", "spending limit", "billing", "quota"];
-/// Words of refusals that no other request would escape: the key, and accounts without data retention.
-const ACCOUNT: [&str; 4] = ["api key", "upload_url", "zero data retention", "zero-data-retention"];
+/// The code of a wrong key, which no other request would escape.
+const UNAUTHENTICATED: &str = "unauthenticated";
+/// How such refusals begin that share a code with others: the key, and accounts without data retention.
+/// Further on a sentence may quote what a user wrote.
+const ACCOUNT_BEGINS: [&str; 6] = [
+    "incorrect api key",
+    "invalid api key",
+    "api key",
+    "no api key",
+    "teams with zero data retention",
+    "zero data retention",
+];
 /// Words of moderation. Its code is `imagine:content-moderated`; a failed job may have the words alone.
 const MODERATION: [&str; 4] =
     ["content-moderated", "content moderation", "content policy", "usage guidelines"];
@@ -92,12 +102,8 @@ pub(super) fn accepted(answer: &Answer) -> Result<Part, ProviderError> {
         return Err(refusal(answer));
     }
     let body = answer.value();
-    let is_plain = |id: &&str| {
-        let plain = |letter: u8| letter.is_ascii_alphanumeric() || b"-_.".contains(&letter);
-        !id.is_empty() && !id.starts_with(['-', '.']) && id.bytes().all(plain)
-    };
-    let id = body["request_id"].as_str().filter(is_plain).ok_or_else(unreadable)?;
-    Ok(Part::Accepted { id: id.to_owned() })
+    let id = body["request_id"].as_str().and_then(plain_segment).ok_or_else(unreadable)?;
+    Ok(Part::Accepted { id })
 }
 
 fn unreadable() -> ProviderError {
@@ -133,7 +139,7 @@ fn state(body: &Value) -> PartAnswer {
         (Some("expired"), _) => lost("the provider no longer keeps the job"),
         (Some("failed"), _) => {
             let reason = Reason::read(body);
-            if reason.is_moderation() { blocked() } else { failed(&sentence(&reason.message)) }
+            if reason.is_moderation() { blocked() } else { failed("the provider could not make this") }
         }
         _ => {
             let percent = f32::deserialize(&body["progress"]).ok();
@@ -185,12 +191,17 @@ impl Reason {
         words.iter().any(|word| text.contains(word))
     }
 
+    fn is_account(&self) -> bool {
+        let text = self.message.to_lowercase();
+        self.code == UNAUTHENTICATED || ACCOUNT_BEGINS.iter().any(|begin| text.starts_with(begin))
+    }
+
     fn is_moderation(&self) -> bool {
         self.says(&MODERATION)
     }
 
     fn refused(self, error: TaskError) -> ProviderError {
-        ProviderError::Refused { error, message: sentence(&self.message), cost: self.cost }
+        ProviderError::Refused { error, message: told(error, &self.message), cost: self.cost }
     }
 }
 
@@ -204,7 +215,7 @@ fn refusal(answer: &Answer) -> ProviderError {
         429 => ProviderError::NotNow { retry_after_ms: answer.retry_after_ms, message },
         400 | 403 | 422 if reason.is_moderation() => reason.refused(TaskError::ContentRejected),
         // A wrong key is a 400 here.
-        400 if reason.says(&ACCOUNT) => ProviderError::Unusable { message },
+        400 if reason.is_account() => ProviderError::Unusable { message },
         401..=404 => ProviderError::Unusable { message },
         // Who gave up waiting may have been given all of it.
         408 => ProviderError::Ambiguous { message },

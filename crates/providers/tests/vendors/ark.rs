@@ -72,6 +72,9 @@ async fn only_what_waits_is_taken_back() {
         emulator.world().polls(polls);
         let answer = provider.submit(video_job(MODEL, 5), go_on()).await.unwrap();
         let SubmitAnswer::Accepted { provider_task_id, .. } = answer else { panic!() };
+        let in_doubt = format!("{provider_task_id},-outcome_unknown");
         assert_eq!(provider.cancel(MODEL.to_owned(), Some(provider_task_id)).await.unwrap(), expected);
+        let canceled = provider.cancel(MODEL.to_owned(), Some(in_doubt)).await.unwrap();
+        assert_eq!(canceled, CancelAnswer::NotFree);
     }
 }

@@ -3,8 +3,11 @@
 //! Invariant: as `main`. Not here: the gateway.
 
 use crate::support::{KEY, errors, go_on, image_job, input, media, settings, trouble, video_job};
+use rynjer_core::catalog::Mode;
 use rynjer_emulator::{Emulator, Expected, Fault, Vendor};
-use rynjer_providers::{Ambiguity, Job, LookUpAnswer, Provider, SubmitAnswer, dashscope::DashScope};
+use rynjer_providers::{
+    Ambiguity, Job, LookUpAnswer, Provider, ProviderError, SubmitAnswer, dashscope::DashScope,
+};
 use serde_json::json;
 
 const BEGIN_MS: i64 = 1_770_000_000_000;
@@ -96,6 +99,10 @@ async fn a_lost_clip_is_found_by_its_words_and_no_other_is() {
     let provider_task_ids = vec!["task-2".to_owned(), "task-3".to_owned()];
     assert_eq!(found, LookUpAnswer::Found { provider_task_ids, poll_after_ms: 5_000 });
     assert_eq!(provider.look_up(job.clone(), BEGIN_MS + 61_000).await.unwrap(), LookUpAnswer::Absent);
+    for doubtful in [Job { mode: Mode::ImageToVideo, ..job.clone() }, Job { count: 2, ..job }] {
+        let unknown = provider.look_up(doubtful, BEGIN_MS).await;
+        assert!(matches!(unknown, Err(ProviderError::Ambiguous { .. })), "{unknown:?}");
+    }
     assert_eq!(provider.ambiguity("first-frame:wan2.6-i2v"), Ambiguity::Neither);
     assert_eq!(provider.ambiguity("image:qwen-image-plus"), Ambiguity::Neither);
 }

@@ -3,6 +3,7 @@
 //! Invariant: as `main`. Not here: the gateway.
 
 use crate::support::{KEY, errors, go_on, input, media, settings, trouble, units, video_job};
+use futures::FutureExt;
 use rynjer_core::catalog::Mode;
 use rynjer_emulator::{CallbackOut, Emulator, Expected, Fault, Vendor};
 use rynjer_providers::{
@@ -10,6 +11,10 @@ use rynjer_providers::{
     fal::Fal,
 };
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
 
 const LTX: &str = "ltx-2:fal-ai/ltx-2/image-to-video";
 const CALLBACK_URL: &str = "https://gateway.example/callbacks/fal/att_1?secret=a&b";
@@ -148,9 +153,14 @@ async fn only_what_never_ran_is_canceled_for_nothing() {
     let queued = id(&provider, &job()).await;
     assert_eq!(cancel(Some(queued.clone())).await, CancelAnswer::Free);
     assert!(emulator.world().job(&queued).unwrap().canceled);
+    // Whoever asks all the same asks until the task's time is over: a job may be unknown for a moment.
+    let gone = provider.poll(job(), queued, go_on()).await;
+    assert!(matches!(gone, Err(ProviderError::NotNow { .. })), "{gone:?}");
     emulator.world().polls(2);
     let running = id(&provider, &job()).await;
+    emulator.world().forget_seen();
     assert_eq!(cancel(Some(running.clone())).await, CancelAnswer::NotFree);
+    assert!(emulator.world().seen().iter().all(|seen| seen.method == "GET"));
     let done = provider.poll(job(), running, go_on()).await.unwrap();
     assert!(matches!(done, PollAnswer::Pending { .. }));
     emulator.world().polls(0);
@@ -160,6 +170,15 @@ async fn only_what_never_ran_is_canceled_for_nothing() {
     emulator.world().polls(9);
     let lost = format!("{},-outcome_unknown", id(&provider, &job()).await);
     assert_eq!(cancel(Some(lost)).await, CancelAnswer::NotFree);
+}
+
+#[tokio::test]
+async fn what_was_stopped_while_it_ran_is_lost() {
+    let (emulator, provider) = start().await;
+    let body = json!({"detail": "Request cancelled", "error_type": "client_cancelled"});
+    emulator.world().fail_next(json!({"status": 499, "body": body}));
+    let made = units(&provider, &job()).await.unwrap();
+    assert!(matches!(&made[..], [Unit::Lost { .. }]), "{made:?}");
 }
 
 fn heard(out: &CallbackOut) -> Callback {
@@ -196,6 +215,41 @@ async fn only_callbacks_that_fal_signed_are_believed() {
     assert!(
         keys.iter().filter(|seen| seen.path.contains("jwks")).all(|s| s.header("authorization").is_none())
     );
+}
+
+#[tokio::test]
+async fn a_callback_of_a_known_key_waits_for_no_fetch() {
+    let (emulator, _) = start().await;
+    let keys_at = format!("{}/.well-known/jwks.json", emulator.world().origin());
+    let keys = reqwest::get(keys_at).await.unwrap().text().await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut known = settings(&emulator);
+    known.allow_hosts = vec![address.to_string()];
+    let url = format!("http://{address}/keys").parse().unwrap();
+    let provider = Fal::new(known, url).unwrap();
+    id(&provider, &Job { callback_url: Some(CALLBACK_URL.to_owned()), ..job() }).await;
+    let good = heard(&emulator.world().take_callbacks()[0]);
+    let answered = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut head = [0; 4096];
+        assert!(stream.read(&mut head).await.unwrap() > 0);
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", keys.len());
+        stream.write_all(format!("{head}{keys}").as_bytes()).await.unwrap();
+    };
+    let (known, ()) = tokio::join!(provider.hear(good.clone()), answered);
+    assert!(known.is_ok());
+    let mut forged = Callback { now_s: good.now_s + 61, ..good.clone() };
+    forged.headers[4].1 = "00".repeat(64);
+    let mut asking = Box::pin(provider.hear(forged));
+    // The second fetch gets no answer.
+    let _silent = tokio::select! {
+        early = &mut asking => panic!("{early:?}"),
+        silent = listener.accept() => silent.unwrap(),
+    };
+    let heard = tokio::time::timeout(std::time::Duration::from_secs(2), provider.hear(good)).await;
+    assert!(heard.unwrap().is_ok());
+    assert!((&mut asking).now_or_never().is_none());
 }
 
 #[tokio::test]

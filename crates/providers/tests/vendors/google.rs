@@ -35,7 +35,7 @@ fn cloud(emulator: &Emulator) -> CloudSettings {
         credentials_json: ApiKey::new(&google_service_account(emulator.world().origin())),
         project: None,
         location: "us-central1".to_owned(),
-        base_url: Some(emulator.base_url().parse().unwrap()),
+        base_url: Some(emulator.world().origin().parse().unwrap()),
         token_url: None,
     }
 }

@@ -4,14 +4,19 @@
 
 #[cfg(test)]
 mod ark;
+mod base_url;
 #[cfg(test)]
 mod canned;
 #[cfg(test)]
 mod dashscope;
 #[cfg(test)]
+mod every;
+#[cfg(test)]
 mod fal;
 #[cfg(test)]
 mod google;
+#[cfg(test)]
+mod in_clear;
 #[cfg(test)]
 mod kie;
 #[cfg(test)]
@@ -28,5 +33,7 @@ mod replicate;
 mod submits;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod words;
 #[cfg(test)]
 mod xai;

@@ -6,6 +6,7 @@ use crate::{
     openai::form_field,
     support::{KEY, errors, file, go_on, input, media, settings, trouble, units, video_job},
 };
+use rynjer_core::catalog::Mode;
 use rynjer_emulator::{Emulator, Expected, Fault, Vendor};
 use rynjer_providers::{
     Ambiguity, CancelAnswer, Job, LookUpAnswer, OutputSource, PollAnswer, Provider, ProviderError,
@@ -132,7 +133,14 @@ async fn a_clip_whose_answer_was_lost_is_found_and_no_other() {
         world.fault(fault);
         assert_eq!(trouble(&provider, &job).await, Expected::Unknown);
     }
-    let mut ids: Vec<String> = world.jobs().iter().rev().take(2).map(|job| job.id.clone()).collect();
+    let silent = accepted(&provider, &job).await;
+    world.change(&silent, |silent| silent.input["prompt"] = json!(null)).unwrap();
+    let pictured = Job { mode: Mode::ImageToVideo, ..job.clone() };
+    for doubtful in [pictured, Job { count: 2, ..job.clone() }] {
+        let unknown = provider.look_up(doubtful, started_at_ms).await;
+        assert!(matches!(unknown, Err(ProviderError::Ambiguous { .. })), "{unknown:?}");
+    }
+    let mut ids: Vec<String> = world.jobs().iter().rev().skip(1).take(2).map(|job| job.id.clone()).collect();
     let found = provider.look_up(job.clone(), started_at_ms).await.unwrap();
     assert_eq!(found, LookUpAnswer::Found { provider_task_ids: ids.clone(), poll_after_ms: 5_000 });
     assert_eq!(world.unmatched(), 2);

@@ -118,29 +118,59 @@ async fn each_error_is_understood() {
 #[tokio::test]
 async fn what_was_lost_is_found_by_all_that_the_list_shows() {
     let (emulator, provider) = start().await;
-    let pictured = Job { input_images: vec![input(64, 64)], ..job() };
+    let sought = job();
     for fault in [Fault::Lost, Fault::Cut] {
         emulator.world().fault(fault);
-        assert_eq!(trouble(&provider, &pictured).await, Expected::Unknown);
+        assert_eq!(trouble(&provider, &sought).await, Expected::Unknown);
     }
-    id(&provider, &Job { prompt: "a stranger's".to_owned(), ..pictured.clone() }).await;
+    id(&provider, &Job { prompt: "a stranger's".to_owned(), ..sought.clone() }).await;
+    id(&provider, &Job { input_images: vec![input(64, 64)], ..sought.clone() }).await;
     id(&provider, &image_job("google/nano-banana", 1)).await;
     let begun_ms = made_ms(&emulator);
     let second = emulator.world().jobs()[1].id.clone();
     emulator.world().change(&second, |job| job.input["created_ms"] = json!(begun_ms + 1_000)).unwrap();
-    let found = provider.look_up(pictured.clone(), begun_ms).await.unwrap();
+    let found = provider.look_up(sought.clone(), begun_ms).await.unwrap();
     let ids: Vec<String> = emulator.world().jobs().iter().take(2).map(|job| job.id.clone()).collect();
     assert_eq!(found, LookUpAnswer::Found { provider_task_ids: ids, poll_after_ms: 2_000 });
     // Older than the submit: another one's.
-    let late = Job { now_ms: AFTER_MS + 60_000, ..pictured.clone() };
+    let late = Job { now_ms: AFTER_MS + 60_000, ..sought.clone() };
     assert_eq!(provider.look_up(late.clone(), AFTER_MS).await.unwrap(), LookUpAnswer::Absent);
-    let early = Job { now_ms: AFTER_MS + 1_000, ..pictured };
+    let early = Job { now_ms: AFTER_MS + 1_000, ..sought };
     let Err(ProviderError::NotNow { retry_after_ms, .. }) = provider.look_up(early, AFTER_MS).await else {
         panic!()
     };
     assert_eq!(retry_after_ms, Some(59_000));
     let other = Job { resolution: Some("2K".to_owned()), ..late };
     assert_eq!(provider.look_up(other, begun_ms).await.unwrap(), LookUpAnswer::Absent);
+}
+
+#[tokio::test]
+async fn a_look_up_takes_no_stranger_for_ours() {
+    let (emulator, provider) = start().await;
+    let now_ms = AFTER_MS;
+    let by_url = |name: &str| {
+        let url = Some(format!("https://gateway.example/in/{name}"));
+        let large = InputImage { bytes: vec![7; 200_000].into(), url, ..input(64, 64) };
+        Job { mode: Mode::ImageToImage, input_images: vec![large], now_ms, ..job() }
+    };
+    let inline = Job { mode: Mode::ImageToImage, input_images: vec![input(64, 64)], now_ms, ..job() };
+    id(&provider, &Job { prompt: "data:a".to_owned(), ..job() }).await;
+    id(&provider, &inline).await;
+    let ours = id(&provider, &by_url("1")).await;
+    let look_up = async |job: Job| provider.look_up(job, made_ms(&emulator)).await;
+    // Words that look like a file are words.
+    let other = Job { prompt: "data:b".to_owned(), now_ms, ..job() };
+    assert_eq!(look_up(other).await.unwrap(), LookUpAnswer::Absent);
+    let found = LookUpAnswer::Found { provider_task_ids: vec![ours], poll_after_ms: 2_000 };
+    assert_eq!(look_up(by_url("1")).await.unwrap(), found);
+    assert_eq!(look_up(by_url("2")).await.unwrap(), LookUpAnswer::Absent);
+    assert_eq!(look_up(Job { now_ms, ..job() }).await.unwrap(), LookUpAnswer::Absent);
+    emulator.world().forget_seen();
+    let away = Job { input_images: Vec::new(), ..inline.clone() };
+    for doubtful in [inline, away, Job { count: 2, ..job() }] {
+        assert!(matches!(look_up(doubtful).await, Err(ProviderError::Ambiguous { .. })));
+    }
+    assert_eq!(emulator.world().seen().len(), 0);
 }
 
 #[tokio::test]
@@ -193,15 +223,44 @@ async fn a_poll_that_fails_says_nothing_of_the_job() {
 #[tokio::test]
 async fn only_what_never_ran_is_canceled_for_nothing() {
     let (emulator, provider) = start().await;
-    emulator.world().polls(2);
+    emulator.world().polls(3);
     let cancel = async |id: Option<String>| provider.cancel("any".to_owned(), id).await.unwrap();
     let waiting = id(&provider, &job()).await;
     assert_eq!(cancel(Some(waiting.clone())).await, CancelAnswer::Free);
     assert!(matches!(provider.poll(job(), waiting, go_on()).await, Err(ProviderError::Refused { .. })));
+    let running = id(&provider, &job()).await;
+    for _ in 0..2 {
+        provider.poll(job(), running.clone(), go_on()).await.unwrap();
+    }
+    emulator.world().forget_seen();
+    assert_eq!(cancel(Some(running.clone())).await, CancelAnswer::NotFree);
+    assert!(emulator.world().seen().iter().all(|seen| seen.method == "GET"));
+    assert!(!emulator.world().job(&running).unwrap().canceled);
     emulator.world().polls(0);
     let done = id(&provider, &job()).await;
     assert_eq!(cancel(Some(done)).await, CancelAnswer::NotFree);
     assert_eq!(cancel(None).await, CancelAnswer::NotFree);
+}
+
+#[tokio::test]
+async fn what_was_stopped_while_it_ran_is_lost() {
+    let (emulator, provider) = start().await;
+    emulator.world().fail_next(json!({"status": "canceled", "error": null}));
+    let made = units(&provider, &job()).await.unwrap();
+    assert!(matches!(&made[..], [Unit::Lost { .. }]), "{made:?}");
+    emulator.world().polls(1);
+    let running = id(&provider, &job()).await;
+    // By somebody else.
+    let stopped = |job: &mut rynjer_emulator::Job| {
+        job.canceled = true;
+        job.input["ran"] = json!(true);
+    };
+    emulator.world().change(&running, stopped).unwrap();
+    let ended = provider.poll(job(), running, go_on()).await.unwrap();
+    assert!(matches!(ended, PollAnswer::Finished { units, .. } if matches!(units[..], [Unit::Lost { .. }])));
+    emulator.world().polls(0);
+    emulator.world().fail_next(json!({"status": "aborted", "error": null}));
+    assert_eq!(trouble(&provider, &job()).await, Expected::Refused("provider_failed"));
 }
 
 fn heard(out: &CallbackOut) -> Callback {
