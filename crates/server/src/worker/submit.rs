@@ -255,8 +255,8 @@ impl Submit<'_> {
         }
     }
 
-    /// Takes the first job that belongs to no attempt yet; whether there is one. It is chosen and taken in one
-    /// write: of two tasks that look at once, one would lose its lease over the other's job.
+    /// Takes the first job that belongs to no attempt yet; whether there is one. It is chosen and taken in
+    /// one write: of two tasks that look at once, one would lose its lease over the other's job.
     async fn found(&self, provider_task_ids: Vec<String>, poll_after_ms: u32) -> Result<bool, StoreError> {
         let (task, name) = (self.task, self.task.provider.clone());
         let (holder, number) = (task.holder(), task.attempt);
