@@ -79,7 +79,9 @@ impl Ark {
             }
             return Ok(CancelAnswer::NotFree);
         }
-        Ok(CancelAnswer::Free)
+        // What was lost may be made and billed all the same.
+        let lost = fan_out::has_lost(provider_task_id);
+        Ok(if lost { CancelAnswer::NotFree } else { CancelAnswer::Free })
     }
 }
 

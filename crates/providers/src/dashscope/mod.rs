@@ -73,9 +73,11 @@ impl DashScope {
         self.upstream.url(&format!("/tasks/{task_id}{verb}"))
     }
 
-    /// Only a task that waits can be taken back, and the vendor refuses the others.
+    /// Only a task that waits can be taken back, and the vendor refuses the others. What was lost may be made
+    /// and billed all the same.
     async fn take_back(&self, provider_task_id: &str) -> Result<CancelAnswer, ProviderError> {
-        let mut all = CancelAnswer::Free;
+        let lost = fan_out::has_lost(provider_task_id);
+        let mut all = if lost { CancelAnswer::NotFree } else { CancelAnswer::Free };
         for task_id in fan_out::jobs(provider_task_id) {
             let call = Call::ask(Method::POST, self.task_url(task_id, "/cancel"));
             if !wire::is_canceled(&self.upstream.send(call).await?)? {
