@@ -87,8 +87,9 @@ const SCRIPT: &str = "node_modules/@portkey-ai/gateway/build/start-server.js";
 
 fn litellm_config(upstream: &str) -> String {
     format!(
-        "model_list:\n  - model_name: gpt-image-2\n    litellm_params:\n      model: openai/gpt-image-2\n      \
-         api_base: {upstream}\n      api_key: bench\ngeneral_settings:\n  master_key: {KEY}\n"
+        "model_list:\n  - model_name: gpt-image-2\n    litellm_params:\n      \
+         model: openai/gpt-image-2\n      api_base: {upstream}\n      \
+         api_key: bench\ngeneral_settings:\n  master_key: {KEY}\n"
     )
 }
 

@@ -18,8 +18,9 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use std::{io, time::Duration};
 
-/// Where people queue faults: `POST` of `{"fault": "lost"}`, `{"fault": "answer", "status": 429, "body": {}}`,
-/// `{"fault": "slow", "ms": 500}`, `{"fault": "end", "body": {}}`; `{"polls": 2}`; `{"always": null}`;
+/// Where people queue faults: `POST` of `{"fault": "lost"}`,
+/// `{"fault": "answer", "status": 429, "body": {}}`, `{"fault": "slow", "ms": 500}`,
+/// `{"fault": "end", "body": {}}`; `{"polls": 2}`; `{"always": null}`;
 /// `{"remember": false}`. The answer tells how many requests and jobs there were.
 pub const CONTROL_PATH: &str = "/emulator/control";
 
