@@ -33,6 +33,21 @@ pub(crate) enum Load {
     Whole,
     /// Accepts a task whose vendor takes ten minutes.
     Slow,
+    /// Accepts a picture of a vendor's, and waits until it is stored.
+    Picture,
+    /// Asks for a picture in OpenAI's words, of a vendor or of another gateway.
+    Foreign,
+}
+
+impl Load {
+    /// What an answer has if all went well.
+    fn sign(self) -> Option<&'static [u8]> {
+        match self {
+            Self::Whole | Self::Picture => Some(b"\"success\""),
+            Self::Foreign => Some(b"\"b64_json\""),
+            _ => None,
+        }
+    }
 }
 
 /// Who is loaded, as whom.
@@ -47,6 +62,8 @@ pub(crate) struct Target {
     /// Request ids in no order, as UUIDs are, and not in that of their numbers.
     pub(crate) shuffled: bool,
     pub(crate) connections: usize,
+    /// More lines of each request's head.
+    pub(crate) more_head: String,
 }
 
 impl Target {
@@ -58,6 +75,7 @@ impl Target {
             prefix: "bench".to_owned(),
             shuffled: false,
             connections: CONNECTIONS,
+            more_head: String::new(),
         }
     }
 
@@ -141,8 +159,8 @@ async fn connection(target: Arc<Target>, index: usize, load: Load, until: Instan
         stream.write_all(text.as_bytes()).await?;
         let filled = answer(&mut stream, &mut buffer).await?;
         let answered = buffer.get(..filled).unwrap_or_default();
-        let wrong = load == Load::Whole && !answered.windows(7).any(|window| window == b"success");
-        if !answered.starts_with(b"HTTP/1.1 200") || wrong {
+        let has = |sign: &[u8]| answered.windows(sign.len()).any(|window| window == sign);
+        if !answered.starts_with(b"HTTP/1.1 200") || !load.sign().is_none_or(has) {
             return Err(String::from_utf8_lossy(answered).into());
         }
         count += 1;
@@ -169,25 +187,25 @@ pub(crate) async fn answer(stream: &mut TcpStream, buffer: &mut [u8]) -> Result<
 
 fn request(address: SocketAddr, target: &Target, load: Load, turn: u64) -> String {
     let id = match load {
-        Load::Accept | Load::Whole | Load::Slow => target.accepted.fetch_add(1, Ordering::Relaxed),
+        Load::Accept | Load::Whole | Load::Slow | Load::Picture => {
+            target.accepted.fetch_add(1, Ordering::Relaxed)
+        }
         // Spread over what exists.
         Load::Poll => mixed(turn) % target.accepted.load(Ordering::Relaxed).max(1),
-        Load::Parse => turn,
+        Load::Parse | Load::Foreign => turn,
     };
     let (name, key) = (target.request_id(id), target.key(id));
-    let head = format!("Host: {address}\r\nAuthorization: Bearer {key}\r\n");
+    let head = format!("Host: {address}\r\nAuthorization: Bearer {key}\r\n{}", target.more_head);
     let (path, more, words) = match load {
         Load::Poll => return format!("GET /v1/generate/{name} HTTP/1.1\r\n{head}\r\n"),
         Load::Parse => ("/bench/parse", "", ""),
         Load::Accept => ("/v1/generate", "", ""),
         Load::Slow => ("/v1/generate", "", " [[slow=600]]"),
         Load::Whole => ("/v1/generate", "Prefer: wait=60\r\n", " [[instant]]"),
+        Load::Picture => ("/v1/generate", "Prefer: wait=60\r\n", ""),
+        Load::Foreign => ("/v1/images/generations", "", ""),
     };
-    let body = format!(
-        "{{\"request_id\":\"{name}\",\"model\":\"nano-banana-pro\",\"prompt\":\"Studio product shot of a \
-         matte black smart speaker on a neutral background, soft commercial lighting, premium ad \
-         look{words}\",\"units\":{{\"count\":1,\"resolution\":\"1K\",\"aspect_ratio\":\"1:1\"}}}}"
-    );
+    let body = if load == Load::Foreign { foreign() } else { own(load, &name, words) };
     let length = body.len();
     format!(
         "POST {path} HTTP/1.1\r\n{head}{more}Content-Type: application/json\r\n\
@@ -195,10 +213,34 @@ fn request(address: SocketAddr, target: &Target, load: Load, turn: u64) -> Strin
     )
 }
 
+const PROMPT: &str = "Studio product shot of a matte black smart speaker on a neutral background, soft \
+                      commercial lighting, premium ad look";
+
+/// In the words of this API.
+fn own(load: Load, name: &str, words: &str) -> String {
+    let model = if load == Load::Picture { "gpt4o_image" } else { "nano-banana-pro" };
+    format!(
+        "{{\"request_id\":\"{name}\",\"model\":\"{model}\",\"prompt\":\"{PROMPT}{words}\",\
+         \"units\":{{\"count\":1,\"resolution\":\"1K\",\"aspect_ratio\":\"1:1\"}}}}"
+    )
+}
+
+/// In OpenAI's.
+fn foreign() -> String {
+    format!(
+        "{{\"model\":\"gpt-image-2\",\"prompt\":\"{PROMPT}\",\"n\":1,\"size\":\"1024x1024\",\
+         \"output_format\":\"png\"}}"
+    )
+}
+
 /// The length of head and body, once the head is there.
 fn answer_length(answer: &[u8]) -> Option<usize> {
     let end = answer.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let head = std::str::from_utf8(answer.get(..end)?).ok()?;
+    // Some gateways answer so; the last chunk is the empty one.
+    if head.lines().any(|line| line.eq_ignore_ascii_case("transfer-encoding: chunked")) {
+        return answer.ends_with(b"\r\n0\r\n\r\n").then_some(answer.len());
+    }
     let length = head.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
         name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?

@@ -7,6 +7,8 @@
 mod bench;
 mod bench_postgres;
 mod bench_stored;
+mod bench_upstream;
+mod foreign;
 mod load;
 mod process;
 mod release;
@@ -27,6 +29,7 @@ const USAGE: &str = "usage: cargo xtask bench [SECONDS] [ROUNDS]\n\
                      \x20      cargo xtask bench-waiters [WAITERS] [SECONDS]\n\
                      \x20      cargo xtask bench-postgres [SECONDS] [ROUNDS]\n\
                      \x20      cargo xtask bench-stored [SECONDS] [TASKS] [IN_FLIGHT]\n\
+                     \x20      cargo xtask bench-upstream [SECONDS] [ROUNDS]\n\
                      \x20      cargo xtask scale [TASKS_A_DAY] [POLLS_A_TASK]\n\
                      \x20      cargo xtask openapi\n\
                      \x20      cargo xtask release [--out DIR] [--profile PROFILE]\n";
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
             let tasks = arguments.get(2).and_then(|text| text.parse().ok()).unwrap_or(10_000_000);
             bench_stored::run(number(1, 5), tasks, number(3, 100_000))
         }
+        Some("bench-upstream") => bench_upstream::run(number(1, 10), number(2, 3)),
         Some("scale") => scale::run(number(1, 20), number(2, 3)),
         Some("openapi") => write_openapi().map_err(Into::into),
         Some("release") => release::run(arguments.get(1..).unwrap_or_default()),

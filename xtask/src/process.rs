@@ -31,6 +31,16 @@ impl Process {
     /// Starts the program beside this one and waits until it is ready. Without a URL its database is a file
     /// in the folder.
     pub(crate) fn start(folder: &Path, url: Option<&str>, role: &str) -> Result<Self, Failure> {
+        Self::start_with(folder, url, role, &[])
+    }
+
+    /// The same with more variables in its environment.
+    pub(crate) fn start_with(
+        folder: &Path,
+        url: Option<&str>,
+        role: &str,
+        variables: &[(&str, &str)],
+    ) -> Result<Self, Failure> {
         let program = std::env::current_exe()?.with_file_name("rynjer");
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         fs::create_dir_all(folder)?;
@@ -45,6 +55,7 @@ impl Process {
         command.env("RYNJER_LIMITS__RATE_LIMITS", "false");
         command.env("RYNJER_LIMITS__OPEN_TASKS_PER_ACCOUNT", "10000000");
         command.env("RYNJER_LOG__FILTER", "warn");
+        command.envs(variables.iter().copied());
         let log = fs::File::create(folder.join("log"))?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let started = Instant::now();

@@ -19,8 +19,9 @@ use serde_json::{Value, json};
 use std::{io, time::Duration};
 
 /// Where people queue faults: `POST` of `{"fault": "lost"}`,
-/// `{"fault": "answer", "status": 429, "body": {}}`,
-/// `{"fault": "slow", "ms": 500}`, `{"fault": "end", "body": {}}`; `{"polls": 2}`; `{"always": null}`.
+/// `{"fault": "answer", "status": 429, "body": {}}`, `{"fault": "slow", "ms": 500}`,
+/// `{"fault": "end", "body": {}}`; `{"polls": 2}`; `{"always": null}`;
+/// `{"remember": false}`. The answer tells how many requests and jobs there were.
 pub const CONTROL_PATH: &str = "/emulator/control";
 
 /// The largest request that is taken.
@@ -74,13 +75,17 @@ async fn control(State(world): State<World>, axum::Json(order): axum::Json<Value
     if let Some(polls) = order["polls"].as_u64() {
         world.polls(u32::try_from(polls).unwrap_or(u32::MAX));
     }
+    if let Some(remembers) = order["remember"].as_bool() {
+        world.remember(remembers);
+    }
     if let Some(always) = order.get("always") {
         world.always(fault_of(always));
     }
     if let Some(fault) = fault_of(&order) {
         world.fault(fault);
     }
-    axum::Json(json!({"jobs": world.jobs().len(), "unmatched": world.unmatched()}))
+    let (jobs, unmatched) = (world.jobs().len(), world.unmatched());
+    axum::Json(json!({"requests": world.seen_count(), "jobs": jobs, "unmatched": unmatched}))
 }
 
 fn fault_of(order: &Value) -> Option<Fault> {
@@ -105,7 +110,7 @@ async fn pass(State(watch): State<Watch>, request: Request, next: Next) -> Respo
     let (parts, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(body, BODY_BYTES_MAX).await else { return closed() };
     let text = |value: &axum::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    watch.world.note(Seen {
+    watch.world.note(|| Seen {
         method: parts.method.to_string(),
         path: parts.uri.path().to_owned(),
         query: parts.uri.query().unwrap_or_default().to_owned(),

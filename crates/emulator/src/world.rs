@@ -74,6 +74,7 @@ struct State {
     polls: u32,
     next_failure: VecDeque<Value>,
     count: u64,
+    forgets: bool,
 }
 
 /// The memory of a stand-in; clones share it.
@@ -109,6 +110,17 @@ impl World {
     /// Forgets the requests so far.
     pub fn forget_seen(&self) {
         self.state().seen.clear();
+    }
+
+    /// How many requests are remembered.
+    #[must_use]
+    pub fn seen_count(&self) -> usize {
+        self.state().seen.len()
+    }
+
+    /// Whether later requests are remembered. Under the load of a benchmark they would fill the memory.
+    pub fn remember(&self, remembers: bool) {
+        self.state().forgets = !remembers;
     }
 
     /// What happens to the next submit that has no fault yet.
@@ -159,8 +171,12 @@ impl World {
         state.count
     }
 
-    pub(crate) fn note(&self, seen: Seen) {
-        self.state().seen.push(seen);
+    /// Remembers a request, which is made only if it is remembered.
+    pub(crate) fn note(&self, seen: impl FnOnce() -> Seen) {
+        if !self.state().forgets {
+            let seen = seen();
+            self.state().seen.push(seen);
+        }
     }
 
     pub(crate) fn next_fault(&self) -> Option<Fault> {

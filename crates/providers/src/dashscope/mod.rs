@@ -73,7 +73,8 @@ impl DashScope {
         self.upstream.url(&format!("/tasks/{task_id}{verb}"))
     }
 
-    /// Only a task that waits can be taken back, and the vendor refuses the others.
+    /// Only a task that waits can be taken back, and the vendor refuses the others. What was lost may be made
+    /// and billed all the same.
     async fn take_back(&self, provider_task_id: &str) -> Result<CancelAnswer, ProviderError> {
         let in_doubt = fan_out::has_lost(provider_task_id);
         let mut all = if in_doubt { CancelAnswer::NotFree } else { CancelAnswer::Free };

@@ -12,6 +12,8 @@ use rynjer_providers::{
     upstream::{ApiKey, VendorSettings},
 };
 use std::sync::Arc;
+use tokio::{io::AsyncReadExt, net::TcpListener};
+use url::Url;
 
 /// The key that tests give every vendor.
 pub(crate) const KEY: &str = "test-key-1";
@@ -139,4 +141,22 @@ pub(crate) async fn errors(vendor: Vendor, emulator: &Emulator, provider: &dyn P
         emulator.world().fault(fault);
         assert_eq!(trouble(provider, job).await, expected, "{name}");
     }
+}
+
+/// A base URL at a port of loopback where nobody listens.
+pub(crate) async fn nobody() -> Url {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    format!("http://{}", listener.local_addr().unwrap()).parse().unwrap()
+}
+
+/// A base URL at a server that hears each request and hangs up.
+pub(crate) async fn hangs_up() -> Url {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            drop(stream.read(&mut [0; 1024]).await);
+        }
+    });
+    url
 }

@@ -245,7 +245,8 @@ impl Submit<'_> {
                 if self.found(provider_task_ids, poll_after_ms).await? {
                     return Ok(());
                 }
-                self.absent().await
+                // All belong to others now. Ours may still come to the list.
+                later::retry(app, task, None).await
             }
             Ok(LookUpAnswer::Absent) => self.absent().await,
             Err(error) => {

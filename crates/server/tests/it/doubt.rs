@@ -156,27 +156,6 @@ async fn with_a_look_up_every_task_is_made_once() {
     all.print("L");
 }
 
-/// L with a list that shows no prompts: of one agent's clips of one shape nobody can tell which is which, but
-/// the money is right all the same.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_list_without_prompts_gives_each_task_a_clip_of_its_own() {
-    let body = |number: usize| {
-        let (id, prompt) = (format!("l-{number}"), format!("fox {number}"));
-        json!({"request_id": id, "model": "doubao-seedance-1.0-pro-fast", "prompt": prompt})
-    };
-    let (vendors, sum) = looked_up(Vendor::Ark, 24, body).await;
-    let own = vendors.number("SELECT COUNT(DISTINCT provider_task_id) FROM tasks").await;
-    assert_eq!(usize::try_from(own), Ok(sum.jobs));
-    sum.print("L without prompts");
-    let mut swapped = 0;
-    for job in vendors.emulator(Vendor::Ark).world().jobs() {
-        let prompt = job.input["body"]["content"][0]["text"].as_str().expect("a prompt");
-        let of = format!("provider_task_id = '{}' AND body LIKE '%\"{prompt}\"%'", job.id);
-        swapped += 1 - vendors.number(&format!("SELECT COUNT(*) FROM tasks WHERE {of}")).await;
-    }
-    println!("{swapped} tasks got another one's clip");
-}
-
 /// N: a task is never sent again. What it made that nobody heard of is our loss, to the credit.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_neither_a_doubt_is_our_loss_to_the_credit() {
