@@ -1,6 +1,7 @@
 //! What time it is at a vendor.
 //!
-//! Invariant: it is real time, as at a vendor, whatever the gateway under test believes. Not here: waiting.
+//! Invariant: it is real time, as at a vendor, unless a test says otherwise (`World::set_now_ms`). Not here:
+//! waiting.
 
 /// Milliseconds since 1970, of a whole second.
 pub(crate) fn now_ms() -> i64 {

@@ -3,7 +3,7 @@
 //! Invariant: a job counts as matched once its submit was answered whole, or somebody asked for it by its id
 //! or found it in a list. Not here: HTTP.
 
-use crate::{Fault, Seen};
+use crate::{Fault, Seen, moment};
 use bytes::Bytes;
 use serde_json::Value;
 use std::{
@@ -74,6 +74,8 @@ struct State {
     polls: u32,
     next_failure: VecDeque<Value>,
     count: u64,
+    /// In the place of the machine's time.
+    now_ms: Option<i64>,
     forgets: bool,
 }
 
@@ -123,6 +125,11 @@ impl World {
         self.state().forgets = !remembers;
     }
 
+    /// From now on it is this time here, in milliseconds since 1970, until it is told another one.
+    pub fn set_now_ms(&self, now_ms: i64) {
+        self.state().now_ms = Some(now_ms);
+    }
+
     /// What happens to the next submit that has no fault yet.
     pub fn fault(&self, fault: Fault) {
         self.state().faults.push_back(fault);
@@ -163,6 +170,11 @@ impl World {
     }
 
     // ---- for the vendors' modules ----
+
+    /// The time at this vendor.
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.state().now_ms.unwrap_or_else(moment::now_ms)
+    }
 
     /// A number that no other call got.
     pub(crate) fn number(&self) -> u64 {

@@ -9,7 +9,7 @@ mod sign;
 
 pub(crate) use errors::errors;
 
-use crate::{Job, World, control::Made, media, moment, shape};
+use crate::{Job, World, control::Made, media, shape};
 use axum::{
     Extension, Json, Router,
     extract::{Path, Query, State},
@@ -98,7 +98,7 @@ fn make(world: &World, headers: &HeaderMap, version: &str, body: &Value) -> Resp
     let id = format!("p{number:025}");
     let output = output(world, &id, model, &body["input"]);
     let record = json!({"input": body["input"], "output": output, "version": hash,
-        "created_ms": moment::now_ms()});
+        "created_ms": world.now_ms()});
     let job = world.make(Job {
         id,
         model: model.to_owned(),

@@ -1,8 +1,8 @@
 //! Finds a prediction whose create was never answered, in the list of predictions.
 //!
-//! Invariant: all that the list shows must fit: model, every input, no picture that was not sent, and the time;
-//! what may fit and does not tell is neither found nor absent. A picture is one by its URL alone, so a job with
-//! an inline one is never looked for. Not here: which of the ones that were found belongs to another attempt.
+//! Invariant: all that the list shows must fit: model, every input, no picture that was not sent, and the
+//! time; what may fit and does not tell is neither found nor absent. A picture is one by its URL alone, so a
+//! job with an inline one is never looked for. Not here: which of those found belongs to another attempt.
 
 use super::wire::{self, Prediction};
 use crate::{

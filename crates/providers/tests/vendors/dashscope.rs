@@ -165,7 +165,7 @@ async fn a_cancel_with_a_lost_clip_is_not_free() {
 }
 
 #[tokio::test]
-async fn a_poll_that_fails_goes_on_and_an_unknown_task_is_over() {
+async fn a_poll_that_fails_goes_on_and_so_does_an_unknown_task() {
     let (emulator, provider) = start().await;
     emulator.world().polls(1);
     let job = Job { count: 2, ..video_job(CLIP, 5) };
@@ -187,9 +187,8 @@ async fn a_poll_that_fails_goes_on_and_an_unknown_task_is_over() {
     let done = provider.poll(job.clone(), ids, go_on()).await.unwrap();
     let PollAnswer::Finished { units, .. } = done else { panic!("{done:?}") };
     assert!(units.len() == 2 && units.iter().all(|unit| matches!(unit, Unit::Delivered(_))), "{units:?}");
-    let unknown = provider.poll(job, "task-99".to_owned(), go_on()).await.unwrap();
-    let PollAnswer::Finished { units, .. } = unknown else { panic!("{unknown:?}") };
-    assert!(matches!(units[0], Unit::Refused { error: TaskError::ProviderFailed, .. }), "{units:?}");
+    let unknown = provider.poll(job, "task-99".to_owned(), go_on()).await;
+    assert!(matches!(unknown, Err(ProviderError::NotNow { .. })), "{unknown:?}");
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use rynjer_providers::{
 };
 use std::sync::Arc;
 use tokio::{io::AsyncReadExt, net::TcpListener};
+use tokio_util::task::TaskTracker;
 use url::Url;
 
 /// The key that tests give every vendor.
@@ -153,7 +154,7 @@ pub(crate) async fn nobody() -> Url {
 pub(crate) async fn hangs_up() -> Url {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
-    tokio::spawn(async move {
+    TaskTracker::new().spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             drop(stream.read(&mut [0; 1024]).await);
         }

@@ -76,7 +76,9 @@ async fn sum(vendors: &Vendors, vendor: Vendor, ids: &[String], price: i64) -> S
 async fn ask(vendors: &Vendors, vendor: Vendor, bodies: &[(Value, Fault)]) {
     for few in bodies.chunks(AT_ONCE) {
         for (body, fault) in few {
-            vendors.emulator(vendor).world().fault(fault.clone());
+            let world = vendors.emulator(vendor).world();
+            world.set_now_ms(vendors.app.now_ms());
+            world.fault(fault.clone());
             vendors.live.generate(body).await;
         }
         vendors.run_out().await;

@@ -91,6 +91,8 @@ impl Vendors {
         let mut looks = 0;
         super::until("nothing is held", async || {
             let now_ms = self.app.now_ms();
+            // One time for both: what is older than a submit is not its job.
+            self.emulators.iter().for_each(|(_, emulator)| emulator.world().set_now_ms(now_ms));
             let open = "SELECT COUNT(*) FROM tasks WHERE finished_at IS NULL";
             let busy =
                 self.number(&format!("{open} AND (lease_owner IS NOT NULL OR due_at <= {now_ms})")).await;
