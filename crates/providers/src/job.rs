@@ -3,6 +3,7 @@
 //! Invariant: a unit is delivered, refused, or lost; there is no fourth. Not here: what a provider answers to
 //! a call (`lib`).
 
+use data_encoding::BASE64;
 use rynjer_core::catalog::{Mode, Product};
 
 /// One attempt at one task, as a provider sees it.
@@ -54,6 +55,14 @@ pub struct InputImage {
     pub height: u32,
     /// A signed URL of ours, for a vendor that takes URLs; see [`crate::InputForm`].
     pub url: Option<String>,
+}
+
+impl InputImage {
+    /// The whole picture as a `data:` URL.
+    #[must_use]
+    pub fn data_url(&self) -> String {
+        format!("data:{};base64,{}", self.mime, BASE64.encode(&self.bytes))
+    }
 }
 
 /// Where the bytes of an output are.

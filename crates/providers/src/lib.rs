@@ -189,12 +189,16 @@ pub trait Provider: Send + Sync {
         let message = "this provider has no look-up".to_owned();
         Box::pin(std::future::ready(Err(ProviderError::Ambiguous { message })))
     }
-    /// Takes a job back. Without an id its submit is under way, or its outcome is unknown.
+    /// Takes a job back. Without an id its submit is under way, or its outcome is unknown. A vendor that has
+    /// no call for it, or of which nobody knows what a canceled job costs, is not asked.
     fn cancel(
         &self,
         vendor_model: String,
         provider_task_id: Option<String>,
-    ) -> BoxFuture<'_, Result<CancelAnswer, ProviderError>>;
+    ) -> BoxFuture<'_, Result<CancelAnswer, ProviderError>> {
+        let _ = (vendor_model, provider_task_id);
+        Box::pin(std::future::ready(Ok(CancelAnswer::NotFree)))
+    }
     /// Fetches an output that it named by URL.
     fn fetch(&self, url: String, limits: FetchLimits) -> BoxFuture<'_, Result<bytes::Bytes, FetchError>> {
         let _ = (url, limits);

@@ -6,7 +6,6 @@
 //! Source: PyPI `byteplus-python-sdk-v2` 3.0.63 `resources/content_generation/tasks.py`, Ark's page 1520757.
 
 use crate::Job;
-use data_encoding::BASE64;
 use serde_json::{Value, json};
 use url::Url;
 
@@ -32,8 +31,9 @@ pub(super) fn body(job: &Job, model: &str) -> Value {
         content.push(json!({"type": "text", "text": harmless(&job.prompt)}));
     }
     if let Some(image) = job.input_images.first() {
-        let url = format!("data:{};base64,{}", image.mime, BASE64.encode(&image.bytes));
-        content.push(json!({"type": "image_url", "image_url": {"url": url}, "role": "first_frame"}));
+        content.push(
+            json!({"type": "image_url", "image_url": {"url": image.data_url()}, "role": "first_frame"}),
+        );
     }
     let mut body = json!({
         "model": model,

@@ -5,8 +5,7 @@
 //!
 //! Source: PyPI `dashscope` 2.0.2, Model Studio's references of Qwen-Image, Qwen-Image-Edit, Wan 2.6.
 
-use crate::{InputImage, Job, ProviderError};
-use data_encoding::BASE64;
+use crate::{Job, ProviderError};
 use serde_json::{Value, json};
 
 /// Seeds are below this.
@@ -103,7 +102,7 @@ fn picture(job: &Job, protocol: Protocol, parameters: &mut Value) -> Value {
         }
     }
     let mut content: Vec<Value> =
-        job.input_images.iter().map(|image| json!({"image": data_url(image)})).collect();
+        job.input_images.iter().map(|image| json!({"image": image.data_url()})).collect();
     content.push(json!({"text": job.prompt}));
     json!({"messages": [{"role": "user", "content": content}]})
 }
@@ -119,7 +118,7 @@ fn clip(job: &Job, protocol: Protocol, parameters: &mut Value) -> Result<Value, 
     if protocol == Protocol::FirstFrame {
         let missing = || ProviderError::Unusable { message: "a clip from a picture without one".to_owned() };
         let image = job.input_images.first().ok_or_else(missing)?;
-        input["img_url"] = json!(data_url(image));
+        input["img_url"] = json!(image.data_url());
         parameters["resolution"] = json!(if is_1080p(job) { "1080P" } else { "720P" });
     } else {
         parameters["size"] = json!(clip_size(job));
@@ -159,8 +158,4 @@ fn text((width, height): (u32, u32)) -> String {
 fn negative(job: &Job) -> Option<String> {
     let text: String = job.negative_prompt.as_deref()?.chars().take(NEGATIVE_CHARS).collect();
     (!text.is_empty()).then_some(text)
-}
-
-fn data_url(image: &InputImage) -> String {
-    format!("data:{};base64,{}", image.mime, BASE64.encode(&image.bytes))
 }

@@ -4,8 +4,7 @@
 //!
 //! Source: fal.ai/models/fal-ai/ltx-2/image-to-video/llms.txt, npm `@fal-ai/client` 1.10.1.
 
-use crate::{InputImage, Job, ProviderError, TaskError};
-use data_encoding::BASE64;
+use crate::{Job, ProviderError, TaskError};
 use serde_json::{Value, json};
 
 /// How much of a picture's shape goes to the model.
@@ -58,7 +57,7 @@ pub(super) fn json(job: &Job, endpoint: Endpoint<'_>) -> Result<Value, ProviderE
         ProviderError::Refused { error: TaskError::InputRejected, message, cost: None }
     })?;
     let mut input = json!({
-        "image_url": data_url(image),
+        "image_url": image.data_url(),
         "prompt": job.prompt,
         "duration": job.duration_ms / 1000,
     });
@@ -69,8 +68,4 @@ pub(super) fn json(job: &Job, endpoint: Endpoint<'_>) -> Result<Value, ProviderE
         input["aspect_ratio"] = json!(aspect_ratio);
     }
     Ok(input)
-}
-
-fn data_url(image: &InputImage) -> String {
-    format!("data:{};base64,{}", image.mime, BASE64.encode(&image.bytes))
 }

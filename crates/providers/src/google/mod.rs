@@ -21,8 +21,7 @@ mod veo;
 pub use cloud::{CloudSettings, SetupError};
 
 use crate::{
-    Ambiguity, CancelAnswer, Job, OnProgress, PollAnswer, Provider, ProviderError, SubmitAnswer, TaskError,
-    Unit,
+    Ambiguity, Job, OnProgress, PollAnswer, Provider, ProviderError, SubmitAnswer, TaskError, Unit,
     fan_out::{self, Part, PartAnswer},
     guarded::{FetchError, FetchLimits},
     upstream::{Answer, Call, FILES_BYTES_MAX, KeyStyle, Upstream, VendorSettings},
@@ -196,6 +195,8 @@ impl Google {
 }
 
 impl Provider for Google {
+    // No `cancel`: an interaction can be canceled, but nothing says that what it made until then is free.
+
     fn name(&self) -> &'static str {
         "google"
     }
@@ -225,15 +226,6 @@ impl Provider for Google {
         _on_progress: OnProgress,
     ) -> BoxFuture<'_, Result<PollAnswer, ProviderError>> {
         Box::pin(self.ask(job, provider_task_id))
-    }
-
-    /// An interaction can be canceled, but nothing says that what it made until then is free.
-    fn cancel(
-        &self,
-        _vendor_model: String,
-        _provider_task_id: Option<String>,
-    ) -> BoxFuture<'_, Result<CancelAnswer, ProviderError>> {
-        Box::pin(std::future::ready(Ok(CancelAnswer::NotFree)))
     }
 
     fn fetch(&self, url: String, limits: FetchLimits) -> BoxFuture<'_, Result<Bytes, FetchError>> {

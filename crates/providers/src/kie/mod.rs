@@ -15,8 +15,8 @@ mod map;
 mod wire;
 
 use crate::{
-    Ambiguity, Callback, CallbackError, CancelAnswer, Heard, InputForm, Job, OnProgress, OutputSource,
-    PollAnswer, Provider, ProviderError, SubmitAnswer, Unit,
+    Ambiguity, Callback, CallbackError, Heard, InputForm, Job, OnProgress, OutputSource, PollAnswer,
+    Provider, ProviderError, SubmitAnswer, Unit,
     fan_out::{self, Part, PartAnswer},
     guarded::{FetchError, FetchLimits, GuardError},
     upstream::{ApiKey, Call, KeyStyle, Upstream, VendorSettings},
@@ -163,15 +163,6 @@ impl Provider for Kie {
         _on_progress: OnProgress,
     ) -> BoxFuture<'_, Result<PollAnswer, ProviderError>> {
         Box::pin(self.ask(job, provider_task_id))
-    }
-
-    /// No cancel call is documented.
-    fn cancel(
-        &self,
-        _vendor_model: String,
-        _provider_task_id: Option<String>,
-    ) -> BoxFuture<'_, Result<CancelAnswer, ProviderError>> {
-        Box::pin(std::future::ready(Ok(CancelAnswer::NotFree)))
     }
 
     fn fetch(&self, url: String, limits: FetchLimits) -> BoxFuture<'_, Result<bytes::Bytes, FetchError>> {

@@ -9,8 +9,7 @@ mod videos;
 mod wire;
 
 use crate::{
-    Ambiguity, CancelAnswer, Job, LookUpAnswer, OnProgress, PollAnswer, Provider, ProviderError,
-    SubmitAnswer, TaskError,
+    Ambiguity, Job, LookUpAnswer, OnProgress, PollAnswer, Provider, ProviderError, SubmitAnswer, TaskError,
     fan_out::{self, Part, PartAnswer},
     guarded::{FetchError, FetchLimits, GuardError},
     look_up::Finds,
@@ -146,6 +145,9 @@ impl OpenAi {
 }
 
 impl Provider for OpenAi {
+    // No `cancel`: pictures are made while one waits, and a clip can be deleted, but nothing says that one
+    // which is not done costs nothing then.
+
     fn name(&self) -> &'static str {
         "openai"
     }
@@ -178,16 +180,6 @@ impl Provider for OpenAi {
 
     fn look_up(&self, job: Job, started_at_ms: i64) -> BoxFuture<'_, Result<LookUpAnswer, ProviderError>> {
         Box::pin(self.find(job, started_at_ms))
-    }
-
-    /// Pictures are made while one waits. A clip can be deleted once it is done: nothing says that one which
-    /// is not done costs nothing then.
-    fn cancel(
-        &self,
-        _vendor_model: String,
-        _provider_task_id: Option<String>,
-    ) -> BoxFuture<'_, Result<CancelAnswer, ProviderError>> {
-        Box::pin(std::future::ready(Ok(CancelAnswer::NotFree)))
     }
 
     fn fetch(&self, url: String, limits: FetchLimits) -> BoxFuture<'_, Result<Bytes, FetchError>> {

@@ -4,7 +4,6 @@
 //! schema. Not here: answers.
 
 use crate::{InputImage, Job, ProviderError, TaskError};
-use data_encoding::BASE64;
 use rynjer_core::catalog::VendorRoute;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -97,7 +96,7 @@ pub(super) fn are_by_url(images: &[InputImage]) -> bool {
 
 /// Inside the request if it is small enough, otherwise a URL of ours.
 fn picture(image: &InputImage) -> Result<Value, ProviderError> {
-    let data_url = format!("data:{};base64,{}", image.mime, BASE64.encode(&image.bytes));
+    let data_url = image.data_url();
     if data_url.len() <= DATA_URL_BYTES_MAX {
         return Ok(Value::String(data_url));
     }

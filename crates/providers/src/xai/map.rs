@@ -5,7 +5,6 @@
 //! Source: npm `@ai-sdk/xai` 5.0.12 `src/xai-image-model.ts`, `src/xai-video-model.ts`; docs.x.ai.
 
 use crate::{InputImage, Job, upstream::pictures_bytes_max};
-use data_encoding::BASE64;
 use serde_json::{Value, json};
 
 /// The most that a pixel of a picture takes in base64: three bytes without any compression.
@@ -49,10 +48,10 @@ pub(super) fn video(job: &Job) -> Value {
     }
     match job.input_images.as_slice() {
         // Another shape than the first frame's would stretch it.
-        [one] => body["image"] = json!({"url": data_uri(one)}),
+        [one] => body["image"] = json!({"url": one.data_url()}),
         [] => shape(&mut body, job),
         several => {
-            body["reference_images"] = several.iter().map(|one| json!({"url": data_uri(one)})).collect();
+            body["reference_images"] = several.iter().map(|one| json!({"url": one.data_url()})).collect();
             shape(&mut body, job);
         }
     }
@@ -72,9 +71,5 @@ fn shape(body: &mut Value, job: &Job) {
 }
 
 fn source(image: &InputImage) -> Value {
-    json!({"url": data_uri(image), "type": "image_url"})
-}
-
-fn data_uri(image: &InputImage) -> String {
-    format!("data:{};base64,{}", image.mime, BASE64.encode(&image.bytes))
+    json!({"url": image.data_url(), "type": "image_url"})
 }

@@ -8,7 +8,7 @@ mod map;
 mod wire;
 
 use crate::{
-    Ambiguity, CancelAnswer, Job, OnProgress, PollAnswer, Provider, ProviderError, SubmitAnswer,
+    Ambiguity, Job, OnProgress, PollAnswer, Provider, ProviderError, SubmitAnswer,
     fan_out::{self, Part, PartAnswer},
     guarded::{FetchError, FetchLimits, GuardError},
     upstream::{Call, KeyStyle, Upstream, VendorSettings},
@@ -93,15 +93,6 @@ impl Provider for Xai {
         _on_progress: OnProgress,
     ) -> BoxFuture<'_, Result<PollAnswer, ProviderError>> {
         Box::pin(self.ask_all(provider_task_id))
-    }
-
-    /// The vendor has no call for it.
-    fn cancel(
-        &self,
-        _vendor_model: String,
-        _provider_task_id: Option<String>,
-    ) -> BoxFuture<'_, Result<CancelAnswer, ProviderError>> {
-        Box::pin(std::future::ready(Ok(CancelAnswer::NotFree)))
     }
 
     /// Its files are public for a day: the key stays here.

@@ -44,6 +44,17 @@ enum Standing {
     },
 }
 
+impl Standing {
+    /// Whether a call may be made at that time: of a route that was open, the one that probes it.
+    fn lets_through(self, now_ms: i64) -> bool {
+        match self {
+            Self::Closed => true,
+            Self::Open { until_ms } => now_ms >= until_ms,
+            Self::Probing { since_ms } => now_ms >= since_ms + PROBE_MS,
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 struct Breaker {
     failures: u32,
@@ -69,33 +80,30 @@ impl Breakers {
         };
         match breaker.standing {
             Standing::Closed => Ok(()),
-            Standing::Open { until_ms } if now_ms < until_ms => Err(until_ms),
-            Standing::Probing { since_ms } if now_ms < since_ms + PROBE_MS => Err(now_ms + BESIDE_PROBE_MS),
-            Standing::Open { .. } | Standing::Probing { .. } => {
+            standing if standing.lets_through(now_ms) => {
                 breaker.standing = Standing::Probing { since_ms: now_ms };
                 Ok(())
             }
+            Standing::Open { until_ms } => Err(until_ms),
+            Standing::Probing { .. } => Err(now_ms + BESIDE_PROBE_MS),
         }
     }
 
     /// Whether a call may be made now.
     pub(crate) fn lets_through(&self, provider: &str, vendor_model: &str, now_ms: i64) -> bool {
-        match self.all().get(&(provider.to_owned(), vendor_model.to_owned())).map(|b| b.standing) {
-            None | Some(Standing::Closed) => true,
-            Some(Standing::Open { until_ms }) => now_ms >= until_ms,
-            Some(Standing::Probing { since_ms }) => now_ms >= since_ms + PROBE_MS,
-        }
+        let all = self.all();
+        let breaker = all.get(&(provider.to_owned(), vendor_model.to_owned()));
+        breaker.is_none_or(|breaker| breaker.standing.lets_through(now_ms))
     }
 
     /// The vendor models of a provider that nobody may call now, and whether one is to be probed.
     pub(crate) fn shut(&self, provider: &str, now_ms: i64) -> (Vec<String>, bool) {
         let (mut shut, mut probing) = (Vec::new(), false);
         for ((_, vendor_model), breaker) in self.all().iter().filter(|((name, _), _)| name == provider) {
-            match breaker.standing {
-                Standing::Closed => {}
-                Standing::Open { until_ms } if now_ms >= until_ms => probing = true,
-                Standing::Probing { since_ms } if now_ms >= since_ms + PROBE_MS => probing = true,
-                Standing::Open { .. } | Standing::Probing { .. } => shut.push(vendor_model.clone()),
+            if !breaker.standing.lets_through(now_ms) {
+                shut.push(vendor_model.clone());
+            } else if breaker.standing != Standing::Closed {
+                probing = true;
             }
         }
         (shut, probing)

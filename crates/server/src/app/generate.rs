@@ -21,7 +21,7 @@ use crate::{
 };
 use rynjer_api::{GenerateRequest, Routed, TaskAnswer};
 use rynjer_core::{
-    catalog::{Model, Need, Plan, Product},
+    catalog::{Need, Plan, Product},
     credits::Credits,
     fingerprint::Fingerprint,
     id::{TaskId, UsageId},
@@ -97,7 +97,14 @@ pub(crate) async fn generate(
         if let Some(known) = replayed(app, caller, &request, &fingerprint).await? {
             return Ok(known);
         }
-        match input::resolve(app, caller, urls, longest_seconds(app, &checked.plan.model)).await {
+        match input::resolve(
+            app,
+            caller,
+            urls,
+            app.config.worker.longest_seconds(checked.plan.model.max_seconds),
+        )
+        .await
+        {
             Ok(inputs) => inputs,
             Err(refused) => {
                 // Its twin may have been accepted while this one looked for its files.
@@ -329,11 +336,6 @@ fn need<'a>(request: &Request, plan: &'a Plan) -> Need<'a> {
     }
 }
 
-/// How long a task may wait and be made together.
-fn longest_seconds(app: &App, model: &Model) -> u32 {
-    app.config.worker.queue_seconds.saturating_add(model.max_seconds)
-}
-
 /// The price version and unit price that hold for this request: the lower of quoted and current.
 fn priced(app: &App, caller: &Caller, request: &Request, plan: &Plan) -> Result<(String, Credits), Error> {
     let preset = request.wanted.preset.as_deref();
@@ -397,7 +399,7 @@ fn new_task(
         price_version,
         unit_price,
         count: plan.count,
-        deadline_at_ms: now_ms + i64::from(longest_seconds(app, &plan.model)) * 1000,
+        deadline_at_ms: now_ms + i64::from(app.config.worker.longest_seconds(plan.model.max_seconds)) * 1000,
         body: body.to_stored(),
         metadata: request.metadata.clone(),
     };

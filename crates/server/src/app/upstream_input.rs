@@ -14,15 +14,23 @@ use crate::{
 use futures::TryStreamExt;
 use object_store::{ObjectStoreExt, path::Path};
 use rynjer_core::{
+    catalog::Mode,
     id::{AccountId, TaskId},
     time::HOUR_MS,
 };
-use rynjer_providers::InputImage;
+use rynjer_providers::{InputForm, InputImage};
 use rynjer_store::lease::Leased;
 use sha2::{Digest, Sha256};
 
 /// The URLs' folder, and what their objects' keys begin with.
 const FOLDER: &str = "inputs";
+
+/// Whether the vendor of a task fetches its pictures.
+pub(crate) fn are_fetched(app: &App, task: &Leased) -> bool {
+    let starts_from_pictures = Mode::parse(&task.mode).is_some_and(Mode::takes_images);
+    let provider = app.providers.get(&task.provider);
+    starts_from_pictures && provider.is_some_and(|one| one.input_form(&task.vendor_model) == InputForm::Url)
+}
 
 /// Stores the pictures of a task and gives each its URL.
 pub(crate) async fn hand_over(app: &App, task: &Leased, images: &mut [InputImage]) -> Result<(), Error> {

@@ -20,6 +20,12 @@ pub struct Worker {
 }
 
 impl Worker {
+    /// How long a task may wait and be made together, whose model takes so long at most.
+    #[must_use]
+    pub fn longest_seconds(&self, model_seconds: u32) -> u32 {
+        self.queue_seconds.saturating_add(model_seconds)
+    }
+
     pub(super) fn read(section: &Reader<'_>) -> Result<Self, ConfigError> {
         Ok(Self {
             concurrency: section.whole("concurrency", 1..=100_000)?,

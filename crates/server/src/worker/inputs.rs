@@ -15,7 +15,7 @@ use data_encoding::BASE64;
 use object_store::{ObjectStoreExt, path::Path};
 use rynjer_core::{id::AccountId, task::Step};
 use rynjer_providers::{
-    Ambiguity, InputForm, InputImage, TaskError,
+    Ambiguity, InputImage, TaskError,
     guarded::{FetchError, FetchLimits, GuardError, GuardSettings, GuardedClient, inspect_image},
 };
 use rynjer_store::lease::Leased;
@@ -130,8 +130,7 @@ pub(super) async fn load(app: &App, task: &Leased, body: TaskBody, now_ms: i64) 
         left_bytes = left_bytes.saturating_sub(image.bytes.len() as u64);
         images.push(image);
     }
-    let provider = app.providers.get(&task.provider);
-    if provider.is_some_and(|provider| provider.input_form(&task.vendor_model) == InputForm::Url)
+    if upstream_input::are_fetched(app, task)
         && let Err(error) = upstream_input::hand_over(app, task, &mut images).await
     {
         tracing::warn!(?error, task = %task.id, "pictures could not be stored for their vendor");

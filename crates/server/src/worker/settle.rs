@@ -8,7 +8,7 @@ use rynjer_core::{
     ledger::{Capture, Command, Guard, Loss, LostUnits, Outcome, Release},
     task::Status,
 };
-use rynjer_providers::{Cost, InputForm, TaskError};
+use rynjer_providers::{Cost, TaskError};
 use rynjer_store::{
     StoreError,
     lease::{self, Leased},
@@ -97,10 +97,7 @@ const FROZEN_PAUSE_MS: i64 = 600_000;
 async fn note(app: &App, task: &Leased, outcome: &Outcome, end: Status) -> Result<(), StoreError> {
     match outcome {
         Outcome::Settled { charged, released } => {
-            let provider = app.providers.get(&task.provider);
-            if provider.is_some_and(|one| one.input_form(&task.vendor_model) == InputForm::Url)
-                && task.mode.starts_with("image-to-")
-            {
+            if upstream_input::are_fetched(app, task) {
                 upstream_input::forget(app, &task.account, &task.id).await;
             }
             crate::metrics::task_finished(&task.product, end);

@@ -277,8 +277,8 @@ impl Submit<'_> {
     async fn absent(&self) -> Result<(), StoreError> {
         let (holder, now_ms, app, task) = (self.task.holder(), self.app.now_ms(), self.app, self.task);
         let model_s = app.catalog.model(&task.model).map_or(0, |model| model.max_seconds);
-        let queue_ms = i64::from(app.config.worker.queue_seconds.saturating_add(model_s)) * 1000;
-        let until_ms = task.waits_until_ms.max(task.created_at_ms + queue_ms);
+        let longest_ms = i64::from(app.config.worker.longest_seconds(model_s)) * 1000;
+        let until_ms = task.waits_until_ms.max(task.created_at_ms + longest_ms);
         let wait = lease::Wait { attempt: task.attempt, due_at_ms: now_ms, until_ms, now_ms };
         let unit =
             move |tx: &mut dyn rynjer_store::Tx| lease::requeue(tx, &holder, &wait, "not found upstream");
