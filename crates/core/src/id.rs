@@ -100,6 +100,14 @@ ids! {
     BudgetId = "bud_";
     /// One try of a task at one provider.
     AttemptId = "att_";
+    /// A person who owns accounts or runs the gateway.
+    OwnerId = "own_";
+    /// Credits that somebody buys.
+    TopupId = "top_";
+    /// News for an owner.
+    NoticeId = "note_";
+    /// A line of the audit log.
+    AuditId = "log_";
 }
 
 #[cfg(test)]

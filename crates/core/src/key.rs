@@ -1,5 +1,5 @@
-//! Secrets that callers hold: API keys, refresh tokens, registration codes, and the short code that people
-//! type.
+//! Secrets that callers hold: API keys, refresh tokens, registration codes, sessions, one-time links, and
+//! the short code that people type.
 //!
 //! Invariant: a secret never prints itself, and a malformed one is told apart without a look-up.
 //! Not here: the random bytes, which the caller passes in, and where hashes are stored.
@@ -35,12 +35,23 @@ pub enum KeyKind {
     RefreshToken,
     /// Binds an agent to its owner.
     RegistrationCode,
+    /// A signed-in browser.
+    Session,
+    /// A link that does one thing once: a set-up, an invitation, a new password.
+    Ticket,
 }
 
 impl KeyKind {
     /// Every kind.
-    pub const EACH: [Self; 5] =
-        [Self::Agent, Self::AccountTest, Self::AccountLive, Self::RefreshToken, Self::RegistrationCode];
+    pub const EACH: [Self; 7] = [
+        Self::Agent,
+        Self::AccountTest,
+        Self::AccountLive,
+        Self::RefreshToken,
+        Self::RegistrationCode,
+        Self::Session,
+        Self::Ticket,
+    ];
 
     /// What every secret of this kind starts with.
     #[must_use]
@@ -51,6 +62,8 @@ impl KeyKind {
             Self::AccountLive => "ryn_live_",
             Self::RefreshToken => "ryn_refresh_v1_",
             Self::RegistrationCode => "ryn_reg_",
+            Self::Session => "ryn_session_",
+            Self::Ticket => "ryn_ticket_",
         }
     }
 }

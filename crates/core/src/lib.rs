@@ -18,4 +18,5 @@ pub mod nearest;
 pub mod scope;
 pub mod signature;
 pub mod task;
+pub mod throttle;
 pub mod time;

@@ -22,9 +22,9 @@ pub struct Table {
     pub key: usize,
 }
 
-/// Tables that tell of processes and of the database itself; a copy begins its own.
-pub const NOT_COPIED: [&str; 5] =
-    ["elections", "installation", "nodes", "schema_migrations", "writer_batches"];
+/// Tables that tell of processes, of the database itself and of who is signed in; a copy begins its own.
+pub const NOT_COPIED: [&str; 7] =
+    ["elections", "installation", "nodes", "schema_migrations", "sessions", "throttles", "writer_batches"];
 
 /// Parents before their children.
 pub const TABLES: &[Table] = &[
@@ -46,6 +46,9 @@ pub const TABLES: &[Table] = &[
             ("entry_sequence", Int),
             ("entry_hash", Bytes),
             ("open_tasks", Int),
+            ("owner_id", Text),
+            ("paused_at", Int),
+            ("closed_at", Int),
         ],
     },
     Table {
@@ -262,5 +265,107 @@ pub const TABLES: &[Table] = &[
             ("created_at", Int),
             ("expires_at", Int),
         ],
+    },
+    Table {
+        name: "owners",
+        key: 1,
+        columns: &[
+            ("id", Text),
+            ("email", Text),
+            ("role", Text),
+            ("password_hash", Text),
+            ("totp_sealed", Bytes),
+            ("totp_enabled_at", Int),
+            ("totp_step", Int),
+            ("oidc_issuer", Text),
+            ("oidc_subject", Text),
+            ("created_at", Int),
+            ("signed_in_at", Int),
+            ("disabled_at", Int),
+        ],
+    },
+    Table {
+        name: "tickets",
+        key: 1,
+        columns: &[
+            ("hash", Bytes),
+            ("kind", Text),
+            ("email", Text),
+            ("role", Text),
+            ("owner_id", Text),
+            ("created_by", Text),
+            ("created_at", Int),
+            ("expires_at", Int),
+            ("used_at", Int),
+        ],
+    },
+    Table {
+        name: "audit_log",
+        key: 2,
+        columns: &[
+            ("account_id", Text),
+            ("id", Text),
+            ("at", Int),
+            ("actor_kind", Text),
+            ("actor_id", Text),
+            ("action", Text),
+            ("subject_id", Text),
+            ("detail", Text),
+            ("address", Text),
+        ],
+    },
+    Table {
+        name: "policies",
+        key: 3,
+        columns: &[
+            ("account_id", Text),
+            ("subject", Text),
+            ("subject_id", Text),
+            ("models", Text),
+            ("max_price", Int),
+            ("updated_at", Int),
+        ],
+    },
+    Table {
+        name: "pauses",
+        key: 2,
+        columns: &[("kind", Text), ("name", Text), ("reason", Text), ("created_at", Int)],
+    },
+    Table {
+        name: "notices",
+        key: 2,
+        columns: &[
+            ("account_id", Text),
+            ("id", Text),
+            ("at", Int),
+            ("kind", Text),
+            ("once", Text),
+            ("detail", Text),
+            ("read_at", Int),
+        ],
+    },
+    Table {
+        name: "topups",
+        key: 2,
+        columns: &[
+            ("account_id", Text),
+            ("id", Text),
+            ("owner_id", Text),
+            ("credits", Int),
+            ("amount_minor", Int),
+            ("currency", Text),
+            ("state", Text),
+            ("checkout_id", Text),
+            ("payment_id", Text),
+            ("taken_back", Int),
+            ("created_at", Int),
+            ("paid_at", Int),
+        ],
+    },
+    Table { name: "payment_events", key: 1, columns: &[("id", Text), ("kind", Text), ("received_at", Int)] },
+    Table {
+        name: "moltbook_agents",
+        key: 1,
+        columns: &[("moltbook_id", Text), ("agent_id", Text), ("key_id", Text), ("created_at", Int)],
     },
 ];

@@ -1,0 +1,78 @@
+//! Every change, by whom.
+//!
+//! Invariant: a line is written in the commit of the change that it tells of, and never changed. Not here:
+//! the audit of the ledger (`ledger`).
+
+use crate::{
+    error::StoreError,
+    tx::{Row, Tx},
+};
+
+/// A line of the log.
+#[derive(Debug, Clone)]
+pub struct AuditLine {
+    /// Empty for what concerns the installation as a whole.
+    pub account_id: String,
+    pub id: String,
+    pub at_ms: i64,
+    /// `owner`, `operator`, `command_line`, `agent`, `key`, `payment` or `gateway`.
+    pub actor_kind: String,
+    pub actor_id: String,
+    /// Such as `agent.paused`.
+    pub action: String,
+    /// What was changed.
+    pub subject_id: String,
+    /// A JSON object; never a secret.
+    pub detail: String,
+    pub address: Option<String>,
+}
+
+const COLUMNS: &str = "account_id, id, at, actor_kind, actor_id, action, subject_id, detail, address";
+
+fn line_of(row: &Row) -> Result<AuditLine, StoreError> {
+    Ok(AuditLine {
+        account_id: row.text(0)?,
+        id: row.text(1)?,
+        at_ms: row.int(2)?,
+        actor_kind: row.text(3)?,
+        actor_id: row.text(4)?,
+        action: row.text(5)?,
+        subject_id: row.text(6)?,
+        detail: row.text(7)?,
+        address: row.opt_text(8)?,
+    })
+}
+
+/// Writes a line.
+pub fn insert(tx: &mut dyn Tx, line: &AuditLine) -> Result<(), StoreError> {
+    let sql = format!("INSERT INTO audit_log ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)");
+    tx.exec(
+        &sql,
+        &[
+            (&line.account_id).into(),
+            (&line.id).into(),
+            line.at_ms.into(),
+            (&line.actor_kind).into(),
+            (&line.actor_id).into(),
+            (&line.action).into(),
+            (&line.subject_id).into(),
+            (&line.detail).into(),
+            line.address.as_deref().into(),
+        ],
+    )
+    .map(drop)
+}
+
+/// Lines of an account (empty: the installation's own), newest first, older than the line `before`.
+pub fn of_account(
+    tx: &mut dyn Tx,
+    account: &str,
+    before: Option<&str>,
+    limit: u32,
+) -> Result<Vec<AuditLine>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM audit_log WHERE account_id = $1 AND (CAST($2 AS TEXT) IS NULL OR id < $2) \
+         ORDER BY id DESC LIMIT $3"
+    );
+    tx.all(&sql, &[account.into(), before.into(), limit.into()])?.iter().map(line_of).collect()
+}
