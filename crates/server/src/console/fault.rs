@@ -78,7 +78,7 @@ fn plain(status: StatusCode, heading: &'static str, sentence: String) -> impl In
 /// The page where one signs in, which goes on to where one wanted to be.
 fn to_sign_in(wanted: &str) -> Redirect {
     match onward(wanted) {
-        "/" => Redirect::to("/login"),
+        "/" | "/en/" => Redirect::to("/login"),
         wanted => {
             let query =
                 url::form_urlencoded::Serializer::new(String::new()).append_pair("next", wanted).finish();
