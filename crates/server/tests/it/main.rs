@@ -42,6 +42,7 @@ mod limits;
 #[cfg(test)]
 mod list;
 #[cfg(test)]
+mod matrix;
 mod node;
 #[cfg(test)]
 mod preset;
