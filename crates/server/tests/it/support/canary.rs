@@ -1,8 +1,8 @@
 //! Secrets of the tests, and everywhere that they must not turn up: the log at its most talkative, bodies of
 //! errors, the files of the database.
 //!
-//! Invariant: what a test's gateway was given or gave away as a secret is watched from then on, in every test.
-//! Not here: metrics and secrets of the environment, which the built program is watched for (`rynjer`).
+//! Invariant: what a test's gateway was given or gave away as a secret is watched from then on, in every
+//! test. Not here: metrics and secrets of the environment, which the built program is watched for (`rynjer`).
 
 use super::Answer;
 use std::{
