@@ -3,11 +3,7 @@
 //! Invariant: a WAV is accepted only whole; FLAC and MP3 streams may end after any frame, as players allow,
 //! so only their headers and first frames are proven. Not here: samples, tags, cover pictures.
 
-use super::{
-    Kind, Media, MediaError,
-    field::View,
-    milliseconds,
-};
+use super::{Kind, Media, MediaError, field::View, milliseconds};
 
 fn found(mime: &'static str, extension: &'static str, duration_ms: Option<u64>) -> Media {
     Media { kind: Kind::Audio, mime, extension, width: None, height: None, duration_ms }

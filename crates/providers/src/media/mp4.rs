@@ -3,11 +3,7 @@
 //! Invariant: boxes are entered to a fixed depth by name (moov, trak, mdia), never by recursion, and a box
 //! that reaches outside its parent is refused. Not here: codecs, samples, edit lists, rotation.
 
-use super::{
-    Kind, Media, MediaError,
-    field::View,
-    milliseconds,
-};
+use super::{Kind, Media, MediaError, field::View, milliseconds};
 
 /// More tracks than any player shows.
 const MAX_TRACKS: u32 = 64;
@@ -55,7 +51,10 @@ impl<'a> Iterator for Parts<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         // Encoders end some containers with four zero bytes.
-        if self.ended || self.rest.is_empty() || (!self.is_file && self.rest.bytes() == 4 && self.rest.is_zero()) {
+        if self.ended
+            || self.rest.is_empty()
+            || (!self.is_file && self.rest.bytes() == 4 && self.rest.is_zero())
+        {
             return None;
         }
         let read = self.read();

@@ -4,10 +4,7 @@
 //! allowed, because cameras and vendors append gain maps and provenance there. Not here: pixels, colour,
 //! orientation.
 
-use super::{
-    Kind, Media, MediaError,
-    field::View,
-};
+use super::{Kind, Media, MediaError, field::View};
 
 pub(super) const PNG_SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 const PNG_SIGNATURE_BYTES: u64 = 8;
@@ -58,8 +55,7 @@ pub(super) fn png(bytes: View<'_>) -> Result<Whole, MediaError> {
         let size = walk.need(bytes.be_u32(at).map(u64::from), "cut off before the end mark (IEND)")?;
         // The checksum covers the chunk's name and content.
         let body = at.checked_add(4).zip(size.checked_add(4));
-        let body =
-            walk.need(body.and_then(|(start, size)| bytes.part(start, size)), "a chunk is cut off")?;
+        let body = walk.need(body.and_then(|(start, size)| bytes.part(start, size)), "a chunk is cut off")?;
         let sum_at = at.saturating_add(8).saturating_add(size);
         let sum = walk.need(bytes.be_u32(sum_at), "a chunk is cut off")?;
         let mut crc = crc32fast::Hasher::new();
