@@ -6,9 +6,11 @@
 mod audio;
 mod field;
 mod mp4;
+mod outline;
 mod picture;
 
 pub use field::ReadSeek;
+pub use outline::Outline;
 
 use field::{Paged, View};
 
@@ -320,6 +322,53 @@ mod tests {
             inspect(&png, &Limits { max_pixels: 959, ..exact }),
             Err(MediaError::TooManyPixels { width: 40, height: 24, max_pixels: 959 })
         );
+    }
+
+    /// A film of zeros, and how much of it was read.
+    struct Read(std::io::Cursor<Vec<u8>>, usize);
+
+    impl std::io::Read for Read {
+        fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
+            let read = self.0.read(to)?;
+            self.1 += read;
+            Ok(read)
+        }
+    }
+
+    impl std::io::Seek for Read {
+        fn seek(&mut self, to: std::io::SeekFrom) -> std::io::Result<u64> {
+            self.0.seek(to)
+        }
+    }
+
+    #[test]
+    fn what_tells_nothing_of_a_film_is_not_read() {
+        let small = mp4::tests::small_mp4();
+        // The data comes between the type and the index.
+        let at = small.windows(4).position(|name| name == b"moov").unwrap() - 4;
+        let data = [&0x0100_0008_u32.to_be_bytes()[..], b"mdat", &vec![0; 1 << 24]].concat();
+        let film = [&small[..at], &data, &small[at..]].concat();
+        let limits = Limits { max_bytes: 1 << 30, ..LIMITS };
+        let mut read = Read(std::io::Cursor::new(film.clone()), 0);
+        assert_eq!(inspect_file(&mut read, &limits), super::inspect(&film, &limits));
+        assert!(read.1 <= 4 << 16, "{}", read.1);
+    }
+
+    #[test]
+    fn a_file_that_can_not_be_read_is_not_called_broken() {
+        struct Gone(u64);
+        impl std::io::Read for Gone {
+            fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+                Err(std::io::Error::other("gone"))
+            }
+        }
+        impl std::io::Seek for Gone {
+            fn seek(&mut self, _: std::io::SeekFrom) -> std::io::Result<u64> {
+                Ok(self.0)
+            }
+        }
+        assert_eq!(inspect_file(&mut Gone(1_000), &LIMITS), Err(MediaError::Unread));
+        assert_eq!(inspect_file(&mut Gone(0), &LIMITS), Err(MediaError::Empty));
     }
 
     #[test]

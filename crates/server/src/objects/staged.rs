@@ -27,7 +27,7 @@ pub(crate) struct Staging {
 }
 
 impl Staging {
-    pub(super) fn new(folder: PathBuf, keeps_names: bool) -> Self {
+    pub(crate) fn new(folder: PathBuf, keeps_names: bool) -> Self {
         Self { folder, keeps_names }
     }
 

@@ -12,6 +12,7 @@ use rynjer_api::MissingPart;
 use rynjer_core::{
     catalog::Product,
     ledger::{Capture, Guard, LostUnits, NewOutput},
+    time::rfc3339,
 };
 use rynjer_providers::{
     Cost, OutputSource, TaskError, Unit,
@@ -168,7 +169,7 @@ async fn store_unit(
     if media.kind.name() != wanted {
         return Err(failed(format!("the provider delivered {} instead of {wanted}", media.kind.name())));
     }
-    let object_key = format!("{}/{}/{}-{index}.{}", task.account, task.id, task.fence, media.extension);
+    let object_key = object_key(app, task, index, media.extension);
     let put = match arrived {
         Arrived::Held(file) => {
             // Small files may wait for the storage beside those that arrive.
@@ -192,6 +193,13 @@ async fn store_unit(
         bytes,
         sha256,
     })
+}
+
+/// Outputs of a day share a folder: one for each task would take two more syncs, and stay behind empty.
+fn object_key(app: &App, task: &Leased, index: u32, extension: &str) -> String {
+    let now = rfc3339(app.now_ms());
+    let date = now.split_once('T').map_or("day", |(date, _)| date);
+    format!("{}/{date}/{}-{}-{index}.{extension}", task.account, task.id, task.fence)
 }
 
 /// The kind of file that the task asks for.
@@ -248,7 +256,7 @@ async fn fetch(app: &App, task: &Leased, url: &str) -> Result<Spool, FetchError>
     let mut pause_ms = FETCH_PAUSE_MS;
     let mut tries = 1;
     loop {
-        let mut spool = Spool::new(app.outputs.staging().clone(), wanted(task));
+        let mut spool = Spool::new(app.outputs.staging().clone(), wanted(task), limits.max_bytes);
         match provider.fetch(url.to_owned(), limits, &mut spool).await {
             Ok(()) => return Ok(spool),
             Err(FetchError::Unreachable(_)) if tries < FETCH_TRIES => {}
