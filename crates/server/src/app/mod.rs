@@ -4,8 +4,10 @@
 //! wire types or [`Error`]. Not here: rules (`core`), storage (`store`).
 
 pub(crate) mod account;
+pub mod actor;
 pub mod admin;
 pub(crate) mod agent;
+pub mod audit_log;
 mod bind;
 pub(crate) mod body;
 pub(crate) mod breaker;
@@ -26,6 +28,8 @@ pub(crate) mod model;
 pub(crate) mod node;
 mod normalize;
 pub(crate) mod output;
+pub(crate) mod owner;
+pub(crate) mod password;
 pub mod price;
 pub(crate) mod queue;
 mod quote;
@@ -34,6 +38,7 @@ pub mod reconcile;
 pub(crate) mod request;
 pub(crate) mod restoration;
 pub(crate) mod route;
+pub(crate) mod session;
 mod signed;
 pub(crate) mod task;
 pub(crate) mod test_mode;

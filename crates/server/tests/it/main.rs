@@ -44,6 +44,8 @@ mod limits;
 #[cfg(test)]
 mod list;
 #[cfg(test)]
+mod matrix;
+#[cfg(test)]
 mod node;
 #[cfg(test)]
 mod preset;
@@ -57,6 +59,8 @@ mod route;
 mod s3;
 #[cfg(test)]
 mod s3_outage;
+#[cfg(test)]
+mod sign_in;
 #[cfg(test)]
 mod slow_input;
 #[cfg(test)]
