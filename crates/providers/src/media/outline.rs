@@ -93,7 +93,7 @@ mod tests {
         let too_many = |bytes| Err(MediaError::TooManyBytes { bytes, max_bytes: 1 << 29 });
         assert_eq!(at(b"AAAA"), too_many(28 + 0x4141_4141));
         assert_eq!(at(b"\0\0\0\x01mdat\xff\xff\xff\xff\xff\xff\xff\xff"), too_many(u64::MAX));
-        assert_eq!(at(b"\0\0\0\x05mdat").is_err(), true);
+        assert!(at(b"\0\0\0\x05mdat").is_err());
         assert_eq!(at(b"\0\0\0\0mdatAAAAAAAAAAAA"), Ok(()));
     }
 

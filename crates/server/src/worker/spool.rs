@@ -267,7 +267,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_film_without_an_end_is_cut_off_at_once() {
-        let (folder, mut spool) = (Folder::new(), Folder::new().spool("video"));
+        let folder = Folder::new();
+        let mut spool = folder.spool("video");
         let begin = &film(10)[..20];
         assert_eq!(pour(&mut spool, begin).await, Ok(()));
         let refused = pour(&mut spool, &[b'A'; 4]).await.unwrap_err().to_string();
