@@ -1,7 +1,8 @@
 //! What a file of untrusted origin is: its type, size in pixels and length, read from its bytes alone.
 //!
 //! Invariant: no input makes this panic, hold more than a page of a file or take more than time linear in its
-//! length; declared names and content types are never believed. Not here: decoding of pixels or samples, fetching, storage.
+//! length; declared names and content types are never believed. Not here: decoding of pixels or samples,
+//! fetching, storage.
 
 mod audio;
 mod field;

@@ -1,7 +1,7 @@
 //! The body of an answer, up to a limit, into a sink.
 //!
-//! Invariant: never more than one chunk is held, and never more than the limit passed on, whatever the headers
-//! say. Not here: time limits for the whole, which are the client's.
+//! Invariant: never more than one chunk is held, and never more than the limit passed on, whatever the
+//! headers say. Not here: time limits for the whole, which are the client's.
 
 use super::{FetchError, IDLE_TIMEOUT, not_reached};
 use crate::Sink;

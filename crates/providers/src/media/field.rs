@@ -1,7 +1,7 @@
 //! Reading numbers and parts out of bytes that may end anywhere, in memory or in a file.
 //!
-//! Invariant: every read is checked, a position outside the bytes gives `None`, and of a file no more than one
-//! page is in memory. Not here: what the numbers mean.
+//! Invariant: every read is checked, a position outside the bytes gives `None`, and of a file no more than
+//! one page is in memory. Not here: what the numbers mean.
 
 use std::{
     cell::RefCell,

@@ -1,7 +1,7 @@
 //! A film while it arrives: whether its boxes can still end within what is allowed.
 //!
-//! Invariant: what is told is only what the whole file would be refused for too. Not here: what the boxes hold
-//! (`mp4`).
+//! Invariant: what is told is only what the whole file would be refused for too. Not here: what the boxes
+//! hold (`mp4`).
 
 use super::{
     MediaError,

@@ -1,7 +1,8 @@
 //! Outputs that are larger than what may be in memory: on the local disk before they are objects.
 //!
-//! Invariant: what is stored is the vendor's file to the byte, and nothing that is no object stays on the disk.
-//! Not here: how much memory it takes (`scripts/films`, `worker::spool`), files that mean ill (`hostile_vendor`).
+//! Invariant: what is stored is the vendor's file to the byte, and nothing that is no object stays on the
+//! disk. Not here: how much memory it takes (`scripts/films`, `worker::spool`), files that mean ill
+//! (`hostile_vendor`).
 
 use crate::support::{
     START_S,
