@@ -55,7 +55,7 @@ use tokio_util::task::TaskTracker;
 /// socket.
 const DRAIN_GRACE_MS: u32 = 1000;
 
-/// Outputs that are fetched at once; each may be as large as `storage.max_output_bytes`.
+/// Outputs that are fetched at once; each may take `storage.max_output_bytes` of the disk.
 const FETCHES_AT_ONCE: usize = 4;
 
 /// What a process does.

@@ -26,6 +26,8 @@ mod failover;
 #[cfg(test)]
 mod file;
 #[cfg(test)]
+mod film;
+#[cfg(test)]
 mod guide;
 #[cfg(test)]
 mod hostile_vendor;
