@@ -152,6 +152,12 @@ pub fn revoke_all_of_agent(tx: &mut dyn Tx, agent: &AgentId, now_ms: i64) -> Res
         .map(drop)
 }
 
+/// What the key may be used for from now on.
+pub fn set_scopes(tx: &mut dyn Tx, key: &KeyId, scopes: &str) -> Result<(), StoreError> {
+    let params = [key.as_str().into(), scopes.into()];
+    tx.exec("UPDATE keys SET scopes = $2 WHERE id = $1", &params).map(drop)
+}
+
 /// Notes when a key was last used.
 pub fn touch(tx: &mut dyn Tx, key: &KeyId, now_ms: i64) -> Result<(), StoreError> {
     let params = [key.as_str().into(), now_ms.into()];

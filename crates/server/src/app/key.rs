@@ -39,7 +39,9 @@ pub(crate) async fn named_agent(app: &App, fields: &Fields) -> Result<AgentRow, 
 
 /// Verifies a request under the key of the agent that it names.
 pub(crate) fn verify_agent(app: &App, fields: &Fields, agent: &AgentRow) -> Result<signed::Signed, Error> {
-    let public_key = PublicKey::parse_hex(&agent.public_key).map_err(Error::internal)?;
+    // An agent that another network vouches for has no key, so nothing is signed by it.
+    let no_key = |_| Error::InvalidSignature { reason: "no such agent, or its key did not sign this".into() };
+    let public_key = PublicKey::parse_hex(&agent.public_key).map_err(no_key)?;
     signed::verify(app, fields, &public_key)
 }
 

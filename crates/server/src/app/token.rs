@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Life of an access token.
-const ACCESS_SECONDS: i64 = 900;
+pub(crate) const ACCESS_SECONDS: i64 = 900;
 /// A signed retry gets the same successor for this long.
 const RETRY_MS: i64 = 30_000;
 
@@ -99,7 +99,7 @@ pub(crate) async fn issue(app: &App, caller: &Arc<Caller>, fields: &Fields) -> R
         Ok(family)
     })
     .await?;
-    answer(app, &family, &refresh, caller.live, fields.unknown(TokenRequest::FIELDS))
+    answer(app, &family, Some(&refresh), caller.live, fields.unknown(TokenRequest::FIELDS))
 }
 
 /// When the key expires, if it is still good inside this unit.
@@ -153,7 +153,7 @@ pub(crate) async fn refresh(app: &App, fields: &Fields) -> Result<TokenAnswer, E
     let refreshed = signed::commit(app, signed, rotated).await?;
     match refreshed {
         Refreshed::Rotated(family, live) => {
-            answer(app, &family, &successor, live, fields.unknown(RefreshRequest::FIELDS))
+            answer(app, &family, Some(&successor), live, fields.unknown(RefreshRequest::FIELDS))
         }
         Refreshed::Killed => {
             app.credentials_changed();
@@ -216,10 +216,11 @@ fn rotate(
     Ok(Refreshed::Killed)
 }
 
-fn answer(
+/// A signed access token of a family, with the refresh token that follows it.
+pub(crate) fn answer(
     app: &App,
     family: &FamilyRow,
-    refresh: &ApiKey,
+    refresh: Option<&ApiKey>,
     live: bool,
     warnings: Vec<String>,
 ) -> Result<TokenAnswer, Error> {
@@ -247,7 +248,7 @@ fn answer(
         access_token,
         token_type: "Bearer".to_owned(),
         expires_in: exp - now_s,
-        refresh_token: Some(refresh.expose().to_owned()),
+        refresh_token: refresh.map(|refresh| refresh.expose().to_owned()),
         agent_id: family.agent_id.to_string(),
         account_id: family.account_id.to_string(),
         scopes: scope_texts(scopes),

@@ -13,8 +13,8 @@ use toml::{Table, Value};
 use super::error::{ConfigError, Origin};
 use super::reader::Reader;
 use super::{
-    Catalog, Database, Fal, Google, Inputs, Keys, Kie, Limits, Log, OpenAi, Replicate, Retention, Routes,
-    Sandbox, Server, Storage, Trace, Vendor, Worker,
+    Catalog, Database, Fal, Google, Inputs, Keys, Kie, Limits, Log, Moltbook, OpenAi, Replicate, Retention,
+    Routes, Sandbox, Server, Storage, Trace, Vendor, Worker,
 };
 use super::{Config, DEFAULT_TEXT, Loaded, check, environment};
 
@@ -69,6 +69,7 @@ fn read(layers: &Layers) -> Result<Config, ConfigError> {
         fal: Fal::read(&section("fal"))?,
         kie: Kie::read(&section("kie"))?,
         replicate: Replicate::read(&section("replicate"))?,
+        moltbook: Moltbook::read(&section("moltbook"))?,
     })
 }
 
@@ -347,8 +348,8 @@ mod tests {
             (
                 "[moderation]\non = true",
                 "r.toml sets [moderation], which is not a setting; the sections are ark, catalog, dashscope, \
-                 database, fal, google, inputs, keys, kie, limits, log, openai, replicate, retention, \
-                 routes, sandbox, server, storage, trace, worker, xai",
+                 database, fal, google, inputs, keys, kie, limits, log, moltbook, openai, replicate, \
+                 retention, routes, sandbox, server, storage, trace, worker, xai",
             ),
             ("listen = \"a\"", "r.toml sets listen, which is not a setting; did you mean server.listen?"),
             (
@@ -448,7 +449,7 @@ mod tests {
                 ("RYNJER_MODERATION__ON", "a"),
                 "the environment variable RYNJER_MODERATION__ON sets moderation.on, which is not a setting; \
                  the sections are ark, catalog, dashscope, database, fal, google, inputs, keys, kie, limits, \
-                 log, openai, replicate, retention, routes, sandbox, server, storage, trace, worker, xai",
+                 log, moltbook, openai, replicate, retention, routes, sandbox, server, storage, trace, worker, xai",
             ),
             (
                 ("RYNJER_LIMITS__BURST", "many"),

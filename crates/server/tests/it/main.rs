@@ -44,6 +44,8 @@ mod limits;
 #[cfg(test)]
 mod list;
 #[cfg(test)]
+mod moltbook;
+#[cfg(test)]
 mod node;
 #[cfg(test)]
 mod preset;
