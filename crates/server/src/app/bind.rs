@@ -134,8 +134,8 @@ fn counted<T>(
     owner::lock(tx, id)?.ok_or(Error::NotFound)?;
     let subject = format!("user_code:{id}");
     if let Some(wait_ms) = LIMIT.wait_ms(throttle::get(tx, &subject)?, now_ms) {
-        let retry_after_s = u64::try_from(wait_ms).unwrap_or(0).div_ceil(1000);
-        return Ok(Err(Error::RateLimited { retry_after_s }));
+        let wait_s = u64::try_from(wait_ms).unwrap_or(0).div_ceil(1000);
+        return Ok(Err(Error::TooManyGuesses { wait_s }));
     }
     match attempt(tx) {
         Err(Error::RegistrationCodeInvalid) => {

@@ -60,6 +60,7 @@ mod s3;
 #[cfg(test)]
 mod s3_outage;
 #[cfg(test)]
+mod sign_in;
 mod slow_input;
 #[cfg(test)]
 mod task;

@@ -5,6 +5,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod answer;
+pub(crate) mod browser;
 pub(crate) mod client;
 #[path = "../../../../store/tests/contract/database.rs"]
 pub(crate) mod database;
