@@ -6,6 +6,8 @@
 use crate::{
     app::{
         Error, Field,
+        actor::Actor,
+        audit_log::note,
         caller::Caller,
         key::{asked_scopes, named_agent, scope_texts, verify_agent},
         request::Fields,
@@ -29,6 +31,7 @@ use rynjer_store::{
     token::{self, FamilyRow},
 };
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::sync::Arc;
 
 /// Life of an access token.
@@ -213,6 +216,9 @@ fn rotate(
         return Ok(Refreshed::Rotated(family, live));
     }
     token::revoke_family(tx, &family.id, now_ms)?;
+    let (account, agent) = (Some(&family.account_id), family.agent_id.as_str());
+    let detail = json!({ "key_id": family.key_id.as_str(), "revoked": "all tokens of the family" });
+    note(tx, now_ms, &Actor::Gateway, account, "token.reused", agent, &detail)?;
     Ok(Refreshed::Killed)
 }
 

@@ -38,6 +38,8 @@ mod identity;
 #[cfg(test)]
 mod input;
 #[cfg(test)]
+mod key;
+#[cfg(test)]
 mod keyring;
 #[cfg(test)]
 mod limits;
@@ -66,6 +68,8 @@ mod slow_input;
 mod task;
 #[cfg(test)]
 mod test_clock;
+#[cfg(test)]
+mod theft;
 #[cfg(test)]
 mod token;
 #[cfg(test)]
