@@ -220,8 +220,8 @@ fn identity(agent: Agent) -> Option<Result<Identity, Problem>> {
 
 /// Characters that control a terminal, turn text around or can't be seen: a name must read as what it is.
 fn misleads(letter: char) -> bool {
-    letter.is_control()
-        || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    let invisible = ['\u{200b}'..='\u{200f}', '\u{2028}'..='\u{202e}', '\u{2060}'..='\u{206f}'];
+    letter.is_control() || letter == '\u{feff}' || invisible.iter().any(|range| range.contains(&letter))
 }
 
 #[cfg(test)]

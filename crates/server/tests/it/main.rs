@@ -56,6 +56,8 @@ mod price;
 #[cfg(test)]
 mod price_change;
 #[cfg(test)]
+mod revocation;
+#[cfg(test)]
 mod route;
 #[cfg(test)]
 mod s3;

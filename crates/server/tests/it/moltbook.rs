@@ -89,8 +89,8 @@ async fn an_agent_finds_its_owner() {
         json!({"code": 0, "message": "ok", "data": {
             "error": "agent_not_bound",
             "message": "Moltbook knows the agent, but it does not belong to an account here yet",
-            "suggestion": "Show the owner `bind_url` and `user_code`; call POST /auth/moltbook/exchange again \
-                           once it is bound. Each call before makes the earlier codes useless.",
+            "suggestion": "Show the owner `bind_url` and `user_code`; call POST /auth/moltbook/exchange \
+                           again once it is bound. Each call before makes the earlier codes useless.",
             "retryable": false, "trace_id": "<trace_id>",
             "docs_url": "https://gateway.test/docs/api#agent_not_bound",
             "bind_url": "https://gateway.test/settings/agents/bind",
