@@ -1,7 +1,7 @@
 //! Agents that Moltbook vouches for: an identity token for an access token.
 //!
-//! Invariant: a Moltbook id is one agent, which gets a token only while an owner has bound it; its tokens hang
-//! on a key that nobody holds, so that whatever stops keys stops them. Not here: asking Moltbook (`peers`).
+//! Invariant: a Moltbook id is one agent, which gets a token only while an owner has bound it; its tokens
+//! hang on a key that nobody holds, so whatever stops keys stops them. Not here: asking Moltbook (`peers`).
 
 use crate::{
     app::{
