@@ -46,6 +46,8 @@ mod limits;
 #[cfg(test)]
 mod list;
 #[cfg(test)]
+mod matrix;
+#[cfg(test)]
 mod moltbook;
 #[cfg(test)]
 mod node;
@@ -65,6 +67,7 @@ mod s3;
 mod s3_outage;
 #[cfg(test)]
 mod sign_in;
+#[cfg(test)]
 mod slow_input;
 #[cfg(test)]
 mod task;
