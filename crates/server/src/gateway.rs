@@ -33,6 +33,7 @@ use crate::{
     keyring::{Keyring, Lives},
     metrics, migration,
     objects::{self, OpenError},
+    peers,
     state::{App, Inner},
     vendors,
     worker::{self, InputSource, Worker},
@@ -119,6 +120,8 @@ pub enum StartError {
         "the vendor {0} can't be used: {1}. Correct its section of the configuration, or take its key away."
     )]
     Vendor(&'static str, String),
+    #[error("the section [moltbook] can't be used: {0}. Correct it, or set moltbook.enabled = false.")]
+    Moltbook(String),
     #[error("the output folder {0} can't be used: {1}")]
     Outputs(PathBuf, String),
     #[error("{0}")]
@@ -335,7 +338,9 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
     let outputs = objects::open(&config.storage, &options.data_dir).await?;
     let inputs = InputSource::new(&config.inputs).map_err(|error| StartError::Inputs(error.to_string()))?;
     let (providers, vendors) = vendors::open(&config, &catalog)?;
+    let moltbook = peers::moltbook(&config.moltbook).map_err(StartError::Moltbook)?;
     Ok(App::new(Inner {
+        moltbook,
         store,
         catalog,
         keyring,
