@@ -185,6 +185,9 @@ impl From<Refusal> for Failure {
         let failed = |code: &str, message: String| Self::new(Exit::Failed, code, message);
         match refusal {
             Refusal::AccountUnknown => Self::not_found("there is no such account"),
+            Refusal::AccountPaused => {
+                failed("account_frozen", "the account is paused by its owner".to_owned())
+            }
             Refusal::AccountFrozen => failed("account_frozen", "the account is frozen".to_owned())
                 .suggest("thaw it with `rynjer admin account freeze ACCOUNT --thaw`"),
             Refusal::ReferenceReused => failed(

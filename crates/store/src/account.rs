@@ -20,10 +20,13 @@ pub struct AccountRow {
     pub frozen_reason: Option<String>,
     pub books: Books,
     pub open_tasks: i64,
+    /// Since when its owner lets it spend nothing.
+    pub paused_at_ms: Option<i64>,
+    pub closed_at_ms: Option<i64>,
 }
 
 pub(crate) const COLUMNS: &str = "id, email, mode, created_at, frozen_reason, available, held, revenue, \
-                                  provider_loss, issued, owed, open_tasks";
+                                  provider_loss, issued, owed, open_tasks, paused_at, closed_at";
 
 pub(crate) fn account_of(row: &Row) -> Result<AccountRow, StoreError> {
     Ok(AccountRow {
@@ -41,6 +44,8 @@ pub(crate) fn account_of(row: &Row) -> Result<AccountRow, StoreError> {
             owed: Credits(row.int(10)?),
         },
         open_tasks: row.int(11)?,
+        paused_at_ms: row.opt_int(12)?,
+        closed_at_ms: row.opt_int(13)?,
     })
 }
 
@@ -75,4 +80,10 @@ pub(crate) fn lock(tx: &mut dyn Tx, id: &AccountId) -> Result<(), StoreError> {
 pub fn set_frozen(tx: &mut dyn Tx, id: &AccountId, reason: Option<&str>) -> Result<bool, StoreError> {
     let params = [id.as_str().into(), reason.into()];
     Ok(tx.exec("UPDATE accounts SET frozen_reason = $2 WHERE id = $1", &params)? == 1)
+}
+
+/// Pauses at a time, or resumes with none; tells whether the account exists.
+pub fn set_paused(tx: &mut dyn Tx, id: &AccountId, at_ms: Option<i64>) -> Result<bool, StoreError> {
+    let params = [id.as_str().into(), at_ms.into()];
+    Ok(tx.exec("UPDATE accounts SET paused_at = $2 WHERE id = $1", &params)? == 1)
 }

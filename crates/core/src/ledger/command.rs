@@ -228,6 +228,8 @@ pub enum Refusal {
     },
     AccountUnknown,
     AccountFrozen,
+    /// Its owner stopped it for a while.
+    AccountPaused,
     TooManyOpenTasks {
         open: i64,
         max: i64,

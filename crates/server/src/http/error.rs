@@ -90,7 +90,9 @@ fn ledger_code(refusal: &Refusal) -> ErrorCode {
     match refusal {
         Refusal::RequestIdReused { .. } => ErrorCode::RequestIdReused,
         Refusal::AccountUnknown => ErrorCode::InvalidToken,
-        Refusal::AccountFrozen | Refusal::LedgerFault { .. } => ErrorCode::AccountFrozen,
+        Refusal::AccountFrozen | Refusal::AccountPaused | Refusal::LedgerFault { .. } => {
+            ErrorCode::AccountFrozen
+        }
         Refusal::TooManyOpenTasks { .. } => ErrorCode::TooManyOpenTasks,
         Refusal::BudgetExceeded { .. } => ErrorCode::BudgetExceeded,
         Refusal::RunLimitFixed { .. } | Refusal::ReferenceReused | Refusal::AmountInvalid { .. } => {
@@ -287,6 +289,7 @@ fn describe_refusal(data: &mut ErrorData, refusal: &Refusal) {
         }
         Refusal::AccountUnknown
         | Refusal::AccountFrozen
+        | Refusal::AccountPaused
         | Refusal::TaskUnknown
         | Refusal::LedgerFault { .. } => {}
     }
