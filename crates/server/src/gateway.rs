@@ -6,8 +6,15 @@
 use crate::{
     app::breaker::Breakers,
     app::{
-        self, Error, admin::Admin, caller::Callers, node, price::PricesError, queue::Queues,
-        restoration::Restoration, upload::Uploads,
+        self, Error,
+        actor::{Actor, Reach},
+        admin::Admin,
+        caller::Callers,
+        node,
+        price::PricesError,
+        queue::Queues,
+        restoration::Restoration,
+        upload::Uploads,
     },
     clock::Clock,
     config::Config,
@@ -195,7 +202,7 @@ impl Gateway {
         if let Some(worker) = &worker {
             worker.start();
         }
-        let admin = Admin { store: app.store.clone(), clock: app.clock.clone() };
+        let admin = Admin::within(&app, Actor::CommandLine, Reach::All);
         Ok(Self { app, admin, address, metrics_address, worker, heart, drain, servers, shared, _held: held })
     }
 
@@ -297,7 +304,7 @@ pub fn open_backup(path: &Path) -> Result<Admin, StartError> {
 fn opened(place: Database) -> Result<Admin, StartError> {
     let clock = Clock::System;
     let store = database::open(place, &database::ADMIN, true, clock.now_ms())?;
-    Ok(Admin { store, clock })
+    Ok(Admin::of_command_line(store, clock))
 }
 
 async fn open_app(options: &Options) -> Result<App, StartError> {

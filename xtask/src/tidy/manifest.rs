@@ -115,7 +115,7 @@ mod tests {
             one(
                 5,
                 "rynjer-server depends on rynjer-sandbox, but may use \
-                 rynjer-core, rynjer-store, rynjer-providers, rynjer-api, rynjer-emulator"
+                 rynjer-core, rynjer-store, rynjer-providers, rynjer-peers, rynjer-api, rynjer-emulator"
             )
         );
         assert_eq!(

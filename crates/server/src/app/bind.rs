@@ -3,7 +3,11 @@
 //! Invariant: a code binds once, before it expires, and never an agent that belongs to somebody else. Not
 //! here: who may say yes (the operator's command, later the signed-in owner).
 
-use crate::{app::Error, clock::Clock, entropy};
+use crate::{
+    app::{Error, actor::Actor, audit_log::note},
+    clock::Clock,
+    entropy,
+};
 use rynjer_core::{
     budget::{Period, Subject},
     credits::Credits,
@@ -12,11 +16,13 @@ use rynjer_core::{
     scope::Scopes,
 };
 use rynjer_store::{Store, Tx, account, admin, agent, agent::AgentRow, budget};
+use serde_json::json;
 
 /// Gives the agent of a registration code to an account.
 pub(crate) async fn bind(
     store: &Store,
     clock: &Clock,
+    by: &Actor,
     code: &str,
     account_id: &AccountId,
     scopes: Scopes,
@@ -25,7 +31,7 @@ pub(crate) async fn bind(
     let now_ms = clock.now_ms();
     let hash = ApiKey::parse(code.trim()).map_err(|_| Error::RegistrationCodeInvalid)?.hash;
     let fresh = BudgetId::new(now_ms, entropy::id());
-    let account_id = account_id.clone();
+    let (account_id, by) = (account_id.clone(), by.clone());
     store
         .write(move |tx| {
             if account::get(tx, &account_id)?.is_none() {
@@ -46,6 +52,12 @@ pub(crate) async fn bind(
                 let subject = (Subject::Agent, found.id.as_str());
                 budget::set(tx, &account_id, &fresh, subject, period, limit, now_ms)?;
             }
+            let detail = json!({
+                "name": found.name,
+                "scopes": scopes.to_text(),
+                "limit": limit.map(|(limit, period)| format!("{}/{}", limit.0, period.as_str())),
+            });
+            note(tx, now_ms, &by, Some(&account_id), "agent.bound", found.id.as_str(), &detail)?;
             agent::get(tx, &found.id)?.ok_or(Error::NotFound)
         })
         .await

@@ -4,8 +4,10 @@
 //! wire types or [`Error`]. Not here: rules (`core`), storage (`store`).
 
 pub(crate) mod account;
+pub mod actor;
 pub mod admin;
 pub(crate) mod agent;
+pub mod audit_log;
 mod bind;
 pub(crate) mod body;
 pub(crate) mod breaker;

@@ -7,6 +7,7 @@ use super::Worker;
 use crate::{
     app::{
         Error,
+        actor::{Actor, Reach},
         admin::Admin,
         node::{self, Duty},
     },
@@ -72,7 +73,7 @@ async fn round(app: &App, number: u32) {
 /// Recomputes the ledger, one account at a time so that nothing waits long; what is wrong goes to the log and
 /// the metrics.
 async fn audit(app: &App) {
-    let admin = Admin { store: app.store.clone(), clock: app.clock.clone() };
+    let admin = Admin::within(app, Actor::Gateway, Reach::All);
     let audited = admin.audit_ledger().await;
     crate::metrics::swept("audit", audited.is_ok());
     match audited {

@@ -1,0 +1,60 @@
+//! The log of every change, by whom.
+//!
+//! Invariant: a line is written in the commit of its change, and holds no secret and no prompt. Not here: the
+//! audit of the ledger (`admin`).
+
+use crate::{
+    app::{Error, actor::Actor, admin::Admin},
+    entropy,
+};
+use rynjer_core::id::{AccountId, AuditId};
+use rynjer_store::{
+    StoreError, Tx,
+    audit_log::{self, AuditLine},
+};
+use serde_json::Value;
+
+/// Writes what was done to what. `account` is none for what concerns the installation as a whole; `action` is
+/// a noun and a verb, such as `agent.paused`; `detail` is an object that a person understands.
+pub(crate) fn note(
+    tx: &mut dyn Tx,
+    now_ms: i64,
+    by: &Actor,
+    account: Option<&AccountId>,
+    action: &'static str,
+    subject_id: &str,
+    detail: &Value,
+) -> Result<(), StoreError> {
+    let line = AuditLine {
+        account_id: account.map(ToString::to_string).unwrap_or_default(),
+        id: AuditId::new(now_ms, entropy::id()).to_string(),
+        at_ms: now_ms,
+        actor_kind: by.kind().to_owned(),
+        actor_id: by.id().to_owned(),
+        action: action.to_owned(),
+        subject_id: subject_id.to_owned(),
+        detail: detail.to_string(),
+        address: by.address().map(|address| address.to_string()),
+    };
+    audit_log::insert(tx, &line)
+}
+
+impl Admin {
+    /// The newest lines of an account, or with none of the installation, older than the line `before`.
+    ///
+    /// # Errors
+    /// No such account within reach.
+    pub async fn audit_lines(
+        &self,
+        account: Option<&AccountId>,
+        before: Option<String>,
+        limit: u32,
+    ) -> Result<Vec<AuditLine>, Error> {
+        self.reach.check(account)?;
+        let account = account.map(ToString::to_string).unwrap_or_default();
+        let read = self
+            .store
+            .read(move |tx| Ok::<_, Error>(audit_log::of_account(tx, &account, before.as_deref(), limit)?));
+        read.await
+    }
+}
