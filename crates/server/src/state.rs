@@ -5,8 +5,8 @@
 
 use crate::{
     app::{
-        breaker::Breakers, caller::Callers, node::Node, queue::Queues, restoration::Restoration,
-        upload::Uploads, vendor::Vendors,
+        breaker::Breakers, caller::Callers, node::Node, pause::Pauses, queue::Queues,
+        restoration::Restoration, upload::Uploads, vendor::Vendors,
     },
     clock::Clock,
     config::Config,
@@ -41,6 +41,7 @@ pub(crate) struct Inner {
     pub(crate) restoration: Restoration,
     pub(crate) vendors: Vendors,
     pub(crate) breakers: Breakers,
+    pub(crate) pauses: Pauses,
     /// Places for outputs that are being fetched.
     pub(crate) fetches: tokio::sync::Semaphore,
     /// Set once the listening address is known; no slash at its end.
@@ -63,7 +64,10 @@ impl App {
         self.store.on_ring(move |ring| {
             let Some(app) = app.upgrade() else { return };
             match Ring::parse(ring) {
-                Some(Ring::Credentials) => app.callers.forget_all(),
+                Some(Ring::Credentials) => {
+                    app.callers.forget_all();
+                    app.pauses.forget();
+                }
                 Some(Ring::Stop(task)) => drop(runtime.spawn(Self(app).stop_if_over(task))),
                 Some(ring) => app.hub.heard(&ring),
                 None => {}
@@ -85,9 +89,10 @@ impl App {
         }
     }
 
-    /// Makes every process ask the store again who its callers are.
+    /// Makes every process ask the store again who its callers are, and what is stopped.
     pub(crate) fn credentials_changed(&self) {
         self.callers.forget_all();
+        self.pauses.forget();
         self.store.ring(|| Ring::Credentials.text());
     }
 

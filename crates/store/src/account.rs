@@ -70,10 +70,12 @@ pub fn get(tx: &mut dyn Tx, id: &AccountId) -> Result<Option<AccountRow>, StoreE
     tx.one(&sql, &[id.as_str().into()])?.as_ref().map(account_of).transpose()
 }
 
-/// Keeps the account's row until the unit is over, so that what the unit sums up in the account stands.
-pub(crate) fn lock(tx: &mut dyn Tx, id: &AccountId) -> Result<(), StoreError> {
+/// The same for a unit that decides from it, or sums up what is in the account: it stands until the unit is
+/// over.
+pub fn lock(tx: &mut dyn Tx, id: &AccountId) -> Result<Option<AccountRow>, StoreError> {
     let lock = tx.dialect().for_update("accounts");
-    tx.one(&format!("SELECT id FROM accounts WHERE id = $1 {lock}"), &[id.as_str().into()]).map(drop)
+    let sql = format!("SELECT {COLUMNS} FROM accounts WHERE id = $1 {lock}");
+    tx.one(&sql, &[id.as_str().into()])?.as_ref().map(account_of).transpose()
 }
 
 /// Freezes with a reason, or thaws with none; tells whether the account exists.

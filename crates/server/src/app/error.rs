@@ -3,7 +3,7 @@
 //! Invariant: each variant carries what the caller needs to do better; internal causes are for the log alone.
 //! Not here: status codes and sentences (`http::error`).
 
-use rynjer_core::{credits::Credits, ledger::Refusal};
+use rynjer_core::{budget::Subject, credits::Credits, ledger::Refusal};
 use rynjer_store::StoreError;
 
 /// A field of a request that is wrong.
@@ -63,6 +63,12 @@ pub enum Error {
     },
     PriceAboveMax {
         price: Credits,
+    },
+    /// Above what the owner allows for one generation.
+    PriceAbovePolicy {
+        price: Credits,
+        most: Credits,
+        subject: Subject,
     },
     QuoteExpired,
     QuoteMismatch {

@@ -67,7 +67,7 @@ pub(crate) fn code(error: &Error) -> ErrorCode {
         Error::RegistrationCodeInvalid => ErrorCode::RegistrationCodeInvalid,
         Error::NotFound | Error::UrlExpired => ErrorCode::NotFound,
         Error::PriceVersionUnknown { .. } => ErrorCode::PriceVersionUnknown,
-        Error::PriceAboveMax { .. } => ErrorCode::PriceAboveMaxCredits,
+        Error::PriceAboveMax { .. } | Error::PriceAbovePolicy { .. } => ErrorCode::PriceAboveMaxCredits,
         Error::QuoteExpired => ErrorCode::QuoteExpired,
         Error::QuoteMismatch { .. } => ErrorCode::QuoteMismatch,
         Error::NotCancelable | Error::TaskOpen => ErrorCode::NotCancelable,
@@ -136,7 +136,9 @@ fn data(error: &Error, context: &Context<'_>) -> ErrorData {
             data.current_price_version = Some(current.clone());
             data.current_price = Some(current_price.0);
         }
-        Error::PriceAboveMax { price } => data.current_price = Some(price.0),
+        Error::PriceAboveMax { price } | Error::PriceAbovePolicy { price, .. } => {
+            data.current_price = Some(price.0);
+        }
         Error::QuoteMismatch { field } => {
             let problem = "differs from what was quoted".to_owned();
             data.fields = vec![FieldProblem { field: (*field).to_owned(), problem, allowed: Vec::new() }];
@@ -224,6 +226,18 @@ fn reworded(error: &Error) -> Option<(String, &'static str)> {
         Error::TooManyKeys { limit } => (
             format!("The agent has {limit} live keys already"),
             "Revoke a key with POST /api/v1/agents/keys/revoke first.",
+        ),
+        Error::PriceAbovePolicy { price, most, subject } => (
+            format!(
+                "It costs {price} credits, and the owner's policy for this {} allows at most {most} for one \
+                 generation",
+                subject.as_str()
+            ),
+            "Pick a cheaper model or fewer units with POST /v1/models/route, or ask the owner for more.",
+        ),
+        Error::Ledger(Refusal::AccountPaused) => (
+            "The account is paused by its owner: nothing new is accepted".to_owned(),
+            "Ask the owner to resume the account; GET /v1/generate/{request_id} still shows earlier tasks.",
         ),
         Error::ClockOff { ahead_ms } => (
             format!(

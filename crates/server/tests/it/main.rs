@@ -44,6 +44,12 @@ mod list;
 #[cfg(test)]
 mod node;
 #[cfg(test)]
+mod notice;
+#[cfg(test)]
+mod pause;
+#[cfg(test)]
+mod policy;
+#[cfg(test)]
 mod preset;
 #[cfg(test)]
 mod price;
