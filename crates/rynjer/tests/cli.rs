@@ -14,6 +14,9 @@ mod admin;
 #[path = "cli/collector.rs"]
 mod collector;
 #[cfg(test)]
+#[path = "cli/control.rs"]
+mod control;
+#[cfg(test)]
 #[path = "cli/demo.rs"]
 mod demo;
 #[cfg(test)]

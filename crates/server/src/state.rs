@@ -5,8 +5,8 @@
 
 use crate::{
     app::{
-        breaker::Breakers, caller::Callers, node::Node, pause::Pauses, queue::Queues,
-        restoration::Restoration, upload::Uploads, vendor::Vendors,
+        breaker::Breakers, caller::Callers, moderation::PromptCheck, node::Node, pause::Pauses,
+        queue::Queues, restoration::Restoration, upload::Uploads, vendor::Vendors,
     },
     clock::Clock,
     config::Config,
@@ -42,6 +42,7 @@ pub(crate) struct Inner {
     pub(crate) vendors: Vendors,
     pub(crate) breakers: Breakers,
     pub(crate) pauses: Pauses,
+    pub(crate) prompt_check: Option<Box<dyn PromptCheck>>,
     /// Places for outputs that are being fetched.
     pub(crate) fetches: tokio::sync::Semaphore,
     /// Set once the listening address is known; no slash at its end.

@@ -230,6 +230,8 @@ pub enum Refusal {
     AccountFrozen,
     /// Its owner stopped it for a while.
     AccountPaused,
+    /// It was closed for good.
+    AccountClosed,
     TooManyOpenTasks {
         open: i64,
         max: i64,

@@ -1,7 +1,7 @@
 //! News of a budget: its spending passed half, four fifths or all of its limit.
 //!
-//! Invariant: each threshold is news at most once per window of a budget, by the name in [`BudgetNotice::once`].
-//! Not here: who reads it, and what is sent to whom.
+//! Invariant: each threshold is news at most once per window of a budget, by the name in
+//! [`BudgetNotice::once`]. Not here: who reads it, and what is sent to whom.
 
 use crate::{
     budget::{Budget, Period, Subject},

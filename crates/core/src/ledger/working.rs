@@ -23,6 +23,8 @@ pub struct Account {
     pub frozen_reason: Option<String>,
     /// Its owner stopped it for a while.
     pub paused: bool,
+    /// For good: no credits are given any more.
+    pub closed: bool,
     pub books: Books,
     pub sequence: i64,
     pub head_hash: [u8; 32],

@@ -61,7 +61,7 @@ async fn list(admin: &Admin, json: bool) -> Result<(), Failure> {
                 grouped(row.books.held.0),
                 grouped(row.books.revenue.0),
                 grouped(row.open_tasks),
-                if row.frozen_reason.is_some() { "frozen" } else { "active" }.to_owned(),
+                state(row).to_owned(),
             ]
         });
         let headings =
@@ -139,8 +139,19 @@ fn object(row: &AccountRow) -> Value {
         "open_tasks": row.open_tasks,
         "frozen": row.frozen_reason.is_some(),
         "frozen_reason": row.frozen_reason,
+        "paused": row.paused_at_ms.is_some(),
+        "closed": row.closed_at_ms.is_some(),
         "created_at": rfc3339(Some(row.created_at_ms)),
     })
+}
+
+fn state(row: &AccountRow) -> &'static str {
+    match (row.closed_at_ms, &row.frozen_reason, row.paused_at_ms) {
+        (Some(_), _, _) => "closed",
+        (None, Some(_), _) => "frozen",
+        (None, None, Some(_)) => "paused",
+        (None, None, None) => "active",
+    }
 }
 
 /// An account for people.
@@ -157,6 +168,9 @@ fn one(style: Style, row: &AccountRow) -> String {
     ];
     if row.books.owed.0 != 0 {
         lines.push(("owed", credits(row.books.owed.0)));
+    }
+    if row.paused_at_ms.is_some() {
+        lines.push(("paused", moment(row.paused_at_ms)));
     }
     if let Some(reason) = &row.frozen_reason {
         lines.push(("frozen", reason.clone()));

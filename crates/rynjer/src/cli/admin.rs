@@ -3,6 +3,12 @@
 //! Invariant: nothing secret is an argument except registration codes, which are spent once bound. Not here:
 //! what the commands do (`crate::admin`).
 
+mod pause;
+mod policy;
+
+pub(crate) use pause::{Pause, Resume};
+pub(crate) use policy::Policy;
+
 use super::{
     Place,
     value::{self, AccountName, Limit},
@@ -46,6 +52,15 @@ pub(crate) enum Noun {
     /// Limits of what may be spent
     #[command(subcommand)]
     Budget(Budget),
+    /// Which models may be used, and at what price
+    #[command(subcommand)]
+    Policy(Policy),
+    /// Stop an account, a model or a provider for a while; agents by `agent pause`
+    #[command(subcommand)]
+    Pause(Pause),
+    /// Let what is paused go on
+    #[command(subcommand)]
+    Resume(Resume),
     /// Generations
     #[command(subcommand)]
     Task(Task),

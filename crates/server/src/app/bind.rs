@@ -4,7 +4,7 @@
 //! here: who may say yes (the operator's command, later the signed-in owner).
 
 use crate::{
-    app::{Error, actor::Actor, audit_log::note},
+    app::{Error, actor::Actor, audit_log::note, closure::open_account},
     clock::Clock,
     entropy,
 };
@@ -34,9 +34,7 @@ pub(crate) async fn bind(
     let (account_id, by) = (account_id.clone(), by.clone());
     store
         .write(move |tx| {
-            if account::get(tx, &account_id)?.is_none() {
-                return Err(Error::field("account", "does not exist"));
-            }
+            open_account(tx, &account_id)?;
             let named = agent::by_registration(tx, &hash)?.ok_or(Error::RegistrationCodeInvalid)?;
             let found = agent::lock(tx, &named.id)?.ok_or(Error::RegistrationCodeInvalid)?;
             if found.registration_hash != hash {

@@ -8,7 +8,7 @@ use crate::{
         Error, Field,
         body::TaskBody,
         caller::Caller,
-        input, model,
+        input, model, moderation,
         normalize::Wanted,
         pause, policy, quote,
         request::Fields,
@@ -311,6 +311,7 @@ fn prepare(app: &App, caller: &Caller, request: &Request) -> Result<Checked, Err
         caller.needs(scope_of(product))?;
     }
     let plan = chosen.plan(app, &asked)?;
+    moderation::check(app.prompt_check.as_deref(), request.prompt.as_deref())?;
     let served = model::closed(app, caller, &plan.model.name)
         .and_then(|()| vendor::choose(app, caller.live, &plan, &need(request, &plan)));
     let served = served.map_err(|reason| Error::ModelUnavailable {

@@ -1,4 +1,4 @@
-//! What stands still because somebody said so: accounts by their owners, models and providers by the operator.
+//! What stands still because somebody said so: accounts by their owners, models and providers by operators.
 //!
 //! Invariant: a pause is obeyed at once on the node that it was made on, and within one second on others; it
 //! ends no task and hides nothing. Not here: freezes (`admin::account`), and agents' pauses (`admin::agent`).

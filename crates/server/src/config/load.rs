@@ -13,8 +13,8 @@ use toml::{Table, Value};
 use super::error::{ConfigError, Origin};
 use super::reader::Reader;
 use super::{
-    Catalog, Database, Fal, Google, Inputs, Keys, Kie, Limits, Log, OpenAi, Replicate, Retention, Routes,
-    Sandbox, Server, Storage, Trace, Vendor, Worker,
+    Catalog, Database, Fal, Google, Inputs, Keys, Kie, Limits, Log, Moderation, OpenAi, Replicate, Retention,
+    Routes, Sandbox, Server, Storage, Trace, Vendor, Worker,
 };
 use super::{Config, DEFAULT_TEXT, Loaded, check, environment};
 
@@ -60,6 +60,7 @@ fn read(layers: &Layers) -> Result<Config, ConfigError> {
         catalog: Catalog::read(&section("catalog"))?,
         log: Log::read(&section("log"))?,
         trace: Trace::read(&section("trace"))?,
+        moderation: Moderation::read(&section("moderation"))?,
         routes: Routes::read(&section("routes"))?,
         openai: OpenAi::read(&section("openai"))?,
         google: Google::read(&section("google"))?,
@@ -345,10 +346,10 @@ mod tests {
                 "r.toml sets [sever], which is not a setting; did you mean [server]?",
             ),
             (
-                "[moderation]\non = true",
-                "r.toml sets [moderation], which is not a setting; the sections are ark, catalog, dashscope, \
-                 database, fal, google, inputs, keys, kie, limits, log, openai, replicate, retention, \
-                 routes, sandbox, server, storage, trace, worker, xai",
+                "[rainbow]\non = true",
+                "r.toml sets [rainbow], which is not a setting; the sections are ark, catalog, dashscope, \
+                 database, fal, google, inputs, keys, kie, limits, log, moderation, openai, replicate, \
+                 retention, routes, sandbox, server, storage, trace, worker, xai",
             ),
             ("listen = \"a\"", "r.toml sets listen, which is not a setting; did you mean server.listen?"),
             (
@@ -445,10 +446,11 @@ mod tests {
                  did you mean RYNJER_SERVER__LISTEN?",
             ),
             (
-                ("RYNJER_MODERATION__ON", "a"),
-                "the environment variable RYNJER_MODERATION__ON sets moderation.on, which is not a setting; \
+                ("RYNJER_RAINBOW__ON", "a"),
+                "the environment variable RYNJER_RAINBOW__ON sets rainbow.on, which is not a setting; \
                  the sections are ark, catalog, dashscope, database, fal, google, inputs, keys, kie, limits, \
-                 log, openai, replicate, retention, routes, sandbox, server, storage, trace, worker, xai",
+                 log, moderation, openai, replicate, retention, routes, sandbox, server, storage, trace, \
+                 worker, xai",
             ),
             (
                 ("RYNJER_LIMITS__BURST", "many"),

@@ -13,6 +13,7 @@ mod keys;
 mod limits;
 mod load;
 mod log;
+mod moderation;
 mod reader;
 mod retention;
 mod sandbox;
@@ -33,6 +34,7 @@ pub use inputs::Inputs;
 pub use keys::Keys;
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
+pub use moderation::Moderation;
 pub use retention::Retention;
 pub use sandbox::Sandbox;
 pub use secret::Secret;
@@ -60,6 +62,7 @@ pub struct Config {
     pub catalog: Catalog,
     pub log: Log,
     pub trace: Trace,
+    pub moderation: Moderation,
     pub routes: Routes,
     pub openai: OpenAi,
     pub google: Google,

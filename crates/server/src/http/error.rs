@@ -90,9 +90,10 @@ fn ledger_code(refusal: &Refusal) -> ErrorCode {
     match refusal {
         Refusal::RequestIdReused { .. } => ErrorCode::RequestIdReused,
         Refusal::AccountUnknown => ErrorCode::InvalidToken,
-        Refusal::AccountFrozen | Refusal::AccountPaused | Refusal::LedgerFault { .. } => {
-            ErrorCode::AccountFrozen
-        }
+        Refusal::AccountFrozen
+        | Refusal::AccountPaused
+        | Refusal::AccountClosed
+        | Refusal::LedgerFault { .. } => ErrorCode::AccountFrozen,
         Refusal::TooManyOpenTasks { .. } => ErrorCode::TooManyOpenTasks,
         Refusal::BudgetExceeded { .. } => ErrorCode::BudgetExceeded,
         Refusal::RunLimitFixed { .. } | Refusal::ReferenceReused | Refusal::AmountInvalid { .. } => {
@@ -304,6 +305,7 @@ fn describe_refusal(data: &mut ErrorData, refusal: &Refusal) {
         Refusal::AccountUnknown
         | Refusal::AccountFrozen
         | Refusal::AccountPaused
+        | Refusal::AccountClosed
         | Refusal::TaskUnknown
         | Refusal::LedgerFault { .. } => {}
     }

@@ -16,6 +16,8 @@ mod callback;
 #[cfg(test)]
 mod cancel;
 #[cfg(test)]
+mod closure;
+#[cfg(test)]
 mod coverage;
 #[cfg(test)]
 mod doubt;
@@ -41,6 +43,8 @@ mod keyring;
 mod limits;
 #[cfg(test)]
 mod list;
+#[cfg(test)]
+mod moderation;
 #[cfg(test)]
 mod node;
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What owners hear of their budgets.
 //!
-//! Invariant: a threshold is news once per window, from the commit that passed it. Not here: thresholds one by
-//! one (`core::ledger`), reading pages of news (`store`).
+//! Invariant: a threshold is news once per window, from the commit that passed it. Not here: thresholds one
+//! by one (`core::ledger`), reading pages of news (`store`).
 
 use crate::support::{DAY, TestApp, client::picture};
 use rynjer_core::{

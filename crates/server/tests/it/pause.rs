@@ -1,7 +1,7 @@
 //! What stands still because its owner or the operator said so.
 //!
-//! Invariant: a pause refuses what is new without a trace in the ledger, and lets go on what was accepted. Not
-//! here: pauses of agents (`identity`).
+//! Invariant: a pause refuses what is new without a trace in the ledger, and lets go on what was accepted.
+//! Not here: pauses of agents (`identity`).
 
 use crate::support::{
     DAY, TestApp,
@@ -130,8 +130,7 @@ async fn a_paused_vendor_is_passed_over() {
     );
 }
 
-/// A task that waits in a vendor's queue goes to the next vendor once the first one is paused, and waits where
-/// there is none.
+/// A task that a vendor put off stays in the queue while that vendor is paused, and nobody else takes it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_waits_for_a_paused_vendor_goes_on_or_waits() {
     let vendors = Vendors::with(&[Vendor::OpenAi, Vendor::Kie], "[worker]\nlease_seconds = 3600").await;

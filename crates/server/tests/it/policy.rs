@@ -90,7 +90,8 @@ async fn the_most_that_one_generation_may_cost() {
         (refused.error()["message"].clone(), refused.error()["current_price"].clone()),
         (
             json!(
-                "It costs 32 credits, and the owner's policy for this key allows at most 16 for one generation"
+                "It costs 32 credits, and the owner's policy for this key allows at most 16 for one \
+                 generation"
             ),
             json!(32)
         )

@@ -3,7 +3,7 @@
 //! Invariant: the same news is stored once, however many batches make it. Not here: thresholds (`core`).
 
 use crate::stage::{
-    NOON_MS, Stage, accept, accepted, account_id, agent_id, budget_id, in_one_batch, release,
+    NOON_MS, Stage, accept, accepted, account_id, agent_id, budget_id, in_one_batch, release, settled,
 };
 use rynjer_core::{
     budget::{Period, Subject},
@@ -53,15 +53,16 @@ async fn news_is_written_with_the_accept_and_once() {
 #[tokio::test]
 async fn one_batch_that_makes_the_same_news_twice() {
     let stage = limited().await;
+    stage.submit(accept(0, 1, 40, 1)).await;
     let commands = vec![
-        accept(0, 1, 60, 1),
+        accept(0, 2, 20, 1),
         release(0, 1, Guard::NotSubmitted, None),
-        accept(0, 2, 90, 1),
-        accept(1, 3, 90, 1),
+        accept(0, 3, 60, 1),
+        accept(1, 4, 90, 1),
     ];
-    for answer in in_one_batch(&stage.store, commands).await {
-        answer.unwrap();
-    }
+    let answers = in_one_batch(&stage.store, commands).await;
+    let answers: Vec<_> = answers.into_iter().map(Result::unwrap).collect();
+    assert_eq!(answers, [accepted(20), settled(0, 40), accepted(60), accepted(90)]);
     let mut percents = told(&stage).await;
     percents.sort_unstable();
     assert_eq!(percents, [50, 80]);

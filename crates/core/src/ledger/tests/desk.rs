@@ -222,6 +222,7 @@ fn empty_account(n: u8) -> Account {
         id: account(n),
         frozen_reason: None,
         paused: false,
+        closed: false,
         books: Books::default(),
         sequence: 0,
         head_hash: [0; 32],
