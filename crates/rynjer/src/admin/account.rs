@@ -1,12 +1,13 @@
-//! `admin account`: make, list, show, freeze, grant.
+//! `admin account`: make, list, show, freeze, export, close, grant.
 //!
 //! Invariant: a grant with a reference is given once. Not here: budgets of an account (`budget`).
 
 use super::{account_id, account_row, budget, moment, open, rfc3339};
 use crate::{
-    cli::{admin::Account, value::AccountName},
+    cli::{Place, admin::Account, value::AccountName},
     failure::Failure,
     folder, print,
+    serve::settings,
     table::{page, table},
     terminal::Style,
     words::{count, credits, grouped},
@@ -15,6 +16,7 @@ use data_encoding::HEXLOWER;
 use rynjer_server::app::admin::Admin;
 use rynjer_store::account::AccountRow;
 use serde_json::{Value, json};
+use std::path::Path;
 
 /// What a test account starts with unless told otherwise; the gateway gives its new owners as many.
 const TEST_CREDITS: i64 = 1000;
@@ -41,6 +43,17 @@ pub(super) async fn run(command: Account, json: bool) -> Result<(), Failure> {
             let id = account_id(&admin, &account).await?;
             let row = admin.account_freeze(&id, reason).await?;
             print::answer(json, &object(&row), |style| one(style, &row))
+        }
+        Account::Export { account, out, config, place } => {
+            export(&open(&place)?, &account, &out, (config.as_deref(), &place), json).await
+        }
+        Account::Close { account, yes: _, place } => {
+            let admin = open(&place)?;
+            let id = account_id(&admin, &account).await?;
+            let row = admin.account_close(&id).await?;
+            print::answer(json, &object(&row), |style| one(style, &row))?;
+            print::hint(json, "a running gateway deletes the files within a day");
+            Ok(())
         }
         Account::Grant { account, credits, reference, place } => {
             grant(&open(&place)?, &account, credits, reference, json).await
@@ -120,6 +133,37 @@ async fn grant(
             ],
         )
     })
+}
+
+async fn export(
+    admin: &Admin,
+    name: &AccountName,
+    out: &Path,
+    (config, place): (Option<&Path>, &Place),
+    json: bool,
+) -> Result<(), Failure> {
+    let id = account_id(admin, name).await?;
+    let storage = settings::without_flags(config)?.config.storage;
+    let data_dir = folder::data_dir(place.data_dir.as_deref()).unwrap_or_default();
+    let told = admin.account_export(&id, (&storage, &data_dir), out).await?;
+    let value = json!({
+        "account_id": id.as_str(), "file": out.display().to_string(), "tasks": told.tasks,
+        "entries": told.entries, "files": told.files, "missing": told.missing,
+    });
+    print::answer(json, &value, |style| {
+        let rows = [
+            ("account", id.to_string()),
+            ("written", out.display().to_string()),
+            ("tasks", told.tasks.to_string()),
+            ("ledger", count(usize::try_from(told.entries).unwrap_or(usize::MAX), "entry", "entries")),
+            ("files", told.files.to_string()),
+        ];
+        page(style, &rows)
+    })?;
+    if !told.missing.is_empty() {
+        print::hint(json, &format!("not in the storage any more: {}", told.missing.join(", ")));
+    }
+    Ok(())
 }
 
 fn fresh_reference() -> String {

@@ -167,6 +167,31 @@ pub(crate) enum Account {
         #[command(flatten)]
         place: Place,
     },
+    /// Write everything of an account into a tar file: tables, prompts and files, and no secrets
+    Export {
+        /// Its id or e-mail
+        #[arg(value_parser = value::account)]
+        account: AccountName,
+        /// The new file
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        out: PathBuf,
+        /// The settings that `serve` was started with, if its files are not in the data folder
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        config: Option<PathBuf>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Close an account for good: its keys end, prompts and files are erased, the ledger stays
+    Close {
+        /// Its id or e-mail
+        #[arg(value_parser = value::account)]
+        account: AccountName,
+        /// Yes, for good
+        #[arg(long, required = true)]
+        yes: bool,
+        #[command(flatten)]
+        place: Place,
+    },
     /// Give an account credits
     Grant {
         /// Its id or e-mail

@@ -1,4 +1,4 @@
-//! `rynjer admin policy`, `pause` and `resume`.
+//! `rynjer admin policy`, `pause` and `resume`, `account export` and `close`.
 //!
 //! Invariant: what the commands set is what they list, in a database that a gateway serves. Not here: what
 //! the gateway makes of it (the server's tests).
@@ -83,4 +83,29 @@ fn pauses() {
     let again = house.admin(&["resume", "model", "z-image"]);
     assert_eq!((again.code, again.stdout.as_str()), (1, ""));
     assert!(again.stderr.contains("is not paused"), "{}", again.stderr);
+}
+
+#[test]
+fn an_account_leaves() {
+    let house = House::new();
+    let archive = house.folder.path().join("account.tar");
+    let out = archive.to_str().unwrap();
+    let told = house.json(&["account", "export", "me@b.example", "--out", out]);
+    assert_eq!((&told["tasks"], &told["entries"], &told["missing"]), (&json!(0), &json!(1), &json!([])));
+    let listed = std::process::Command::new("tar").args(["-tf", out]).output().unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    let expected = "account.json agents.json keys.json budgets.json policies.json tasks.jsonl ledger.jsonl \
+                    usage.csv audit.jsonl";
+    assert_eq!(listed.split_whitespace().collect::<Vec<_>>().join(" "), expected);
+    let again = house.admin(&["account", "export", "me@b.example", "--out", out]);
+    assert_eq!(again.code, 1);
+    assert!(again.stderr.contains("exists"), "{}", again.stderr);
+    assert_eq!(house.admin(&["account", "close", &house.account]).code, 2);
+    let closed = house.json(&["account", "close", &house.account, "--yes"]);
+    assert_eq!((&closed["closed"], &closed["frozen_reason"]), (&json!(true), &json!("closed")));
+    let grant = house.admin(&["account", "grant", &house.account, "5"]);
+    assert_eq!(grant.code, 1);
+    assert!(grant.stderr.contains("the account is closed"), "{}", grant.stderr);
+    assert_eq!(house.admin(&["account", "freeze", &house.account, "--thaw"]).code, 1);
+    assert_eq!(house.json(&["audit"])["ok"], true);
 }

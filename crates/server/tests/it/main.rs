@@ -24,6 +24,8 @@ mod doubt;
 #[cfg(test)]
 mod events;
 #[cfg(test)]
+mod export;
+#[cfg(test)]
 mod failover;
 #[cfg(test)]
 mod file;
