@@ -13,8 +13,8 @@ use toml::{Table, Value};
 use super::error::{ConfigError, Origin};
 use super::reader::Reader;
 use super::{
-    Catalog, Database, Fal, Google, Inputs, Keys, Kie, Limits, Log, Moderation, OpenAi, Replicate, Retention,
-    Routes, Sandbox, Server, Storage, Trace, Vendor, Worker,
+    Catalog, Console, Database, Fal, Google, Inputs, Keys, Kie, Limits, Log, Moderation, OpenAi, Replicate,
+    Retention, Routes, Sandbox, Server, Storage, Trace, Vendor, Worker,
 };
 use super::{Config, DEFAULT_TEXT, Loaded, check, environment};
 
@@ -70,6 +70,7 @@ fn read(layers: &Layers) -> Result<Config, ConfigError> {
         fal: Fal::read(&section("fal"))?,
         kie: Kie::read(&section("kie"))?,
         replicate: Replicate::read(&section("replicate"))?,
+        console: Console::read(&section("console"))?,
     })
 }
 
@@ -246,6 +247,14 @@ mod tests {
             .into_iter()
     }
 
+    /// The sections of the documented defaults, as errors list them.
+    fn sections() -> String {
+        let documented: Table = DEFAULT_TEXT.parse().unwrap();
+        let mut names: Vec<&str> = documented.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        names.join(", ")
+    }
+
     fn of_file(text: &str) -> Result<Loaded, ConfigError> {
         load(Some((Path::new("r.toml"), text)), env(&[]), Table::new())
     }
@@ -346,10 +355,8 @@ mod tests {
                 "r.toml sets [sever], which is not a setting; did you mean [server]?",
             ),
             (
-                "[rainbow]\non = true",
-                "r.toml sets [rainbow], which is not a setting; the sections are ark, catalog, dashscope, \
-                 database, fal, google, inputs, keys, kie, limits, log, moderation, openai, replicate, \
-                 retention, routes, sandbox, server, storage, trace, worker, xai",
+                "[rainbows]\non = true",
+                &format!("r.toml sets [rainbows], which is not a setting; the sections are {}", sections()),
             ),
             ("listen = \"a\"", "r.toml sets listen, which is not a setting; did you mean server.listen?"),
             (
@@ -446,11 +453,12 @@ mod tests {
                  did you mean RYNJER_SERVER__LISTEN?",
             ),
             (
-                ("RYNJER_RAINBOW__ON", "a"),
-                "the environment variable RYNJER_RAINBOW__ON sets rainbow.on, which is not a setting; \
-                 the sections are ark, catalog, dashscope, database, fal, google, inputs, keys, kie, limits, \
-                 log, moderation, openai, replicate, retention, routes, sandbox, server, storage, trace, \
-                 worker, xai",
+                ("RYNJER_RAINBOWS__ON", "a"),
+                &format!(
+                    "the environment variable RYNJER_RAINBOWS__ON sets rainbows.on, which is not a setting; \
+                     the sections are {}",
+                    sections()
+                ),
             ),
             (
                 ("RYNJER_LIMITS__BURST", "many"),

@@ -46,6 +46,8 @@ mod limits;
 #[cfg(test)]
 mod list;
 #[cfg(test)]
+mod matrix;
+#[cfg(test)]
 mod moderation;
 #[cfg(test)]
 mod node;
@@ -67,6 +69,8 @@ mod route;
 mod s3;
 #[cfg(test)]
 mod s3_outage;
+#[cfg(test)]
+mod sign_in;
 #[cfg(test)]
 mod slow_input;
 #[cfg(test)]
