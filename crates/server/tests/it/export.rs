@@ -1,7 +1,7 @@
 //! Everything of an account in one archive.
 //!
-//! Invariant: what the API told of a task is in it to the byte, and nothing secret or of others. Not here: the
-//! archive's form (`server/src/tar.rs`).
+//! Invariant: what the API told of a task is in it to the byte, and nothing secret or of others. Not here:
+//! the archive's form (`server/src/tar.rs`).
 
 use crate::support::{CREDITS, TestApp, agent::text};
 use rynjer_core::{

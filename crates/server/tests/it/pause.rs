@@ -6,10 +6,11 @@
 use crate::support::{
     DAY, TestApp,
     client::picture,
+    neighbour::SHARED,
     until,
     vendor::{LIVE_CREDITS, Vendors},
 };
-use rynjer_core::catalog::Catalog;
+use rynjer_core::{budget::Subject, catalog::Catalog, credits::Credits, policy::Policy};
 use rynjer_emulator::{Expected, Fault, Vendor};
 use rynjer_server::{
     app::{Error, pause::Kind},
@@ -130,9 +131,23 @@ async fn a_paused_vendor_is_passed_over() {
     );
 }
 
+/// What was accepted for a vendor that is paused before it was handed over goes on at the next one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_next_vendor_takes_what_a_paused_one_has_not_got() {
+    let mut vendors = Vendors::with(&[Vendor::OpenAi, Vendor::Kie], "").await;
+    vendors.app.restart_as(Role::Api).await;
+    let body = json!({"request_id": "n-1", "model": "gpt4o_image", "prompt": "a fox"});
+    assert_eq!(vendors.live.generate(&body).await["served_by"], "openai/gpt-image-2.6-flare");
+    pause(&vendors.app, Kind::Provider, "openai", "").await;
+    vendors.app.restart_as(Role::All).await;
+    let task = vendors.finish("n-1").await;
+    assert_eq!((&task["status"], &task["served_by"]), (&json!("success"), &json!("kie/gpt-4o-image")));
+    assert_eq!(vendors.emulator(Vendor::OpenAi).world().seen().len(), 0);
+}
+
 /// A task that a vendor put off stays in the queue while that vendor is paused, and nobody else takes it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_waits_for_a_paused_vendor_goes_on_or_waits() {
+async fn what_waits_for_a_paused_vendor_waits() {
     let vendors = Vendors::with(&[Vendor::OpenAi, Vendor::Kie], "[worker]\nlease_seconds = 3600").await;
     let busy = vendors.emulator(Vendor::Kie);
     let errors = Vendor::Kie.errors();
@@ -161,6 +176,30 @@ async fn what_waits_for_a_paused_vendor_goes_on_or_waits() {
     assert_eq!(vendors.finish("w-1").await["status"], "success");
     assert_eq!(vendors.books().await.1, 0);
     assert!(vendors.books().await.0 < LIVE_CREDITS);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_node_obeys_within_a_second() {
+    let app = TestApp::with(SHARED).await;
+    let second = app.neighbour(Role::Api).await;
+    let there = second.bearer(app.account_key_text());
+    there.picture("t-1", "[[instant]]").await;
+    pause(&app, Kind::Model, "google/nano-banana", "").await;
+    let policy = Policy { subject: Subject::Account, models: None, max_price: Some(Credits(30)) };
+    let catalog = Catalog::builtin().expect("the catalog");
+    app.admin().policy_set(&catalog, &app.account, app.account.as_str(), policy).await.expect("a policy");
+    app.advance(Duration::from_secs(1));
+    let refused = there.post("/v1/generate", &picture("t-2", "[[instant]]")).await;
+    assert_eq!(refused.refusal(), "400 model_unavailable");
+    let dear = json!({"request_id": "t-3", "model": "z-image", "prompt": "a", "units": {"count": 2}});
+    assert_eq!(there.post("/v1/generate", &dear).await.refusal(), "409 price_above_max_credits");
+    // An account is asked for in the accepting commit itself.
+    app.admin().account_pause(&app.account, true).await.expect("paused");
+    let single = json!({"request_id": "t-4", "model": "z-image", "prompt": "a"});
+    assert_eq!(there.post("/v1/generate", &single).await.refusal(), "403 account_frozen");
+    assert_eq!(app.admin().pause_clear(Kind::Model, "google/nano-banana").await, Ok(true));
+    app.settle().await;
+    second.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
