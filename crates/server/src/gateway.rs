@@ -10,8 +10,10 @@ use crate::{
         actor::{Actor, Reach},
         admin::Admin,
         caller::Callers,
+        moderation::{Blocklist, BlocklistError, PromptCheck},
         node,
         password::Passwords,
+        pause::Pauses,
         price::PricesError,
         queue::Queues,
         restoration::Restoration,
@@ -110,6 +112,8 @@ pub enum StartError {
          key that this installation was made with (RYNJER_MASTER_KEY, or its master.key as {0})"
     )]
     NoMasterKey(PathBuf),
+    #[error(transparent)]
+    Blocklist(#[from] BlocklistError),
     #[error("{0}")]
     Listen(io::Error),
     #[error("{0}")]
@@ -339,6 +343,7 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
     let inputs = InputSource::new(&config.inputs).map_err(|error| StartError::Inputs(error.to_string()))?;
     let (providers, vendors) = vendors::open(&config, &catalog)?;
     let moltbook = peers::moltbook(&config.moltbook).map_err(StartError::Moltbook)?;
+    let prompt_check = prompt_check(&config)?;
     Ok(App::new(Inner {
         moltbook,
         store,
@@ -349,6 +354,8 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
         providers,
         vendors,
         breakers: Breakers::default(),
+        pauses: Pauses::default(),
+        prompt_check,
         fetches: tokio::sync::Semaphore::new(FETCHES_AT_ONCE),
         outputs,
         uploads: Uploads::new(),
@@ -362,6 +369,12 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
         openapi: OnceLock::new(),
         config,
     }))
+}
+
+/// What looks at prompts, if anything does.
+fn prompt_check(config: &Config) -> Result<Option<Box<dyn PromptCheck>>, StartError> {
+    let Some(path) = &config.moderation.blocklist_file else { return Ok(None) };
+    Ok(Some(Box::new(Blocklist::open(path)?)))
 }
 
 /// The folder's master key. None is made beside keys that it could not open.

@@ -24,6 +24,7 @@ pub mod relocation;
 pub mod sampling;
 mod seats;
 mod state;
+mod tar;
 pub mod trace;
 mod vendors;
 mod worker;

@@ -5,9 +5,14 @@
 
 use crate::{
     error::StoreError,
+    policy::policy_of,
     tx::{Row, Tx},
 };
-use rynjer_core::id::{AccountId, AgentId, FamilyId, KeyId};
+use rynjer_core::{
+    budget::Subject,
+    id::{AccountId, AgentId, FamilyId, KeyId},
+    policy::Policies,
+};
 
 /// A key as it is written and listed.
 #[derive(Debug, Clone)]
@@ -35,6 +40,8 @@ pub struct Credential {
     pub agent: Option<CredentialAgent>,
     /// Set when the credential is an access token of a family.
     pub family: Option<CredentialFamily>,
+    /// What its owner lets it ask for.
+    pub policies: Policies,
 }
 
 /// The agent that a credential belongs to.
@@ -203,9 +210,19 @@ pub fn touch(tx: &mut dyn Tx, key: &KeyId, now_ms: i64) -> Result<(), StoreError
     tx.exec("UPDATE keys SET last_used_at = $2 WHERE id = $1", &params).map(drop)
 }
 
-const JOINS: &str = "JOIN accounts a ON a.id = k.account_id LEFT JOIN agents g ON g.id = k.agent_id";
+const JOINS: &str = "JOIN accounts a ON a.id = k.account_id LEFT JOIN agents g ON g.id = k.agent_id \
+                     LEFT JOIN policies pa ON pa.account_id = k.account_id AND pa.subject = 'account' \
+                     AND pa.subject_id = k.account_id \
+                     LEFT JOIN policies pg ON pg.account_id = k.account_id AND pg.subject = 'agent' \
+                     AND pg.subject_id = k.agent_id \
+                     LEFT JOIN policies pk ON pk.account_id = k.account_id AND pk.subject = 'key' \
+                     AND pk.subject_id = k.id";
 const STATE: &str = "a.mode, a.frozen_reason IS NOT NULL, g.account_id, g.scopes, g.paused_at IS NOT NULL, \
-                     g.revoked_at IS NOT NULL";
+                     g.revoked_at IS NOT NULL, pa.models, pa.max_price, pg.models, pg.max_price, pk.models, \
+                     pk.max_price";
+
+/// The first column after [`COLUMNS`] and [`STATE`].
+const FAMILY: usize = 23;
 
 fn credential_of(row: &Row, family: Option<CredentialFamily>) -> Result<Credential, StoreError> {
     let key = key_of(row)?;
@@ -218,7 +235,18 @@ fn credential_of(row: &Row, family: Option<CredentialFamily>) -> Result<Credenti
         }),
         _ => None,
     };
-    Ok(Credential { key, account_mode: row.text(11)?, account_frozen: row.bool(12)?, agent, family })
+    let mut policies = Vec::new();
+    for (first, subject) in [(17, Subject::Account), (19, Subject::Agent), (21, Subject::Key)] {
+        policies.extend(policy_of(row, first, subject)?);
+    }
+    Ok(Credential {
+        key,
+        account_mode: row.text(11)?,
+        account_frozen: row.bool(12)?,
+        agent,
+        family,
+        policies: Policies(policies),
+    })
 }
 
 /// What a presented API key stands for.
@@ -235,10 +263,10 @@ pub fn credential_by_family(tx: &mut dyn Tx, family: &FamilyId) -> Result<Option
     );
     let Some(row) = tx.one(&sql, &[family.as_str().into()])? else { return Ok(None) };
     let family = CredentialFamily {
-        id: FamilyId::from_stored(row.text(17)?),
-        scopes: row.text(18)?,
-        revoked: row.bool(19)?,
-        expires_at_ms: row.int(20)?,
+        id: FamilyId::from_stored(row.text(FAMILY)?),
+        scopes: row.text(FAMILY + 1)?,
+        revoked: row.bool(FAMILY + 2)?,
+        expires_at_ms: row.int(FAMILY + 3)?,
     };
     credential_of(&row, Some(family)).map(Some)
 }

@@ -67,6 +67,15 @@ fn forget_agents(tx: &mut dyn Tx, before_ms: i64) -> Result<u64, StoreError> {
     Ok(u64::try_from(forgotten.len()).unwrap_or(u64::MAX))
 }
 
+/// Deletes old news; how much.
+pub fn expire_notices(tx: &mut dyn Tx, before_ms: i64) -> Result<u64, StoreError> {
+    tx.exec(
+        "DELETE FROM notices WHERE (account_id, id) IN \
+         (SELECT account_id, id FROM notices WHERE at < $1 ORDER BY at LIMIT $2)",
+        &[before_ms.into(), SWEEP_MAX.into()],
+    )
+}
+
 /// Marks old outputs deleted and returns the keys of their files.
 pub fn expire_outputs(tx: &mut dyn Tx, before_ms: i64, now_ms: i64) -> Result<Vec<String>, StoreError> {
     let rows = tx.all(

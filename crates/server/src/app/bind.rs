@@ -8,6 +8,7 @@ use crate::{
         Error,
         actor::{Actor, Reach},
         audit_log::note,
+        closure::open_account,
     },
     clock::Clock,
     entropy,
@@ -183,9 +184,7 @@ async fn change(
         if granted.limit.is_some_and(|(limit, _)| limit < Credits::ZERO) {
             return Err(Error::field("limit", "must be 0 or more"));
         }
-        if account::get(tx, &granted.account)?.is_none() {
-            return Err(Error::field("account", "does not exist"));
-        }
+        open_account(tx, &granted.account)?;
         // An agent may be bound again, with other scopes, where it is bound already.
         let reach = Reach::Account(granted.account.clone());
         let found = counted(tx, &by, now_ms, |tx| {

@@ -4,7 +4,7 @@
 //! Not here: status codes and sentences (`http::error`).
 
 use crate::app::agent::Codes;
-use rynjer_core::{credits::Credits, ledger::Refusal};
+use rynjer_core::{budget::Subject, credits::Credits, ledger::Refusal};
 use rynjer_store::StoreError;
 
 /// A field of a request that is wrong.
@@ -98,6 +98,12 @@ pub enum Error {
     },
     PriceAboveMax {
         price: Credits,
+    },
+    /// Above what the owner allows for one generation.
+    PriceAbovePolicy {
+        price: Credits,
+        most: Credits,
+        subject: Subject,
     },
     QuoteExpired,
     QuoteMismatch {

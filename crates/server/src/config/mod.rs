@@ -14,6 +14,7 @@ mod keys;
 mod limits;
 mod load;
 mod log;
+mod moderation;
 mod moltbook;
 mod reader;
 mod retention;
@@ -36,6 +37,7 @@ pub use inputs::Inputs;
 pub use keys::Keys;
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
+pub use moderation::Moderation;
 pub use moltbook::Moltbook;
 pub use retention::Retention;
 pub use sandbox::Sandbox;
@@ -64,6 +66,7 @@ pub struct Config {
     pub catalog: Catalog,
     pub log: Log,
     pub trace: Trace,
+    pub moderation: Moderation,
     pub routes: Routes,
     pub openai: OpenAi,
     pub google: Google,

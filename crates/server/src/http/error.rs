@@ -78,7 +78,7 @@ pub(crate) fn code(error: &Error) -> ErrorCode {
         Error::RegistrationCodeInvalid => ErrorCode::RegistrationCodeInvalid,
         Error::NotFound | Error::UrlExpired | Error::TicketInvalid => ErrorCode::NotFound,
         Error::PriceVersionUnknown { .. } => ErrorCode::PriceVersionUnknown,
-        Error::PriceAboveMax { .. } => ErrorCode::PriceAboveMaxCredits,
+        Error::PriceAboveMax { .. } | Error::PriceAbovePolicy { .. } => ErrorCode::PriceAboveMaxCredits,
         Error::QuoteExpired => ErrorCode::QuoteExpired,
         Error::QuoteMismatch { .. } => ErrorCode::QuoteMismatch,
         Error::NotCancelable | Error::TaskOpen => ErrorCode::NotCancelable,
@@ -102,7 +102,10 @@ fn ledger_code(refusal: &Refusal) -> ErrorCode {
     match refusal {
         Refusal::RequestIdReused { .. } => ErrorCode::RequestIdReused,
         Refusal::AccountUnknown => ErrorCode::InvalidToken,
-        Refusal::AccountFrozen | Refusal::LedgerFault { .. } => ErrorCode::AccountFrozen,
+        Refusal::AccountFrozen
+        | Refusal::AccountPaused
+        | Refusal::AccountClosed
+        | Refusal::LedgerFault { .. } => ErrorCode::AccountFrozen,
         Refusal::TooManyOpenTasks { .. } => ErrorCode::TooManyOpenTasks,
         Refusal::BudgetExceeded { .. } => ErrorCode::BudgetExceeded,
         Refusal::RunLimitFixed { .. } | Refusal::ReferenceReused | Refusal::AmountInvalid { .. } => {
@@ -155,7 +158,9 @@ fn data(error: &Error, context: &Context<'_>) -> ErrorData {
             data.current_price_version = Some(current.clone());
             data.current_price = Some(current_price.0);
         }
-        Error::PriceAboveMax { price } => data.current_price = Some(price.0),
+        Error::PriceAboveMax { price } | Error::PriceAbovePolicy { price, .. } => {
+            data.current_price = Some(price.0);
+        }
         Error::QuoteMismatch { field } => {
             data.fields = vec![problem(field, "differs from what was quoted".to_owned())];
         }
@@ -192,7 +197,7 @@ fn retry_after_seconds(error: &Error) -> Option<i64> {
 
 /// What happened and what to do, where the texts of the code say too little.
 fn reworded(error: &Error) -> Option<(String, &'static str)> {
-    if let Some(reworded) = moltbook::reworded(error) {
+    if let Some(reworded) = moltbook::reworded(error).or_else(|| of_people(error)) {
         return Some(reworded);
     }
     Some(match error {
@@ -200,21 +205,6 @@ fn reworded(error: &Error) -> Option<(String, &'static str)> {
             "The token starts with `$`: it is the name of a variable, not its value".to_owned(),
             "The shell did not expand the variable: write it in double quotes, and send the same call again.",
         ),
-        Error::SignInRefused => (
-            "The e-mail address, the password or the code is wrong".to_owned(),
-            "Sign in at /login; the operator can make a link for a new password.",
-        ),
-        Error::TooManyGuesses { wait_s } => (
-            format!("Too many wrong guesses; the next one is possible in {} minutes", wait_s.div_ceil(60)),
-            "Wait for Retry-After seconds.",
-        ),
-        Error::TicketInvalid => (
-            "This link was used already, is too old, or is not whole".to_owned(),
-            "Ask whoever sent it for a new one.",
-        ),
-        Error::NotConfirmed => {
-            ("This change needs the password once more".to_owned(), "Send the form again with the password.")
-        }
         Error::UrlExpired => (
             "The link has expired".to_owned(),
             "Ask GET /v1/generate/{request_id} or GET /v1/files/{file_id} for a fresh link.",
@@ -249,6 +239,18 @@ fn reworded(error: &Error) -> Option<(String, &'static str)> {
             format!("The agent has {limit} live keys already"),
             "Revoke a key with POST /api/v1/agents/keys/revoke first.",
         ),
+        Error::PriceAbovePolicy { price, most, subject } => (
+            format!(
+                "It costs {price} credits, and the owner's policy for this {} allows at most {most} for one \
+                 generation",
+                subject.as_str()
+            ),
+            "Pick a cheaper model or fewer units with POST /v1/models/route, or ask the owner for more.",
+        ),
+        Error::Ledger(Refusal::AccountPaused) => (
+            "The account is paused by its owner: nothing new is accepted".to_owned(),
+            "Ask the owner to resume the account; GET /v1/generate/{request_id} still shows earlier tasks.",
+        ),
         Error::ClockOff { ahead_ms } => (
             format!(
                 "This node's clock is {} s {} the database's",
@@ -257,6 +259,28 @@ fn reworded(error: &Error) -> Option<(String, &'static str)> {
             ),
             "Ask GET /readyz again once the operator has set the machine's clock.",
         ),
+        _ => return None,
+    })
+}
+
+/// The same of what people meet who sign in.
+fn of_people(error: &Error) -> Option<(String, &'static str)> {
+    Some(match error {
+        Error::SignInRefused => (
+            "The e-mail address, the password or the code is wrong".to_owned(),
+            "Sign in at /login; the operator can make a link for a new password.",
+        ),
+        Error::TooManyGuesses { wait_s } => (
+            format!("Too many wrong guesses; the next one is possible in {} minutes", wait_s.div_ceil(60)),
+            "Wait for Retry-After seconds.",
+        ),
+        Error::TicketInvalid => (
+            "This link was used already, is too old, or is not whole".to_owned(),
+            "Ask whoever sent it for a new one.",
+        ),
+        Error::NotConfirmed => {
+            ("This change needs the password once more".to_owned(), "Send the form again with the password.")
+        }
         _ => return None,
     })
 }
@@ -313,6 +337,8 @@ fn describe_refusal(data: &mut ErrorData, refusal: &Refusal) {
         }
         Refusal::AccountUnknown
         | Refusal::AccountFrozen
+        | Refusal::AccountPaused
+        | Refusal::AccountClosed
         | Refusal::TaskUnknown
         | Refusal::LedgerFault { .. } => {}
     }

@@ -10,6 +10,7 @@ use crate::{
         actor::{Actor, Reach},
         admin::Admin,
         node::{self, Duty},
+        notice,
     },
     state::App,
 };
@@ -100,6 +101,11 @@ pub(super) async fn sweep(app: &App) -> Result<(), Error> {
         unbound_agents_before_ms: ago(settings.unbound_agent_days),
     };
     while app.store.write(move |tx| retention::sweep(tx, horizons)).await.map_err(Error::from)? > 0 {
+        tokio::task::yield_now().await;
+    }
+    let news_before_ms = ago(notice::KEPT_DAYS);
+    let expire = move |tx: &mut dyn rynjer_store::Tx| retention::expire_notices(tx, news_before_ms);
+    while app.store.write(expire).await.map_err(Error::from)? > 0 {
         tokio::task::yield_now().await;
     }
     let unseen_since_ms = now_ms - DAY_MS;

@@ -18,11 +18,15 @@ mod callback;
 #[cfg(test)]
 mod cancel;
 #[cfg(test)]
+mod closure;
+#[cfg(test)]
 mod coverage;
 #[cfg(test)]
 mod doubt;
 #[cfg(test)]
 mod events;
+#[cfg(test)]
+mod export;
 #[cfg(test)]
 mod failover;
 #[cfg(test)]
@@ -50,9 +54,17 @@ mod list;
 #[cfg(test)]
 mod matrix;
 #[cfg(test)]
+mod moderation;
+#[cfg(test)]
 mod moltbook;
 #[cfg(test)]
 mod node;
+#[cfg(test)]
+mod notice;
+#[cfg(test)]
+mod pause;
+#[cfg(test)]
+mod policy;
 #[cfg(test)]
 mod preset;
 #[cfg(test)]

@@ -4,7 +4,7 @@
 
 use super::Admin;
 use crate::{
-    app::{Error, audit_log::note, bind::MOLTBOOK},
+    app::{Error, audit_log::note, bind::MOLTBOOK, closure::open_account},
     entropy,
 };
 use rynjer_core::{
@@ -91,6 +91,7 @@ impl Admin {
         let (stored, by) = (row.clone(), self.by.clone());
         self.store
             .write(move |tx| {
+                open_account(tx, &stored.account_id)?;
                 key::insert(tx, &stored)?;
                 let detail = json!({ "name": stored.name, "scopes": stored.scopes });
                 let (account, id) = (Some(&stored.account_id), stored.id.as_str());
