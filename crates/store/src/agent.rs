@@ -138,6 +138,12 @@ pub fn unbind(tx: &mut dyn Tx, id: &AgentId, now_ms: i64) -> Result<(), StoreErr
     .map(drop)
 }
 
+/// What the agent's keys may ask for from now on.
+pub fn set_scopes(tx: &mut dyn Tx, id: &AgentId, scopes: &str) -> Result<(), StoreError> {
+    let params = [id.as_str().into(), scopes.into()];
+    tx.exec("UPDATE agents SET scopes = $2 WHERE id = $1", &params).map(drop)
+}
+
 /// Pauses from `paused_at_ms`, or resumes with none.
 pub fn set_paused(tx: &mut dyn Tx, id: &AgentId, paused_at_ms: Option<i64>) -> Result<(), StoreError> {
     let params = [id.as_str().into(), paused_at_ms.into()];

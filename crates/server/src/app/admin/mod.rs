@@ -7,7 +7,7 @@
 mod account;
 mod agent;
 mod budget;
-mod key;
+pub(crate) mod key;
 
 use crate::{
     app::{
