@@ -42,6 +42,8 @@ mod limits;
 #[cfg(test)]
 mod list;
 #[cfg(test)]
+mod matrix;
+#[cfg(test)]
 mod node;
 #[cfg(test)]
 mod preset;
@@ -57,6 +59,7 @@ mod s3;
 mod s3_outage;
 #[cfg(test)]
 mod sign_in;
+#[cfg(test)]
 mod slow_input;
 #[cfg(test)]
 mod task;
