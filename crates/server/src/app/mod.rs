@@ -8,7 +8,7 @@ pub mod actor;
 pub mod admin;
 pub(crate) mod agent;
 pub mod audit_log;
-mod bind;
+pub mod bind;
 pub(crate) mod body;
 pub(crate) mod breaker;
 pub(crate) mod callback;

@@ -10,6 +10,8 @@ mod support;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod bind;
+#[cfg(test)]
 mod budget;
 #[cfg(test)]
 mod callback;
