@@ -14,7 +14,7 @@ use super::{
     shown, story,
 };
 use crate::{
-    app::{Error, admin::Admin, session::Session},
+    app::{Error, admin::Admin, bind::fingerprint, session::Session},
     http::extract::Shared,
     state::App,
 };
@@ -35,7 +35,6 @@ use rynjer_store::{
     agent::AgentRow,
     key::{KeyRow, KeyUse},
 };
-use sha2::{Digest, Sha256};
 
 const PATH: &str = "/settings/agents";
 /// Lines of the log on an agent's page.
@@ -83,7 +82,7 @@ impl Card {
             id: row.id.to_string(),
             name: row.name.clone(),
             version: row.version.clone(),
-            fingerprint: fingerprint(&row.public_key),
+            fingerprint: short_fingerprint(&row.public_key),
             state,
             tag,
             bound: row.bound_at_ms.map(shown::minute).unwrap_or_default(),
@@ -95,12 +94,9 @@ impl Card {
     }
 }
 
-/// What tells two public keys apart for human eyes: the first 16 digits of their SHA-256, grouped.
-pub(super) fn fingerprint(public_key: &str) -> String {
-    let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(public_key.as_bytes());
-    let digest = Sha256::digest(bytes.as_deref().unwrap_or(public_key.as_bytes()));
-    let groups = digest.chunks(2).take(4).map(|pair| data_encoding::HEXLOWER.encode(pair));
-    groups.collect::<Vec<_>>().join(" ")
+/// The first groups of a key's fingerprint, which tell agents of one account apart.
+fn short_fingerprint(public_key: &str) -> String {
+    fingerprint(public_key).split(' ').take(4).collect::<Vec<_>>().join(" ")
 }
 
 #[derive(Template)]

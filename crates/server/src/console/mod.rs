@@ -7,6 +7,7 @@
 
 mod agent;
 mod asset;
+mod bind;
 mod budget;
 mod confirm;
 mod dashboard;
@@ -33,6 +34,7 @@ fn pages() -> Router<Shared> {
         .route("/", get(dashboard::show))
         .merge(sign_in::routes())
         .merge(agent::routes())
+        .merge(bind::routes())
         .merge(key::routes())
         .merge(budget::routes())
 }
