@@ -95,7 +95,7 @@ async fn overview(app: &App, session: &Session, problem: String) -> Result<Page,
     let keys = live.map(|key| Choice {
         value: format!("key {}", key.id),
         path: "/settings/apikeys".to_owned(),
-        name: format!("{} ({}…)", key.name, key.prefix),
+        name: format!("{} ({})", key.name, key.prefix),
     });
     let (agents, keys): (Vec<Choice>, Vec<Choice>) = (agents.collect(), keys.collect());
     let bars = limit::bars(&budgets, Subject::Account, account.as_str(), now_ms);
@@ -170,7 +170,8 @@ async fn remove(State(shared): State<Shared>, Sent(session, form): Sent) -> Resu
 }
 
 async fn remove_one(app: &App, session: &Session, form: &Form) -> Result<(), Error> {
-    let period = Period::parse(form.text("period")).ok_or(Error::NotFound)?;
+    let period = Period::parse(form.text("period"))
+        .ok_or_else(|| Error::field("period", "must be a day, a month or the total"))?;
     change(app, session, form, subject(form)?, vec![(period, None)]).await
 }
 

@@ -72,7 +72,7 @@ impl KeyLine {
             scopes: row.scopes.replace(' ', ", "),
             made: shown::day(row.created_at_ms),
             last_used: row.last_used_at_ms.map_or("never".to_owned(), |at_ms| shown::ago(at_ms, now_ms)),
-            expires: row.expires_at_ms.map_or("never".to_owned(), |at_ms| shown::ago(at_ms, now_ms)),
+            expires: row.expires_at_ms.map_or("never".to_owned(), shown::day),
             state,
             tag,
             bars: limit::bars(budgets, Subject::Key, row.id.as_str(), now_ms),
