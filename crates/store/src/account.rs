@@ -66,7 +66,7 @@ pub fn get(tx: &mut dyn Tx, id: &AccountId) -> Result<Option<AccountRow>, StoreE
 }
 
 /// Keeps the account's row until the unit is over, so that what the unit sums up in the account stands.
-pub fn lock(tx: &mut dyn Tx, id: &AccountId) -> Result<(), StoreError> {
+pub(crate) fn lock(tx: &mut dyn Tx, id: &AccountId) -> Result<(), StoreError> {
     let lock = tx.dialect().for_update("accounts");
     tx.one(&format!("SELECT id FROM accounts WHERE id = $1 {lock}"), &[id.as_str().into()]).map(drop)
 }

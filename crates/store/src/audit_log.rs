@@ -63,20 +63,6 @@ pub fn insert(tx: &mut dyn Tx, line: &AuditLine) -> Result<(), StoreError> {
     .map(drop)
 }
 
-/// Lines of an account (empty: the installation's own), newest first, older than the line `before`.
-pub fn of_account(
-    tx: &mut dyn Tx,
-    account: &str,
-    before: Option<&str>,
-    limit: u32,
-) -> Result<Vec<AuditLine>, StoreError> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM audit_log WHERE account_id = $1 AND (CAST($2 AS TEXT) IS NULL OR id < $2) \
-         ORDER BY id DESC LIMIT $3"
-    );
-    tx.all(&sql, &[account.into(), before.into(), limit.into()])?.iter().map(line_of).collect()
-}
-
 /// How many of an account's newest lines are looked through for those of one subject.
 const LOOKED_THROUGH: u32 = 2_000;
 
@@ -93,4 +79,18 @@ pub fn of_subject(
     );
     let params = [account.into(), subject_id.into(), limit.into(), LOOKED_THROUGH.into()];
     tx.all(&sql, &params)?.iter().map(line_of).collect()
+}
+
+/// Lines of an account (empty: the installation's own), newest first, older than the line `before`.
+pub fn of_account(
+    tx: &mut dyn Tx,
+    account: &str,
+    before: Option<&str>,
+    limit: u32,
+) -> Result<Vec<AuditLine>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM audit_log WHERE account_id = $1 AND (CAST($2 AS TEXT) IS NULL OR id < $2) \
+         ORDER BY id DESC LIMIT $3"
+    );
+    tx.all(&sql, &[account.into(), before.into(), limit.into()])?.iter().map(line_of).collect()
 }

@@ -117,6 +117,12 @@ fn charge_open_tasks(
     tx.exec(&sql, &params).map(drop)
 }
 
+/// All budgets of an account, for a unit that decides from them: nobody else changes one before it is over.
+pub fn lock_of_account(tx: &mut dyn Tx, account: &AccountId) -> Result<Vec<Budget>, StoreError> {
+    crate::account::lock(tx, account)?;
+    of_account(tx, account)
+}
+
 /// All budgets of an account.
 pub fn of_account(tx: &mut dyn Tx, account: &AccountId) -> Result<Vec<Budget>, StoreError> {
     let rows = tx.all(

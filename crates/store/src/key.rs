@@ -8,7 +8,6 @@ use crate::{
     tx::{Row, Tx},
 };
 use rynjer_core::id::{AccountId, AgentId, FamilyId, KeyId};
-use std::collections::HashMap;
 
 /// A key as it is written and listed.
 #[derive(Debug, Clone)]
@@ -146,7 +145,7 @@ pub fn use_of_agents(
     tx: &mut dyn Tx,
     account: &AccountId,
     now_ms: i64,
-) -> Result<HashMap<AgentId, KeyUse>, StoreError> {
+) -> Result<std::collections::HashMap<AgentId, KeyUse>, StoreError> {
     let rows = tx.all(
         "SELECT agent_id, CAST(SUM(CASE WHEN revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2) \
          THEN 1 ELSE 0 END) AS BIGINT), MAX(last_used_at) FROM keys \

@@ -300,7 +300,7 @@ async fn rescope(
 async fn change_scopes(app: &App, session: &Session, id: &str, form: &Form) -> Result<(), Error> {
     let (hand, id) = named(app, session, id)?;
     let scopes = ticked(form)?;
-    let confirmed = confirm::perhaps(app, session, form).await?;
+    let confirmed = limit::may_allow_more(app, session, form).await?;
     hand.agent_rescope(&id, scopes, confirmed).await.map(drop)
 }
 
@@ -316,7 +316,7 @@ async fn set_limits(
 async fn change_limits(app: &App, session: &Session, id: &str, form: &Form) -> Result<(), Error> {
     let (hand, id) = named(app, session, id)?;
     let wanted = limit::wanted(form)?;
-    let confirmed = confirm::perhaps(app, session, form).await?;
+    let confirmed = limit::may_allow_more(app, session, form).await?;
     hand.budget_change(&session.account_id()?, (Subject::Agent, id.as_str()), wanted, confirmed).await
 }
 

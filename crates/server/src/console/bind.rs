@@ -102,11 +102,12 @@ fn code_page(
     page(shared, &CodePage { frame, problem, code: code.chars().take(100).collect() })
 }
 
-/// The page for the code again, if it is dead; each dead code is told alike.
-fn refused(shared: &Shared, session: &Session, code: &str, error: Error) -> Result<Response, Fault> {
+/// The page for the code again, if it is dead; each dead code is told alike. What was typed is not repeated: it
+/// may be somebody's secret.
+fn refused(shared: &Shared, session: &Session, error: Error) -> Result<Response, Fault> {
     match error {
         Error::RegistrationCodeInvalid => {
-            Ok(with_status(StatusCode::FORBIDDEN, code_page(shared, session, code, DEAD)?))
+            Ok(with_status(StatusCode::FORBIDDEN, code_page(shared, session, "", DEAD)?))
         }
         other => Err(Fault::of(other, &shared.app)),
     }
@@ -116,7 +117,7 @@ async fn look_up(State(shared): State<Shared>, Sent(session, form): Sent) -> Res
     let first = Terms { scopes: Scopes::from_iter([Scope::Image]), limit: "100", period: "day" };
     match consent(&shared.app, &session, form.text("code"), &first, String::new()).await {
         Ok(consent) => page(&shared, &consent),
-        Err(error) => refused(&shared, &session, form.text("code"), error),
+        Err(error) => refused(&shared, &session, error),
     }
 }
 
@@ -163,7 +164,7 @@ async fn say_yes(State(shared): State<Shared>, Sent(session, form): Sent) -> Res
     let error = match bind(app, &session, &form).await {
         Ok(agent) => return Ok(Redirect::to(&format!("{PATH}/{agent}")).into_response()),
         Err(error @ Error::RegistrationCodeInvalid) => {
-            return refused(&shared, &session, form.text("code"), error);
+            return refused(&shared, &session, error);
         }
         Err(error) => error,
     };
@@ -172,7 +173,7 @@ async fn say_yes(State(shared): State<Shared>, Sent(session, form): Sent) -> Res
     let typed = Terms { scopes, limit: form.text("limit"), period: form.text("period") };
     match consent(app, &session, form.text("code"), &typed, problem).await {
         Ok(consent) => Ok(with_status(status, page(&shared, &consent)?)),
-        Err(error) => refused(&shared, &session, form.text("code"), error),
+        Err(error) => refused(&shared, &session, error),
     }
 }
 

@@ -132,7 +132,7 @@ async fn change(
     wanted: Vec<(Period, Option<Credits>)>,
 ) -> Result<(), Error> {
     let (hand, account) = (session.hand(app)?, session.account_id()?);
-    let confirmed = confirm::perhaps(app, session, form).await?;
+    let confirmed = limit::may_allow_more(app, session, form).await?;
     hand.budget_change(&account, (subject, subject_id), wanted, confirmed).await
 }
 

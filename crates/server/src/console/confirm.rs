@@ -34,13 +34,3 @@ pub(super) fn problem(error: Error) -> Result<(StatusCode, String), Error> {
         other => Err(other),
     }
 }
-
-/// The same for a change that may need it: tells whether the password was typed lately. A wrong one is
-/// refused all the same.
-pub(super) async fn perhaps(app: &App, session: &Session, form: &Form) -> Result<bool, Error> {
-    match check(app, session, form).await {
-        Ok(()) => Ok(true),
-        Err(Error::NotConfirmed) => Ok(false),
-        Err(error) => Err(error),
-    }
-}

@@ -14,7 +14,7 @@ use super::{
     shown,
 };
 use crate::{
-    app::{Error, admin::key::NewKey, session::Session},
+    app::{Error, admin::NewKey, session::Session},
     http::extract::Shared,
     state::App,
 };

@@ -3,8 +3,11 @@
 //! Invariant: a bar is as long as the ledger would count now; its text says all that its colour says. Not
 //! here: what a limit refuses (`core::ledger`), who may change one (`app::admin`).
 
-use super::{form::Form, shown};
-use crate::app::Error;
+use super::{confirm, form::Form, shown};
+use crate::{
+    app::{Error, session::Session},
+    state::App,
+};
 use rynjer_core::{
     budget::{Budget, Period, Subject},
     credits::Credits,
@@ -109,6 +112,16 @@ pub(super) fn single(form: &Form) -> Result<Option<(Credits, Period)>, Error> {
         return Err(Error::field("limit", "must be 0 or more"));
     }
     Ok(limit)
+}
+
+/// Whether whoever sent a form may allow more than was allowed: the password was typed lately, or is in the
+/// form. A wrong one is refused all the same.
+pub(super) async fn may_allow_more(app: &App, session: &Session, form: &Form) -> Result<bool, Error> {
+    match confirm::check(app, session, form).await {
+        Ok(()) => Ok(true),
+        Err(Error::NotConfirmed) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 #[cfg(test)]

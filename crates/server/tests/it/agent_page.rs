@@ -35,7 +35,10 @@ async fn agents_are_listed_with_what_they_may_and_did() {
     page.shows("May use image, video, music, credits:read");
     assert!(page.html.contains(r#"<rect class="fill-1" width="10""#), "{}", page.html);
     let page = owner.get(&format!("/en/settings/agents/{id}")).await;
-    page.shows("Live keys 1").shows("demo-key").shows("2025-06-16").shows("The operator's command: set a limit of 80 credits per day");
+    page.shows("Live keys 1")
+        .shows("demo-key")
+        .shows("2025-06-16")
+        .shows("The operator's command: set a limit of 80 credits per day");
     let mut other = app.invited("other@example.com", false).await;
     other.get("/settings/agents").await.shows("No agent spends from this account yet.");
 }

@@ -12,7 +12,7 @@ use rynjer_core::{
     credits::Credits,
     id::{AccountId, BudgetId},
 };
-use rynjer_store::{Tx, account, budget};
+use rynjer_store::{Tx, budget};
 use serde_json::json;
 
 impl Admin {
@@ -71,8 +71,7 @@ impl Admin {
             .collect();
         let (owner, subject_id, by) = (account.clone(), subject_id.to_owned(), self.by.clone());
         let unit = move |tx: &mut dyn Tx| {
-            account::lock(tx, &owner)?;
-            let mut known = budget::of_account(tx, &owner)?;
+            let mut known = budget::lock_of_account(tx, &owner)?;
             known.retain(|row| row.subject == subject && row.subject_id == subject_id);
             // What an agent leaves behind when it goes can still be taken away.
             let owns = bind::owns_subject(tx, &owner, subject, &subject_id)?;

@@ -7,7 +7,7 @@
 mod account;
 mod agent;
 mod budget;
-pub(crate) mod key;
+mod key;
 
 use crate::{
     app::{
@@ -21,6 +21,8 @@ use crate::{
 use rynjer_core::id::{AccountId, TaskId};
 use rynjer_store::{Finding, Store, admin, task::TaskRow};
 use serde_json::Value;
+
+pub use key::NewKey;
 
 /// Somebody's hand on a database.
 #[derive(Clone)]
