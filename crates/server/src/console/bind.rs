@@ -65,6 +65,7 @@ struct CodePage {
 struct ConsentPage {
     frame: Frame,
     problem: String,
+    /// Not shown beside a problem, where it is asked for again: pages of errors repeat no secret.
     code: String,
     agent_id: String,
     name: String,

@@ -145,23 +145,25 @@ async fn binding_needs_a_fresh_password_and_the_account_that_was_shown() {
     app.advance(HOUR);
     let data = registered(&app, 40).await;
     let code = text(&data, "registration_code");
-    let terms = [("scopes", "music"), ("limit", "7"), ("period", "month")];
+    let terms = [("scopes", "music"), ("limit", "7"), ("period", "month"), ("code", code.as_str())];
     look_up(&mut owner, &code).await.shows("Your password");
     let page = owner.submit(YES, &terms).await;
     assert_eq!(page.status, 401);
-    page.shows("Type your password as well.").shows("Is this your agent?");
+    page.shows("Type your password as well.").shows("Is this your agent?").shows("The code, once more");
+    assert!(!page.html.contains(&code), "a page of an error repeats no secret");
     assert!(page.html.contains(r#"value="music" checked"#) && page.html.contains(r#"value="7""#));
     let mut wrong = terms.to_vec();
     wrong.push(("confirm_password", "wrong horse battery"));
     assert_eq!(owner.submit(YES, &wrong).await.status, 401);
     let mut right = terms.to_vec();
     right.push(("confirm_password", PASSWORD));
-    // In another tab the owner went over to their live account.
-    let shown = look_up(&mut owner, &code).await.html;
-    let (front, _) = shown.split_once("\" selected").expect("an account is chosen");
-    let test_account = front.rsplit("value=\"").next().unwrap().to_owned();
-    let live = shown.split("<option value=\"").find(|rest| rest.contains(">live")).unwrap();
-    let live = live.split('"').next().unwrap().to_owned();
+    // In another tab the owner goes over to their live account.
+    let shown = owner.get("/").await.html;
+    let option = |mode: &str| {
+        let option = shown.split("<option value=\"").find(|rest| rest.contains(&format!(">{mode} ")));
+        option.and_then(|rest| rest.split('"').next()).expect("an account of that mode").to_owned()
+    };
+    let (test_account, live) = (option("test"), option("live"));
     owner.submit("/account", &[("account", &live)]).await;
     look_up(&mut owner, &code).await;
     right.push(("account", &test_account));
