@@ -27,6 +27,8 @@ pub struct AgentRow {
     pub registration_expires_at_ms: i64,
     pub user_code_hash: [u8; 32],
     pub user_code_expires_at_ms: i64,
+    /// When it registered last.
+    pub registered_at_ms: i64,
 }
 
 /// What a registration writes.
@@ -46,7 +48,7 @@ pub struct Registration {
 const COLUMNS: &str = "id, public_key, account_id, name, version, created_at, bound_at, paused_at, \
                        revoked_at, \
                        scopes, registration_hash, registration_expires_at, user_code_hash, \
-                       user_code_expires_at";
+                       user_code_expires_at, registered_at";
 
 fn agent_of(row: &Row) -> Result<AgentRow, StoreError> {
     Ok(AgentRow {
@@ -64,6 +66,7 @@ fn agent_of(row: &Row) -> Result<AgentRow, StoreError> {
         registration_expires_at_ms: row.int(11)?,
         user_code_hash: row.hash(12)?,
         user_code_expires_at_ms: row.int(13)?,
+        registered_at_ms: row.int(14)?,
     })
 }
 
@@ -155,6 +158,12 @@ pub fn unbind(tx: &mut dyn Tx, id: &AgentId, now_ms: i64) -> Result<(), StoreErr
         &[id.as_str().into(), now_ms.into()],
     )
     .map(drop)
+}
+
+/// What the agent's keys may ask for from now on.
+pub fn set_scopes(tx: &mut dyn Tx, id: &AgentId, scopes: &str) -> Result<(), StoreError> {
+    let params = [id.as_str().into(), scopes.into()];
+    tx.exec("UPDATE agents SET scopes = $2 WHERE id = $1", &params).map(drop)
 }
 
 /// Pauses from `paused_at_ms`, or resumes with none.

@@ -63,6 +63,24 @@ pub fn insert(tx: &mut dyn Tx, line: &AuditLine) -> Result<(), StoreError> {
     .map(drop)
 }
 
+/// How many of an account's newest lines are looked through for those of one subject.
+const LOOKED_THROUGH: u32 = 2_000;
+
+/// The newest lines of an account about one thing.
+pub fn of_subject(
+    tx: &mut dyn Tx,
+    account: &str,
+    subject_id: &str,
+    limit: u32,
+) -> Result<Vec<AuditLine>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM (SELECT {COLUMNS} FROM audit_log WHERE account_id = $1 ORDER BY id DESC \
+         LIMIT $4) AS newest WHERE subject_id = $2 ORDER BY id DESC LIMIT $3"
+    );
+    let params = [account.into(), subject_id.into(), limit.into(), LOOKED_THROUGH.into()];
+    tx.all(&sql, &params)?.iter().map(line_of).collect()
+}
+
 /// Lines of an account (empty: the installation's own), newest first, older than the line `before`.
 pub fn of_account(
     tx: &mut dyn Tx,

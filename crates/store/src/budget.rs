@@ -57,6 +57,22 @@ pub fn set(
     Ok(fresh.clone())
 }
 
+/// Takes a limit away; whether there was one. What open tasks were counted in it is forgotten with it.
+pub fn remove(
+    tx: &mut dyn Tx,
+    account: &AccountId,
+    (subject, subject_id): (Subject, &str),
+    period: Period,
+) -> Result<bool, StoreError> {
+    crate::account::lock(tx, account)?;
+    let removed = tx.one(
+        "DELETE FROM budgets WHERE account_id = $1 AND subject = $2 AND subject_id = $3 AND period = $4 \
+         RETURNING id",
+        &[account.as_str().into(), subject.as_str().into(), subject_id.into(), period.as_str().into()],
+    )?;
+    Ok(removed.is_some())
+}
+
 /// The condition that selects a subject's tasks; `$2` is its id.
 fn tasks_of(subject: Subject) -> &'static str {
     match subject {
@@ -132,6 +148,12 @@ pub fn carry_over(
         charge_open_tasks(tx, account, &id, (Subject::Key, from.as_str()), cap.window_start_ms)?;
     }
     Ok(())
+}
+
+/// All budgets of an account, for a unit that decides from them: nobody else changes one before it is over.
+pub fn lock_of_account(tx: &mut dyn Tx, account: &AccountId) -> Result<Vec<Budget>, StoreError> {
+    crate::account::lock(tx, account)?;
+    of_account(tx, account)
 }
 
 /// All budgets of an account.

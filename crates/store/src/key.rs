@@ -131,6 +131,41 @@ pub fn of_account(tx: &mut dyn Tx, account: &AccountId) -> Result<Vec<KeyRow>, S
     tx.all(&sql, &[account.as_str().into()])?.iter().map(key_of).collect()
 }
 
+/// Keys of an account that belong to none of its agents, newest first.
+pub fn of_account_itself(tx: &mut dyn Tx, account: &AccountId) -> Result<Vec<KeyRow>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM keys k WHERE k.account_id = $1 AND k.agent_id IS NULL ORDER BY k.id DESC"
+    );
+    tx.all(&sql, &[account.as_str().into()])?.iter().map(key_of).collect()
+}
+
+/// How an agent's keys are used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct KeyUse {
+    /// Keys that are neither revoked nor expired.
+    pub live: i64,
+    pub last_used_at_ms: Option<i64>,
+}
+
+/// How the keys of each agent of an account are used; agents that never had one are left out.
+pub fn use_of_agents(
+    tx: &mut dyn Tx,
+    account: &AccountId,
+    now_ms: i64,
+) -> Result<std::collections::HashMap<AgentId, KeyUse>, StoreError> {
+    let rows = tx.all(
+        "SELECT agent_id, CAST(SUM(CASE WHEN revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2) \
+         THEN 1 ELSE 0 END) AS BIGINT), MAX(last_used_at) FROM keys \
+         WHERE account_id = $1 AND agent_id IS NOT NULL GROUP BY agent_id",
+        &[account.as_str().into(), now_ms.into()],
+    )?;
+    let of_row = |row: &Row| {
+        let used = KeyUse { live: row.int(1)?, last_used_at_ms: row.opt_int(2)? };
+        Ok((AgentId::from_stored(row.text(0)?), used))
+    };
+    rows.iter().map(of_row).collect()
+}
+
 /// Revokes a key of an account; the time of its first revocation, or `None` if there is no such key.
 pub fn revoke(
     tx: &mut dyn Tx,

@@ -48,7 +48,7 @@ impl Shown {
 }
 
 /// What tells two public keys apart: `sha256sum` of the key's bytes begins with the same digits.
-fn fingerprint(public_key: &str) -> String {
+pub(crate) fn fingerprint(public_key: &str) -> String {
     let bytes = HEXLOWER_PERMISSIVE.decode(public_key.as_bytes());
     let digest = Sha256::digest(bytes.as_deref().unwrap_or(public_key.as_bytes()));
     let groups: Vec<String> = digest.chunks(2).take(8).map(|pair| HEXLOWER.encode(pair)).collect();

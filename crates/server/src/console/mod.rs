@@ -5,14 +5,21 @@
 
 #![allow(dead_code, reason = "pages that use the rest are being built")]
 
+mod agent;
 mod asset;
+mod bind;
+mod budget;
+mod confirm;
 mod dashboard;
 mod fault;
 mod form;
 mod frame;
 mod guard;
+mod key;
+mod limit;
 mod shown;
 mod sign_in;
+mod story;
 
 use crate::http::extract::Shared;
 use axum::{Router, routing::get};
@@ -23,5 +30,11 @@ pub(crate) fn routes() -> Router<Shared> {
 }
 
 fn pages() -> Router<Shared> {
-    Router::new().route("/", get(dashboard::show)).merge(sign_in::routes())
+    Router::new()
+        .route("/", get(dashboard::show))
+        .merge(sign_in::routes())
+        .merge(agent::routes())
+        .merge(bind::routes())
+        .merge(key::routes())
+        .merge(budget::routes())
 }

@@ -8,11 +8,17 @@
 mod support;
 
 #[cfg(test)]
+mod agent_page;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod bind;
 #[cfg(test)]
+mod bind_page;
+#[cfg(test)]
 mod budget;
+#[cfg(test)]
+mod budget_page;
 #[cfg(test)]
 mod callback;
 #[cfg(test)]
@@ -45,6 +51,8 @@ mod identity;
 mod input;
 #[cfg(test)]
 mod key;
+#[cfg(test)]
+mod key_page;
 #[cfg(test)]
 mod keyring;
 #[cfg(test)]

@@ -77,6 +77,55 @@ impl Admin {
         self.store.read(move |tx| Ok(admin::agents(tx, account.as_ref())?)).await
     }
 
+    /// One agent.
+    ///
+    /// # Errors
+    /// No such agent.
+    pub async fn agent_show(&self, id: &AgentId) -> Result<AgentRow, Error> {
+        let id = id.clone();
+        let read = self.store.read(move |tx| agent::get(tx, &id)?.ok_or(Error::NotFound));
+        let found = read.await?;
+        self.reach.check(found.account_id.as_ref())?;
+        Ok(found)
+    }
+
+    /// What the agent's keys may ask for from now on. Fewer scopes hold at once for keys that are there; more
+    /// need the owner to be there (`confirmed`).
+    ///
+    /// # Errors
+    /// No such agent, or one that was revoked; not confirmed.
+    pub async fn agent_rescope(
+        &self,
+        id: &AgentId,
+        scopes: Scopes,
+        confirmed: bool,
+    ) -> Result<AgentRow, Error> {
+        let (id, reach, by, now_ms) = (id.clone(), self.reach.clone(), self.by.clone(), self.clock.now_ms());
+        let changed = self.store.write(move |tx| {
+            let found = agent::lock(tx, &id)?.ok_or(Error::NotFound)?;
+            reach.check(found.account_id.as_ref())?;
+            if found.account_id.is_none() || found.revoked_at_ms.is_some() {
+                return Err(Error::field("agent", "is not bound to an account, or was revoked"));
+            }
+            let before = Scopes::from_text(&found.scopes).unwrap_or(Scopes::NONE);
+            if !scopes.is_subset(before) && !confirmed {
+                return Err(Error::NotConfirmed);
+            }
+            if scopes == before {
+                return Ok(found);
+            }
+            agent::set_scopes(tx, &id, &scopes.to_text())?;
+            let detail =
+                json!({ "name": found.name, "scopes": scopes.to_text(), "before": before.to_text() });
+            let account = found.account_id.as_ref();
+            note(tx, now_ms, &by, account, "agent.scopes_changed", id.as_str(), &detail)?;
+            agent::get(tx, &id)?.ok_or(Error::NotFound)
+        });
+        let changed = changed.await?;
+        self.credentials_changed();
+        Ok(changed)
+    }
+
     /// Pauses or resumes an agent.
     ///
     /// # Errors

@@ -22,6 +22,8 @@ use rynjer_core::id::{AccountId, TaskId};
 use rynjer_store::{Finding, Store, admin, task::TaskRow};
 use serde_json::Value;
 
+pub use key::NewKey;
+
 /// Somebody's hand on a database.
 #[derive(Clone)]
 pub struct Admin {
