@@ -6,13 +6,22 @@
 #![allow(dead_code, reason = "pages that use the rest are being built")]
 
 mod asset;
+mod audit;
+mod chart;
 mod dashboard;
 mod fault;
+mod filter;
 mod form;
 mod frame;
+mod gallery;
 mod guard;
+mod names;
+mod output;
 mod shown;
 mod sign_in;
+mod task;
+mod task_history;
+mod usage;
 
 use crate::http::extract::Shared;
 use axum::{Router, routing::get};
@@ -23,5 +32,13 @@ pub(crate) fn routes() -> Router<Shared> {
 }
 
 fn pages() -> Router<Shared> {
-    Router::new().route("/", get(dashboard::show)).merge(sign_in::routes())
+    Router::new()
+        .route("/", get(dashboard::show))
+        .merge(sign_in::routes())
+        .merge(dashboard::routes())
+        .merge(gallery::routes())
+        .merge(task::routes())
+        .merge(task_history::routes())
+        .merge(usage::routes())
+        .merge(audit::routes())
 }

@@ -6,6 +6,7 @@
 use crate::app::{Error, request::Fields};
 use axum::{body::Body, response::Response};
 use csv::{Terminator, WriterBuilder};
+use futures::{Stream, StreamExt, TryStreamExt};
 use http::{HeaderMap, HeaderValue, header};
 use rynjer_api::UsageEvent;
 
@@ -31,6 +32,8 @@ const COLUMNS: [&str; 19] = [
     "finished_at",
 ];
 
+const KIND: HeaderValue = HeaderValue::from_static("text/csv; charset=utf-8; header=present");
+
 /// Whether the caller asks for CSV.
 pub(crate) fn is_wanted(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
@@ -50,21 +53,44 @@ pub(crate) fn next_page(base_url: &str, fields: &Fields, cursor: &str) -> String
 
 /// The events as a table, with the address of the next page as a link.
 pub(crate) fn table(events: &[UsageEvent], next: Option<String>) -> Result<Response, Error> {
-    let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(Vec::new());
-    writer.write_record(COLUMNS).map_err(Error::internal)?;
-    for event in events {
-        writer.write_record(cells(event)?.map(defused)).map_err(Error::internal)?;
-    }
-    let text = writer.into_inner().map_err(Error::internal)?;
-    let mut response = Response::new(Body::from(text));
+    let mut response = Response::new(Body::from(text(events, true)?));
     let headers = response.headers_mut();
-    let kind = HeaderValue::from_static("text/csv; charset=utf-8; header=present");
-    headers.insert(header::CONTENT_TYPE, kind);
+    headers.insert(header::CONTENT_TYPE, KIND);
     if let Some(next) = next {
         let link = HeaderValue::from_str(&format!("<{next}>; rel=\"next\"")).map_err(Error::internal)?;
         headers.insert(header::LINK, link);
     }
     Ok(response)
+}
+
+/// Pages of events as one table to save under a name, sent while it is read. A failure cuts it short, which
+/// the receiver notices.
+pub(crate) fn download(
+    pages: impl Stream<Item = Result<Vec<UsageEvent>, Error>> + Send + 'static,
+    file_name: &str,
+) -> Result<Response, Error> {
+    let heading = futures::stream::once(async { text(&[], true) });
+    let rows = pages.map(|page| text(&page?, false));
+    let whole = heading.chain(rows).map_err(|error| std::io::Error::other(format!("{error:?}")));
+    let mut response = Response::new(Body::from_stream(whole));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, KIND);
+    let name = HeaderValue::from_str(&format!("attachment; filename=\"{file_name}\""));
+    headers.insert(header::CONTENT_DISPOSITION, name.map_err(Error::internal)?);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    Ok(response)
+}
+
+fn text(events: &[UsageEvent], has_heading: bool) -> Result<Vec<u8>, Error> {
+    let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(Vec::new());
+    if has_heading {
+        writer.write_record(COLUMNS).map_err(Error::internal)?;
+    }
+    for event in events {
+        writer.write_record(cells(event)?.map(defused)).map_err(Error::internal)?;
+    }
+    writer.into_inner().map_err(Error::internal)
 }
 
 fn cells(event: &UsageEvent) -> Result<[String; 19], Error> {
