@@ -158,7 +158,7 @@ async fn board(app: &App, account: &AccountRow) -> Result<Board, Error> {
     let total = spend::total(&spend.rows);
     Ok(Board {
         spent: shown::credits(total.spent),
-        tasks: shown::credits(total.tasks),
+        tasks: shown::count(total.tasks, "task"),
         chart: Chart::draw("Spending by day and agent", &points(&spend.rows, &names), (first_ms, today_ms)),
         agents: top_agents(&spend.rows, &names),
         newest_notice: notices.first().map(|row| row.id.to_string()).unwrap_or_default(),
@@ -183,7 +183,7 @@ fn top_agents(rows: &[SpendRow], names: &Names) -> Vec<TopAgent> {
         name: names.of(&agent),
         filter: if agent.is_empty() { "none".to_owned() } else { agent },
         spent: shown::credits(sum.spent),
-        tasks: shown::credits(sum.tasks),
+        tasks: shown::count(sum.tasks, "task"),
         share: sum.spent.max(0).saturating_mul(100) / most,
     });
     top.collect()

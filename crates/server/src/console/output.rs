@@ -11,6 +11,9 @@ use crate::{
 use rynjer_api::OutputType;
 use rynjer_store::{output::OutputRow, task::TaskRow};
 
+/// How much of a prompt stands for a picture.
+const WORDS_LETTERS: usize = 160;
+
 /// A file of a task.
 pub(super) struct Piece {
     pub(super) task: String,
@@ -36,7 +39,7 @@ pub(super) struct Piece {
 /// All files of a task; each address is signed anew.
 pub(super) fn pieces(app: &App, row: &TaskRow, names: &Names) -> Result<Vec<Piece>, Error> {
     let body = row.body.as_deref().map(TaskBody::from_stored).unwrap_or_default();
-    let text = shown::beginning(&body.prompt, 200);
+    let text = shown::beginning(&body.prompt, WORDS_LETTERS);
     let outputs = output::answers(app, row)?;
     let piece = |(stored, shown_output): (&OutputRow, rynjer_api::Output)| Piece {
         task: row.id.to_string(),

@@ -20,6 +20,12 @@ pub(super) fn credits(amount: i64) -> String {
     text
 }
 
+/// A number of things: `1 task`, `1 200 tasks`.
+pub(super) fn count(number: i64, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {thing}{plural}", credits(number))
+}
+
 /// A time as people compare it: `2026-11-24 01:15`, in UTC.
 pub(super) fn minute(at_ms: i64) -> String {
     let text = rfc3339(at_ms);

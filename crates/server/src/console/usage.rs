@@ -188,10 +188,10 @@ fn tables(rows: &[SpendRow], names: &Names, filters: &Filters) -> Vec<Table> {
         (product, query, sum)
     });
     vec![
-        table("days", "By day", "Day", days.collect()),
         table("agents", "By agent", "Agent", agents.collect()),
         table("models", "By model", "Model", models.collect()),
-        table("products", "By product", "Product", products.collect()),
+        table("products", "By kind", "Kind", products.collect()),
+        table("days", "By day", "Day", days.collect()),
     ]
 }
 

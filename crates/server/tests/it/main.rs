@@ -8,6 +8,8 @@
 mod support;
 
 #[cfg(test)]
+mod audit_log;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod budget;
@@ -26,7 +28,11 @@ mod failover;
 #[cfg(test)]
 mod file;
 #[cfg(test)]
+mod gallery;
+#[cfg(test)]
 mod guide;
+#[cfg(test)]
+mod history;
 #[cfg(test)]
 mod hostile_vendor;
 #[cfg(test)]
@@ -58,6 +64,8 @@ mod s3_outage;
 #[cfg(test)]
 mod sign_in;
 mod slow_input;
+#[cfg(test)]
+mod spend;
 #[cfg(test)]
 mod task;
 #[cfg(test)]
