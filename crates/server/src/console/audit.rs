@@ -130,7 +130,7 @@ fn shown_line(line: &AuditLine, session: &Session, names: &Names) -> Line {
         at: shown::second(line.at_ms),
         sentence: format!("{who} {deed}"),
         more: if is_whole { String::new() } else { rest(&detail) },
-        who,
+        who: format!("{} {}", line.actor_kind.replace('_', " "), shown::short(&line.actor_id)),
         address: line.address.clone().unwrap_or_default(),
         action: line.action.clone(),
     }
@@ -157,7 +157,9 @@ fn deed(line: &AuditLine, detail: &Map<String, Value>, names: &Names) -> (String
     let credits = |name: &str| shown::credits(detail.get(name).and_then(Value::as_i64).unwrap_or_default());
     match line.action.as_str() {
         "account.created" => (format!("made this {} account", text("mode")), true),
-        "account.granted" => (format!("granted {} credits", credits("credits")), false),
+        "account.granted" => {
+            (format!("granted {} credits ({})", credits("credits"), text("reference")), true)
+        }
         "account.frozen" => (format!("froze this account: {}", text("reason")), true),
         "account.thawed" => ("let this account go on".to_owned(), true),
         "budget.set" => {

@@ -31,7 +31,7 @@ use axum::{
     routing::{get, post},
 };
 use http::StatusCode;
-use rynjer_api::TaskError;
+use rynjer_api::{TaskError, TaskErrorCode};
 use rynjer_core::{id::TaskId, ledger::EntryKind};
 use rynjer_store::{attempt::AttemptRow, task::TaskRow, usage::LineRow};
 
@@ -81,6 +81,8 @@ struct Page {
     progress: Option<i64>,
     problem: String,
     error: Option<TaskError>,
+    /// What the error's code means.
+    meaning: &'static str,
     missing: Vec<String>,
     pieces: Vec<Piece>,
     prompt: String,
@@ -173,6 +175,7 @@ fn filled(app: &App, session: &Session, history: TaskHistory, problem: String) -
         has_contents: body.is_some() || row.outputs.iter().any(|output| output.deleted_at_ms.is_none()),
         progress: progress(app, &row),
         problem,
+        meaning: row.error_code.as_deref().and_then(TaskErrorCode::parse).map_or("", TaskErrorCode::summary),
         error: answer.error.map(|error| TaskError { message: shown::visible(&error.message), ..error }),
         missing: answer.missing.iter().map(|part| shown::visible(&part.message)).collect(),
         pieces: pieces(app, &row, &names)?,

@@ -45,6 +45,7 @@ async fn a_long_log_is_read_there_and_back() {
         let limit = Credits(number);
         let set = app.admin().budget_set(&app.account, Subject::Agent, agent.as_str(), Period::Day, limit);
         set.await.unwrap();
+        app.advance(std::time::Duration::from_secs(1));
     }
     let page = owner.get("/audit?about=budget").await;
     page.shows("set a limit of 59 credits per day for Demo Agent").shows("set a limit of 10 credits");

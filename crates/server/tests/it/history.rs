@@ -48,7 +48,7 @@ async fn what_failed_says_why_and_what_to_do() {
     let task = text(&agent.picture("bad", "[[reject]]").await, "task_id");
     agent.finish("bad").await;
     let page = owner.get(&format!("/tasks/{task}")).await;
-    page.shows("Task Failed").shows("content_rejected").shows("Nothing was charged").shows("Released 8");
+    page.shows("Task Failed").shows("content_rejected").shows("Change the prompt").shows("Released 8");
     owner.get("/tasks?status=failed").await.shows("[[reject]]");
     owner.get("/tasks?status=success").await.shows("Nothing fits. Show all");
     let page = owner.get("/tasks?status=done").await;
@@ -131,19 +131,19 @@ async fn what_others_wrote_is_text_everywhere() {
     app.anonymous().post("/api/v1/agents/register", &signer.sign(&named)).await.ok();
     let agent = app.agent_key();
     let mut asked = picture("evil", &format!("{HOSTILE} [[instant]]"));
-    (asked["run_id"], asked["metadata"]) = (json!("<i>run"), json!({"<u>k": HOSTILE}));
+    asked["metadata"] = json!({"<u>k": HOSTILE});
     let task = text(&agent.generate(&asked).await, "task_id");
     agent.finish("evil").await;
     for path in ["/", "/tasks", "/gallery", "/usage", "/running", "/audit", &format!("/tasks/{task}")] {
         let page = owner.get(path).await;
         assert_eq!(page.status, 200, "{path}");
-        for bad in ["<script>alert", "<img src=x", "<b>", "<i>run", "<u>k", "\u{202e}", "\u{200b}"] {
+        for bad in ["<script>alert", "<img src=x", "<b>", "<u>k", "\u{202e}", "\u{200b}"] {
             assert!(!page.html.contains(bad), "{path} {bad}");
         }
     }
     let page = owner.get(&format!("/tasks/{task}")).await;
     page.shows("<script>alert(1)</script>\"><img src=x onerror=alert(2)>[U+202E]gnp.exe[U+200B]");
-    page.shows("<u>k").shows("<b>Bob</b>").shows("<i>run");
+    page.shows("<u>k").shows("<b>Bob</b>");
     let policy = page.headers["content-security-policy"].to_str().unwrap();
     assert!(policy.contains("script-src 'self';"), "{policy}");
 }
@@ -170,7 +170,6 @@ async fn pages_follow_each_other_and_keep_their_filters() {
     owner.get("/tasks?agent=none").await.shows("Nothing fits.");
     owner.get("/tasks?from=2025-03-18&to=2025-03-18").await.shows("picture 26");
     owner.get("/tasks?to=2025-03-17").await.shows("Nothing fits.");
-    app.advance(Duration::from_secs(86_400));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,6 +4,7 @@
 
 use crate::support::{CREDITS, DAY, TestApp, client::picture};
 use serde_json::json;
+use std::time::Duration;
 
 /// Two days with charges of the agent and one of an account key.
 async fn spent(app: &TestApp) {
@@ -11,6 +12,7 @@ async fn spent(app: &TestApp) {
     for name in ["a", "b"] {
         agent.picture(name, "[[instant]]").await;
         agent.finish(name).await;
+        app.advance(Duration::from_secs(1));
     }
     agent.picture("bad", "[[fail]]").await;
     agent.finish("bad").await;
@@ -35,8 +37,8 @@ async fn a_new_account_is_told_what_to_do() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_dashboard_shows_what_runs_and_what_was_spent() {
     let app = TestApp::sqlite().await;
-    let mut owner = app.owner().await;
     spent(&app).await;
+    let mut owner = app.owner().await;
     let agent = app.agent_key();
     agent.picture("slow", "still going [[slow=600]]").await;
     let page = owner.get("/").await;
@@ -57,9 +59,8 @@ async fn the_dashboard_shows_what_runs_and_what_was_spent() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn usage_is_told_by_day_agent_model_and_product() {
     let app = TestApp::sqlite().await;
-    let mut owner = app.owner().await;
-    owner.get("/usage").await.shows("Nothing was spent from 2025-02-17 to 2025-03-18.");
     spent(&app).await;
+    let mut owner = app.owner().await;
     let page = owner.get("/usage").await;
     page.shows("Spent 36 credits").shows("Tasks 4").shows("Failed, not charged 1");
     page.shows("2025-03-19 20 0 1 0").shows("2025-03-18 16 0 3 1");
@@ -73,14 +74,18 @@ async fn usage_is_told_by_day_agent_model_and_product() {
     owner.get("/usage?model=V5").await.shows("Spent 0 credits").shows("reset the filters");
     assert_eq!(owner.get("/usage?from=2025-03-20&to=2025-03-18").await.status, 400);
     let mut other = app.invited("other@example.com", false).await;
-    other.get("/usage").await.shows("Spent 0 credits");
+    other
+        .get("/usage")
+        .await
+        .shows("Spent 0 credits")
+        .shows("Nothing was spent from 2025-02-18 to 2025-03-19.");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_file_holds_the_same_events_and_no_formula() {
     let app = TestApp::sqlite().await;
-    let mut owner = app.owner().await;
     spent(&app).await;
+    let mut owner = app.owner().await;
     let file = owner.get("/usage.csv?from=2025-03-18&to=2025-03-19").await;
     assert_eq!(file.headers["content-type"], "text/csv; charset=utf-8; header=present");
     let name = file.headers["content-disposition"].to_str().unwrap();
