@@ -41,6 +41,9 @@ pub(super) struct Asked {
     next: String,
     #[serde(default)]
     ticket: String,
+    /// Set after signing out.
+    #[serde(default)]
+    out: String,
 }
 
 #[derive(Template)]
@@ -50,6 +53,7 @@ struct LoginPage {
     next: String,
     email: String,
     problem: String,
+    signed_out: bool,
     open: bool,
 }
 
@@ -76,12 +80,19 @@ async fn show(
     if session.is_some() {
         return Ok(Redirect::to(onward(&asked.next)).into_response());
     }
-    login_page(&shared, asked.next, String::new(), String::new())
+    let signed_out = !asked.out.is_empty();
+    login_page(&shared, asked.next, String::new(), String::new(), signed_out)
 }
 
-fn login_page(shared: &Shared, next: String, email: String, problem: String) -> Result<Response, Fault> {
+fn login_page(
+    shared: &Shared,
+    next: String,
+    email: String,
+    problem: String,
+    signed_out: bool,
+) -> Result<Response, Fault> {
     let open = shared.app.config.console.sign_up == SignUp::Open;
-    page(shared, &LoginPage { cover: Cover::new("Sign in"), next, email, problem, open })
+    page(shared, &LoginPage { cover: Cover::new("Sign in"), next, email, problem, signed_out, open })
 }
 
 async fn sign_in(State(shared): State<Shared>, sent: SentByStranger) -> Result<Response, Fault> {
@@ -90,7 +101,7 @@ async fn sign_in(State(shared): State<Shared>, sent: SentByStranger) -> Result<R
     match session::guess(app, &email, sent.form.raw("password"), Some(sent.address)).await {
         Ok(owner) => start(&shared, &owner, &sent, &next).await,
         Err(error @ Error::SignInRefused) => {
-            let mut response = login_page(&shared, next, email, sentence(&error))?;
+            let mut response = login_page(&shared, next, email, sentence(&error), false)?;
             *response.status_mut() = http::StatusCode::UNAUTHORIZED;
             Ok(response)
         }
@@ -116,7 +127,7 @@ async fn start(
 async fn sign_out(State(shared): State<Shared>, Sent(session, _): Sent) -> Result<Response, Fault> {
     session::end(&shared.app, session.hash).await.map_err(|error| Fault::of(error, &shared.app))?;
     let cookie = set_cookie(&shared.app, None);
-    Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/login")).into_response())
+    Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/login?out=1")).into_response())
 }
 
 async fn choose_account(State(shared): State<Shared>, Sent(session, form): Sent) -> Result<Response, Fault> {

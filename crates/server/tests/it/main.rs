@@ -48,6 +48,8 @@ mod limits;
 #[cfg(test)]
 mod list;
 #[cfg(test)]
+mod matrix;
+#[cfg(test)]
 mod node;
 #[cfg(test)]
 mod preset;
@@ -63,6 +65,7 @@ mod s3;
 mod s3_outage;
 #[cfg(test)]
 mod sign_in;
+#[cfg(test)]
 mod slow_input;
 #[cfg(test)]
 mod spend;

@@ -3,7 +3,7 @@
 //! Invariant: a form is sent with the hidden fields of the page that has it, as a real browser would. Not
 //! here: scripts and looks, which a real browser checks.
 
-use super::{BASE_URL, TestApp, client::SharedRouter};
+use super::{Answer, BASE_URL, TestApp, canary, client::SharedRouter};
 use axum::body::Body;
 use http::{Request, header};
 use http_body_util::BodyExt;
@@ -74,17 +74,34 @@ impl Browser {
         self.post(action, &all).await
     }
 
+    /// What forms of this session carry; empty for those who are not signed in.
+    pub(crate) async fn csrf(&mut self) -> String {
+        let page = self.get("/").await;
+        let fields = hidden(&page.html, "/logout");
+        fields.into_iter().find(|(name, _)| name == "csrf").map(|(_, value)| value).unwrap_or_default()
+    }
+
     /// Sends fields as they are.
     pub(crate) async fn post(&mut self, path: &str, fields: &[(String, String)]) -> Page {
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         self.send("POST", path, Some(body)).await
     }
 
+    /// Sends what a script of another page could: JSON, with the cookies.
+    pub(crate) async fn request(&mut self, method: &str, path: &str, body: &serde_json::Value) -> Page {
+        self.headers.push(("content-type".to_owned(), "application/json".to_owned()));
+        let page = self.send(method, path, (method != "GET").then(|| body.to_string())).await;
+        self.headers.pop();
+        page
+    }
+
     async fn send(&mut self, method: &str, path: &str, body: Option<String>) -> Page {
         let path = path.strip_prefix(BASE_URL).unwrap_or(path);
         let mut request = Request::builder().method(method).uri(path).header(header::HOST, "gateway.test");
         if body.is_some() {
-            request = request.header("content-type", "application/x-www-form-urlencoded");
+            if !self.headers.iter().any(|(name, _)| name == "content-type") {
+                request = request.header("content-type", "application/x-www-form-urlencoded");
+            }
             if !self.headers.iter().any(|(name, _)| name == "origin") {
                 request = request.header("origin", BASE_URL).header("sec-fetch-site", "same-origin");
             }
@@ -100,14 +117,16 @@ impl Browser {
         let request = request.body(Body::from(body.unwrap_or_default())).expect("a request");
         let router = self.router.lock().expect("the router").clone();
         let (parts, body) = router.oneshot(request).await.expect("an answer").into_parts();
-        let html = body.collect().await.expect("a body").to_bytes();
-        let html = String::from_utf8_lossy(&html).into_owned();
+        let body = body.collect().await.expect("a body").to_bytes();
+        let html = String::from_utf8_lossy(&body).into_owned();
+        canary::look_at(&Answer { status: parts.status.as_u16(), headers: parts.headers.clone(), body });
         for cookie in parts.headers.get_all(header::SET_COOKIE) {
             let pair = cookie.to_str().expect("text").split(';').next().unwrap_or_default();
             let (name, value) = pair.split_once('=').expect("a cookie");
             if value.is_empty() {
                 self.cookies.remove(name);
             } else {
+                canary::plant("a session", value);
                 self.cookies.insert(name.to_owned(), value.to_owned());
             }
         }
@@ -147,6 +166,11 @@ fn hidden(html: &str, action: &str) -> Vec<(String, String)> {
         .collect()
 }
 
+fn plant_ticket(link: &str) {
+    canary::plant("a password", PASSWORD);
+    canary::plant("a one-time link", link.split('=').next_back().unwrap_or_default());
+}
+
 impl TestApp {
     /// A browser that nobody is signed in with.
     pub(crate) fn browser(&self) -> Browser {
@@ -157,6 +181,7 @@ impl TestApp {
     pub(crate) async fn operator(&self) -> Browser {
         let link = self.admin().setup_link(BASE_URL).await.expect("the store").expect("no owner yet");
         let mut browser = self.browser();
+        plant_ticket(&link);
         browser.get(&link).await.shows("You are the first here");
         let fields = [("email", "operator@example.com"), ("password", PASSWORD)];
         assert_eq!(browser.submit("/setup", &fields).await.status, 303);
@@ -171,6 +196,7 @@ impl TestApp {
     /// Somebody who came by an invitation, with the accounts of that address.
     pub(crate) async fn invited(&self, email: &str, operator: bool) -> Browser {
         let link = self.admin().invite(BASE_URL, email, operator).await.expect("an invitation");
+        plant_ticket(&link);
         let mut browser = self.browser();
         assert!(browser.get(&link).await.html.contains(email));
         assert_eq!(browser.submit("/invitation", &[("password", PASSWORD)]).await.status, 303);
