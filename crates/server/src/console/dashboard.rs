@@ -124,7 +124,8 @@ async fn read_running(app: &App, session: &Session) -> Result<Running, Error> {
 async fn read_notices(State(shared): State<Shared>, Sent(session, form): Sent) -> Result<Response, Fault> {
     let app = &shared.app;
     let read = async {
-        let newest = NoticeId::parse(form.text("newest")).ok_or(Error::NotFound)?;
+        let newest = NoticeId::parse(form.text("newest"));
+        let newest = newest.ok_or_else(|| Error::field("newest", "is not a piece of news"))?;
         overview::read_notices(app, session.account_id()?, newest).await
     };
     read.await.map_err(|error| Fault::of(error, app))?;
