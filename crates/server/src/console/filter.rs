@@ -1,7 +1,7 @@
 //! What a list is narrowed to, as it stands in a page's address.
 //!
-//! Invariant: a filter that means nothing is refused, never ignored; links of a page keep all of it. Not here:
-//! the rows (`app::history`, `app::spend`).
+//! Invariant: a filter that means nothing is refused, never ignored; links of a page keep all of it. Not
+//! here: the rows (`app::history`, `app::spend`).
 
 use super::{form::Form, names::Names};
 use crate::{

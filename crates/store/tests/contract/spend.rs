@@ -1,7 +1,7 @@
 //! What an account spent, and what its owner reads beside it.
 //!
-//! Invariant: sums are those of the account alone, and a report that is cut says so. Not here: pages of single
-//! events (`list`).
+//! Invariant: sums are those of the account alone, and a report that is cut says so. Not here: pages of
+//! single events (`list`).
 
 use crate::stage::{
     NOON_MS, Stage, accept, account_id, agent_id, new_accept, refund, release, settled, task_id,
