@@ -48,6 +48,7 @@ pub mod relocation;
 pub mod retention;
 pub mod secret;
 pub mod session;
+pub mod spend;
 mod sqlite;
 mod store;
 pub mod task;

@@ -10,6 +10,8 @@ mod support;
 #[cfg(test)]
 mod agent_page;
 #[cfg(test)]
+mod audit_log;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod bind;
@@ -40,7 +42,11 @@ mod file;
 #[cfg(test)]
 mod film;
 #[cfg(test)]
+mod gallery;
+#[cfg(test)]
 mod guide;
+#[cfg(test)]
+mod history;
 #[cfg(test)]
 mod hostile_vendor;
 #[cfg(test)]
@@ -91,6 +97,8 @@ mod s3_outage;
 mod sign_in;
 #[cfg(test)]
 mod slow_input;
+#[cfg(test)]
+mod spend;
 #[cfg(test)]
 mod task;
 #[cfg(test)]

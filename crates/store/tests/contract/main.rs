@@ -46,6 +46,8 @@ mod retention;
 #[cfg(test)]
 mod secret;
 #[cfg(test)]
+mod spend;
+#[cfg(test)]
 mod stage;
 #[cfg(test)]
 mod task;
