@@ -15,6 +15,7 @@ pub mod json;
 pub mod key;
 pub mod ledger;
 pub mod nearest;
+pub mod policy;
 pub mod scope;
 pub mod signature;
 pub mod task;

@@ -17,6 +17,9 @@ mod canary;
 #[path = "cli/collector.rs"]
 mod collector;
 #[cfg(test)]
+#[path = "cli/control.rs"]
+mod control;
+#[cfg(test)]
 #[path = "cli/demo.rs"]
 mod demo;
 #[cfg(test)]

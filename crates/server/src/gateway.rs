@@ -10,8 +10,10 @@ use crate::{
         actor::{Actor, Reach},
         admin::Admin,
         caller::Callers,
+        moderation::{Blocklist, BlocklistError, PromptCheck},
         node,
         password::Passwords,
+        pause::Pauses,
         price::PricesError,
         queue::Queues,
         restoration::Restoration,
@@ -33,6 +35,7 @@ use crate::{
     keyring::{Keyring, Lives},
     metrics, migration,
     objects::{self, OpenError},
+    peers,
     state::{App, Inner},
     vendors,
     worker::{self, InputSource, Worker},
@@ -55,7 +58,7 @@ use tokio_util::task::TaskTracker;
 /// socket.
 const DRAIN_GRACE_MS: u32 = 1000;
 
-/// Outputs that are fetched at once; each may be as large as `storage.max_output_bytes`.
+/// Outputs that are fetched at once; each may take `storage.max_output_bytes` of the disk.
 const FETCHES_AT_ONCE: usize = 4;
 
 /// What a process does.
@@ -109,6 +112,8 @@ pub enum StartError {
          key that this installation was made with (RYNJER_MASTER_KEY, or its master.key as {0})"
     )]
     NoMasterKey(PathBuf),
+    #[error(transparent)]
+    Blocklist(#[from] BlocklistError),
     #[error("{0}")]
     Listen(io::Error),
     #[error("{0}")]
@@ -119,6 +124,8 @@ pub enum StartError {
         "the vendor {0} can't be used: {1}. Correct its section of the configuration, or take its key away."
     )]
     Vendor(&'static str, String),
+    #[error("the section [moltbook] can't be used: {0}. Correct it, or set moltbook.enabled = false.")]
+    Moltbook(String),
     #[error("the output folder {0} can't be used: {1}")]
     Outputs(PathBuf, String),
     #[error("{0}")]
@@ -335,7 +342,10 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
     let outputs = objects::open(&config.storage, &options.data_dir).await?;
     let inputs = InputSource::new(&config.inputs).map_err(|error| StartError::Inputs(error.to_string()))?;
     let (providers, vendors) = vendors::open(&config, &catalog)?;
+    let moltbook = peers::moltbook(&config.moltbook).map_err(StartError::Moltbook)?;
+    let prompt_check = prompt_check(&config)?;
     Ok(App::new(Inner {
+        moltbook,
         store,
         catalog,
         keyring,
@@ -344,6 +354,8 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
         providers,
         vendors,
         breakers: Breakers::default(),
+        pauses: Pauses::default(),
+        prompt_check,
         fetches: tokio::sync::Semaphore::new(FETCHES_AT_ONCE),
         outputs,
         uploads: Uploads::new(),
@@ -357,6 +369,12 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
         openapi: OnceLock::new(),
         config,
     }))
+}
+
+/// What looks at prompts, if anything does.
+fn prompt_check(config: &Config) -> Result<Option<Box<dyn PromptCheck>>, StartError> {
+    let Some(path) = &config.moderation.blocklist_file else { return Ok(None) };
+    Ok(Some(Box::new(Blocklist::open(path)?)))
 }
 
 /// The folder's master key. None is made beside keys that it could not open.

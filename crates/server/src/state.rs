@@ -5,8 +5,8 @@
 
 use crate::{
     app::{
-        breaker::Breakers, caller::Callers, node::Node, password::Passwords, queue::Queues,
-        restoration::Restoration, upload::Uploads, vendor::Vendors,
+        breaker::Breakers, caller::Callers, moderation::PromptCheck, node::Node, password::Passwords,
+        pause::Pauses, queue::Queues, restoration::Restoration, upload::Uploads, vendor::Vendors,
     },
     clock::Clock,
     config::Config,
@@ -16,6 +16,7 @@ use crate::{
     worker::InputSource,
 };
 use rynjer_core::{catalog::Catalog, id::TaskId};
+use rynjer_peers::moltbook::Moltbook;
 use rynjer_providers::Registry;
 use rynjer_store::{Store, StoreError, task};
 use std::sync::{Arc, OnceLock};
@@ -42,6 +43,10 @@ pub(crate) struct Inner {
     pub(crate) restoration: Restoration,
     pub(crate) vendors: Vendors,
     pub(crate) breakers: Breakers,
+    /// The way to Moltbook, if the operator wants it.
+    pub(crate) moltbook: Option<Moltbook>,
+    pub(crate) pauses: Pauses,
+    pub(crate) prompt_check: Option<Box<dyn PromptCheck>>,
     /// Places for outputs that are being fetched.
     pub(crate) fetches: tokio::sync::Semaphore,
     /// Set once the listening address is known; no slash at its end.
@@ -64,7 +69,10 @@ impl App {
         self.store.on_ring(move |ring| {
             let Some(app) = app.upgrade() else { return };
             match Ring::parse(ring) {
-                Some(Ring::Credentials) => app.callers.forget_all(),
+                Some(Ring::Credentials) => {
+                    app.callers.forget_all();
+                    app.pauses.forget();
+                }
                 Some(Ring::Stop(task)) => drop(runtime.spawn(Self(app).stop_if_over(task))),
                 Some(ring) => app.hub.heard(&ring),
                 None => {}
@@ -86,9 +94,10 @@ impl App {
         }
     }
 
-    /// Makes every process ask the store again who its callers are.
+    /// Makes every process ask the store again who its callers are, and what is stopped.
     pub(crate) fn credentials_changed(&self) {
         self.callers.forget_all();
+        self.pauses.forget();
         self.store.ring(|| Ring::Credentials.text());
     }
 

@@ -8,6 +8,7 @@ use crate::{
         Error,
         actor::{Actor, Reach},
         audit_log::note,
+        closure::open_account,
     },
     clock::Clock,
     entropy,
@@ -134,8 +135,8 @@ fn counted<T>(
     owner::lock(tx, id)?.ok_or(Error::NotFound)?;
     let subject = format!("user_code:{id}");
     if let Some(wait_ms) = LIMIT.wait_ms(throttle::get(tx, &subject)?, now_ms) {
-        let retry_after_s = u64::try_from(wait_ms).unwrap_or(0).div_ceil(1000);
-        return Ok(Err(Error::RateLimited { retry_after_s }));
+        let wait_s = u64::try_from(wait_ms).unwrap_or(0).div_ceil(1000);
+        return Ok(Err(Error::TooManyGuesses { wait_s }));
     }
     match attempt(tx) {
         Err(Error::RegistrationCodeInvalid) => {
@@ -183,9 +184,7 @@ async fn change(
         if granted.limit.is_some_and(|(limit, _)| limit < Credits::ZERO) {
             return Err(Error::field("limit", "must be 0 or more"));
         }
-        if account::get(tx, &granted.account)?.is_none() {
-            return Err(Error::field("account", "does not exist"));
-        }
+        open_account(tx, &granted.account)?;
         // An agent may be bound again, with other scopes, where it is bound already.
         let reach = Reach::Account(granted.account.clone());
         let found = counted(tx, &by, now_ms, |tx| {

@@ -14,6 +14,8 @@ mod keys;
 mod limits;
 mod load;
 mod log;
+mod moderation;
+mod moltbook;
 mod reader;
 mod retention;
 mod sandbox;
@@ -35,6 +37,8 @@ pub use inputs::Inputs;
 pub use keys::Keys;
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
+pub use moderation::Moderation;
+pub use moltbook::Moltbook;
 pub use retention::Retention;
 pub use sandbox::Sandbox;
 pub use secret::Secret;
@@ -62,6 +66,7 @@ pub struct Config {
     pub catalog: Catalog,
     pub log: Log,
     pub trace: Trace,
+    pub moderation: Moderation,
     pub routes: Routes,
     pub openai: OpenAi,
     pub google: Google,
@@ -71,6 +76,7 @@ pub struct Config {
     pub fal: Fal,
     pub kie: Kie,
     pub replicate: Replicate,
+    pub moltbook: Moltbook,
     pub console: Console,
 }
 

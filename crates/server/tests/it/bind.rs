@@ -131,17 +131,17 @@ async fn five_wrong_tries_in_ten_minutes() {
     let answers = tries.join_all().await;
     let count = |error: &Error| answers.iter().filter(|answer| *answer == error).count();
     assert_eq!(
-        (count(&Error::RegistrationCodeInvalid), count(&Error::RateLimited { retry_after_s: 600 })),
+        (count(&Error::RegistrationCodeInvalid), count(&Error::TooManyGuesses { wait_s: 600 })),
         (5, 15)
     );
     // Now the right one is refused as well, at both steps; other owners type undisturbed.
-    assert_eq!(refused(owner.agent_find(&code).await), Error::RateLimited { retry_after_s: 600 });
+    assert_eq!(refused(owner.agent_find(&code).await), Error::TooManyGuesses { wait_s: 600 });
     let shown = other.agent_find(&code).await.expect("the agent");
     let sent = confirmed(&code, &shown);
     let answer = owner.agent_confirm(&sent, &granted(&app.account)).await;
-    assert_eq!(refused(answer), Error::RateLimited { retry_after_s: 600 });
+    assert_eq!(refused(answer), Error::TooManyGuesses { wait_s: 600 });
     app.advance(Duration::from_secs(599));
-    assert_eq!(refused(owner.agent_find("BBBB-BBBB").await), Error::RateLimited { retry_after_s: 1 });
+    assert_eq!(refused(owner.agent_find("BBBB-BBBB").await), Error::TooManyGuesses { wait_s: 1 });
     app.advance(SECOND);
     assert_eq!(refused(owner.agent_find("BBBB-BBBB").await), Error::RegistrationCodeInvalid);
     // Right ones are no tries, and win no new ones.
@@ -152,7 +152,7 @@ async fn five_wrong_tries_in_ten_minutes() {
     for _ in 0..4 {
         assert_eq!(refused(owner.agent_find("CCCC-CCCC").await), Error::RegistrationCodeInvalid);
     }
-    assert_eq!(refused(owner.agent_find("CCCC-CCCC").await), Error::RateLimited { retry_after_s: 600 });
+    assert_eq!(refused(owner.agent_find("CCCC-CCCC").await), Error::TooManyGuesses { wait_s: 600 });
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

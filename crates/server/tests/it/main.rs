@@ -24,15 +24,21 @@ mod callback;
 #[cfg(test)]
 mod cancel;
 #[cfg(test)]
+mod closure;
+#[cfg(test)]
 mod coverage;
 #[cfg(test)]
 mod doubt;
 #[cfg(test)]
 mod events;
 #[cfg(test)]
+mod export;
+#[cfg(test)]
 mod failover;
 #[cfg(test)]
 mod file;
+#[cfg(test)]
+mod film;
 #[cfg(test)]
 mod guide;
 #[cfg(test)]
@@ -44,6 +50,8 @@ mod identity;
 #[cfg(test)]
 mod input;
 #[cfg(test)]
+mod key;
+#[cfg(test)]
 mod key_page;
 #[cfg(test)]
 mod keyring;
@@ -54,13 +62,25 @@ mod list;
 #[cfg(test)]
 mod matrix;
 #[cfg(test)]
+mod moderation;
+#[cfg(test)]
+mod moltbook;
+#[cfg(test)]
 mod node;
+#[cfg(test)]
+mod notice;
+#[cfg(test)]
+mod pause;
+#[cfg(test)]
+mod policy;
 #[cfg(test)]
 mod preset;
 #[cfg(test)]
 mod price;
 #[cfg(test)]
 mod price_change;
+#[cfg(test)]
+mod revocation;
 #[cfg(test)]
 mod route;
 #[cfg(test)]
@@ -75,6 +95,8 @@ mod slow_input;
 mod task;
 #[cfg(test)]
 mod test_clock;
+#[cfg(test)]
+mod theft;
 #[cfg(test)]
 mod token;
 #[cfg(test)]

@@ -32,6 +32,12 @@ mod migrate;
 #[cfg(test)]
 mod node;
 #[cfg(test)]
+mod notice;
+#[cfg(test)]
+mod pause;
+#[cfg(test)]
+mod policy;
+#[cfg(test)]
 mod postgres;
 #[cfg(test)]
 mod relocation;

@@ -81,9 +81,11 @@ impl Admin {
         let (account_id, by, now_ms) = (id.clone(), self.by.clone(), self.clock.now_ms());
         self.store
             .write(move |tx| {
-                if !account::set_frozen(tx, &account_id, reason.as_deref())? {
-                    return Err(Error::NotFound);
+                let row = account::lock(tx, &account_id)?.ok_or(Error::NotFound)?;
+                if row.closed_at_ms.is_some() {
+                    return Err(Error::field("account", "is closed, and stays so"));
                 }
+                account::set_frozen(tx, &account_id, reason.as_deref())?;
                 let action = if reason.is_some() { "account.frozen" } else { "account.thawed" };
                 let detail = json!({ "reason": reason });
                 Ok(note(tx, now_ms, &by, Some(&account_id), action, account_id.as_str(), &detail)?)

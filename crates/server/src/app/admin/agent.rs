@@ -8,6 +8,7 @@ use crate::app::{
     Error,
     audit_log::note,
     bind::{self, Binder, Confirmed, Granted, Shown},
+    closure::open_account,
 };
 use rynjer_core::{
     budget::Period,
@@ -16,7 +17,7 @@ use rynjer_core::{
     scope::Scopes,
 };
 use rynjer_store::{
-    Tx, account, admin,
+    Tx, admin,
     agent::{self, AgentRow},
     key,
 };
@@ -173,9 +174,7 @@ impl Admin {
         self.reach.check_all()?;
         let (now_ms, to) = (self.clock.now_ms(), to.clone());
         self.agent_change(id, "agent.transferred", move |tx, agent| {
-            if account::get(tx, &to)?.is_none() {
-                return Err(Error::field("account", "does not exist"));
-            }
+            open_account(tx, &to)?;
             if agent.account_id.is_none() || agent.revoked_at_ms.is_some() {
                 return Err(Error::field("agent", "is not bound to an account, or was revoked"));
             }

@@ -58,7 +58,7 @@ impl Admin {
     }
 
     /// Makes this process, and through it the others, ask again who its callers are.
-    fn credentials_changed(&self) {
+    pub(crate) fn credentials_changed(&self) {
         if let Some(app) = &self.app {
             app.credentials_changed();
         }
