@@ -117,6 +117,12 @@ fn charge_open_tasks(
     tx.exec(&sql, &params).map(drop)
 }
 
+/// All budgets of an account, for a unit that decides from them: nobody else changes one before it is over.
+pub fn lock_of_account(tx: &mut dyn Tx, account: &AccountId) -> Result<Vec<Budget>, StoreError> {
+    crate::account::lock(tx, account)?;
+    of_account(tx, account)
+}
+
 /// Gives a key the caps of another one. Each begins with what the other has spent, and gets back what the
 /// other's open tasks release.
 pub fn carry_over(
@@ -148,12 +154,6 @@ pub fn carry_over(
         charge_open_tasks(tx, account, &id, (Subject::Key, from.as_str()), cap.window_start_ms)?;
     }
     Ok(())
-}
-
-/// All budgets of an account, for a unit that decides from them: nobody else changes one before it is over.
-pub fn lock_of_account(tx: &mut dyn Tx, account: &AccountId) -> Result<Vec<Budget>, StoreError> {
-    crate::account::lock(tx, account)?;
-    of_account(tx, account)
 }
 
 /// All budgets of an account.

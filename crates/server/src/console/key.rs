@@ -36,11 +36,15 @@ use rynjer_store::key::KeyRow;
 const PATH: &str = "/settings/apikeys";
 /// How long keys can be made to live.
 const DAYS: [i64; 3] = [30, 90, 365];
+/// How long an old key can work beside the one that takes its place.
+const OVERLAP_HOURS: [i64; 3] = [0, 24, 168];
+const HOUR_MS: i64 = 3_600_000;
 
 pub(super) fn routes() -> Router<Shared> {
     Router::new()
         .route("/settings/apikeys", get(list).post(create))
         .route("/settings/apikeys/{key_id}/revoke", post(revoke))
+        .route("/settings/apikeys/{key_id}/rotate", post(rotate))
 }
 
 /// A key as its owner sees it.
@@ -149,15 +153,47 @@ struct MadePage {
     secret: ApiKey,
 }
 
+/// The page of a new key; the list with what was wrong, if there is none.
+async fn answered(
+    shared: &Shared,
+    session: &Session,
+    made: Result<MadePage, Error>,
+    typed: Typed,
+) -> Result<Response, Fault> {
+    let error = match made {
+        Ok(made) => return page(shared, &made),
+        Err(error) => error,
+    };
+    let (status, problem) = confirm::problem(error).map_err(|error| Fault::of(error, &shared.app))?;
+    Ok(with_status(status, list_page(shared, session, typed, problem).await?))
+}
+
 async fn create(State(shared): State<Shared>, Sent(session, form): Sent) -> Result<Response, Fault> {
-    match make(&shared.app, &session, &form).await {
-        Ok(made) => page(&shared, &made),
-        Err(error) => {
-            let (status, problem) = confirm::problem(error).map_err(|error| Fault::of(error, &shared.app))?;
-            let again = list_page(&shared, &session, Typed::again(&form), problem).await?;
-            Ok(with_status(status, again))
-        }
+    let made = make(&shared.app, &session, &form).await;
+    answered(&shared, &session, made, Typed::again(&form)).await
+}
+
+async fn rotate(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+    Sent(session, form): Sent,
+) -> Result<Response, Fault> {
+    let made = replace(&shared.app, &session, &id, &form).await;
+    answered(&shared, &session, made, Typed::fresh()).await
+}
+
+/// A key in the place of another one of the account, which works beside it for a while.
+async fn replace(app: &App, session: &Session, id: &str, form: &Form) -> Result<MadePage, Error> {
+    let (hand, id) = (session.hand(app)?, KeyId::parse(id).ok_or(Error::NotFound)?);
+    let account = session.account_id()?;
+    if hand.key_show(&account, &id).await?.agent_id.is_some() {
+        return Err(Error::field("key", "is an agent's: the agent makes its own"));
     }
+    let hours = form.number("overlap_hours")?.filter(|hours| OVERLAP_HOURS.contains(hours));
+    let hours = hours.ok_or_else(|| Error::field("overlap_hours", "must be one of those offered"))?;
+    confirm::check(app, session, form).await?;
+    let (row, secret) = hand.key_rotate(&id, hours * HOUR_MS).await?;
+    made_page(app, session, &row, secret).await
 }
 
 async fn make(app: &App, session: &Session, form: &Form) -> Result<MadePage, Error> {
@@ -174,9 +210,13 @@ async fn make(app: &App, session: &Session, form: &Form) -> Result<MadePage, Err
     };
     confirm::check(app, session, form).await?;
     let (row, secret) = hand.key_make(&account, new).await?;
-    let budgets = hand.budget_list(&account).await?;
+    made_page(app, session, &row, secret).await
+}
+
+async fn made_page(app: &App, session: &Session, row: &KeyRow, secret: ApiKey) -> Result<MadePage, Error> {
+    let budgets = session.hand(app)?.budget_list(&row.account_id).await?;
     let frame = Frame::new(app, session, PATH, "Your new key");
-    Ok(MadePage { frame, key: KeyLine::of(&row, &budgets, app.now_ms()), secret })
+    Ok(MadePage { frame, key: KeyLine::of(row, &budgets, app.now_ms()), secret })
 }
 
 async fn revoke(

@@ -51,6 +51,37 @@ async fn a_key_is_shown_once_and_works_until_it_is_revoked() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_key_takes_the_place_of_the_old_one() {
+    let app = TestApp::sqlite().await;
+    let mut owner = app.owner().await;
+    let keys = app.admin().key_list(&app.account).await.unwrap();
+    let id = keys.iter().find(|key| key.agent_id.is_none()).unwrap().id.to_string();
+    let rotate = format!("{PATH}/{id}/rotate");
+    owner.get(PATH).await;
+    let page = owner.submit(&rotate, &[("overlap_hours", "25")]).await;
+    assert_eq!(page.status, 400);
+    page.shows("Overlap hours must be one of those offered.");
+    app.advance(HOUR);
+    assert_eq!(owner.submit(&rotate, &[("overlap_hours", "24")]).await.status, 401);
+    let fields = [("overlap_hours", "24"), ("confirm_password", PASSWORD)];
+    let page = owner.submit(&rotate, &fields).await;
+    assert_eq!(page.status, 200);
+    let new = app.bearer(&secret(page.shows("Your new key").html.as_str()));
+    let csrf = owner.csrf().await;
+    let of_agent = format!("{PATH}/{}/rotate", app.agent.key_id);
+    let page = owner.post(&of_agent, &[("csrf".to_owned(), csrf)]).await;
+    assert_eq!(page.status, 400);
+    page.shows("Key is an agent's: the agent makes its own.");
+    app.advance(23 * HOUR);
+    new.get("/v1/me").await.ok();
+    app.account_key().get("/v1/me").await.ok();
+    app.advance(HOUR);
+    new.get("/v1/me").await.ok();
+    assert_eq!(app.account_key().get("/v1/me").await.refusal(), "401 expired_token");
+    assert_eq!(log_of(&app, &id).await, ["command_line key.created", "owner key.rotated"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_needs_a_fresh_password_and_whole_fields() {
     let app = TestApp::sqlite().await;
     let mut owner = app.owner().await;
@@ -95,15 +126,19 @@ async fn only_forms_of_the_owner_make_and_revoke() {
     let before = app.admin().key_list(&app.account).await.unwrap();
     let id = before.iter().find(|key| key.agent_id.is_none()).unwrap().id.to_string();
     let revoke = format!("{PATH}/{id}/revoke");
+    let rotate = format!("{PATH}/{id}/rotate");
     let form = |csrf: &str| vec![("csrf".to_owned(), csrf.to_owned()), ("name".to_owned(), "x".to_owned())];
     let others = other.csrf().await;
-    assert_eq!(other.post(&revoke, &form(&others)).await.status, 404);
+    for change in [&revoke, &rotate] {
+        assert_eq!(other.post(change, &form(&others)).await.status, 404);
+        assert_eq!(owner.post(change, &form(&others)).await.status, 403);
+        assert_eq!(owner.get(change).await.status, 405);
+    }
     assert!(!other.get(PATH).await.html.contains(&id));
     for csrf in ["", &others] {
         assert_eq!(owner.post(&revoke, &form(csrf)).await.status, 403);
         assert_eq!(owner.post(PATH, &form(csrf)).await.status, 403);
     }
-    assert_eq!(owner.get(&revoke).await.status, 405);
     let after = app.admin().key_list(&app.account).await.unwrap();
     assert_eq!(after.len(), before.len());
     assert!(after.iter().all(|key| key.revoked_at_ms.is_none()));

@@ -126,6 +126,7 @@ pub(crate) const ROWS: &[(&str, &str, Open)] = &[
     ("GET", "/settings/apikeys", OwnerPage),
     ("POST", "/settings/apikeys", Form),
     ("POST", "/settings/apikeys/{key_id}/revoke", Form),
+    ("POST", "/settings/apikeys/{key_id}/rotate", Form),
     ("GET", "/settings/budgets", OwnerPage),
     ("POST", "/settings/budgets", Form),
     ("POST", "/settings/budgets/account", Form),
