@@ -13,6 +13,7 @@ mod google;
 mod journal;
 mod kie;
 mod media;
+mod moltbook;
 mod moment;
 mod openai;
 mod replicate;
@@ -25,6 +26,7 @@ pub use control::{CONTROL_PATH, Fault};
 pub use google::{google_interaction_errors, google_service_account, google_veo_errors};
 pub use journal::Seen;
 pub use media::{clip, picture, song};
+pub use moltbook::{Moltbook, MoltbookFault};
 pub use serve::Tls;
 pub use world::{CallbackOut, ErrorCase, Expected, Job, World};
 

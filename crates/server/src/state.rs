@@ -16,6 +16,7 @@ use crate::{
     worker::InputSource,
 };
 use rynjer_core::{catalog::Catalog, id::TaskId};
+use rynjer_peers::moltbook::Moltbook;
 use rynjer_providers::Registry;
 use rynjer_store::{Store, StoreError, task};
 use std::sync::{Arc, OnceLock};
@@ -44,6 +45,8 @@ pub(crate) struct Inner {
     pub(crate) breakers: Breakers,
     pub(crate) pauses: Pauses,
     pub(crate) prompt_check: Option<Box<dyn PromptCheck>>,
+    /// The way to Moltbook, if the operator wants it.
+    pub(crate) moltbook: Option<Moltbook>,
     /// Places for outputs that are being fetched.
     pub(crate) fetches: tokio::sync::Semaphore,
     /// Set once the listening address is known; no slash at its end.

@@ -31,6 +31,7 @@ mod ledger;
 pub mod list;
 mod measure;
 mod migrate;
+pub mod moltbook;
 pub mod node;
 pub mod nonce;
 pub mod notice;

@@ -15,6 +15,7 @@ mod limits;
 mod load;
 mod log;
 mod moderation;
+mod moltbook;
 mod reader;
 mod retention;
 mod sandbox;
@@ -37,6 +38,7 @@ pub use keys::Keys;
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
 pub use moderation::Moderation;
+pub use moltbook::Moltbook;
 pub use retention::Retention;
 pub use sandbox::Sandbox;
 pub use secret::Secret;
@@ -74,6 +76,7 @@ pub struct Config {
     pub fal: Fal,
     pub kie: Kie,
     pub replicate: Replicate,
+    pub moltbook: Moltbook,
     pub console: Console,
 }
 

@@ -10,6 +10,8 @@ mod support;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod bind;
+#[cfg(test)]
 mod budget;
 #[cfg(test)]
 mod callback;
@@ -30,6 +32,8 @@ mod failover;
 #[cfg(test)]
 mod file;
 #[cfg(test)]
+mod film;
+#[cfg(test)]
 mod guide;
 #[cfg(test)]
 mod hostile_vendor;
@@ -40,6 +44,8 @@ mod identity;
 #[cfg(test)]
 mod input;
 #[cfg(test)]
+mod key;
+#[cfg(test)]
 mod keyring;
 #[cfg(test)]
 mod limits;
@@ -49,6 +55,8 @@ mod list;
 mod matrix;
 #[cfg(test)]
 mod moderation;
+#[cfg(test)]
+mod moltbook;
 #[cfg(test)]
 mod node;
 #[cfg(test)]
@@ -64,6 +72,8 @@ mod price;
 #[cfg(test)]
 mod price_change;
 #[cfg(test)]
+mod revocation;
+#[cfg(test)]
 mod route;
 #[cfg(test)]
 mod s3;
@@ -77,6 +87,8 @@ mod slow_input;
 mod task;
 #[cfg(test)]
 mod test_clock;
+#[cfg(test)]
+mod theft;
 #[cfg(test)]
 mod token;
 #[cfg(test)]
