@@ -40,6 +40,7 @@ pub(crate) fn routes() -> Router<Shared> {
 
 fn pages() -> Router<Shared> {
     Router::new()
+        .route("/", get(dashboard::show))
         .merge(sign_in::routes())
         .merge(agent::routes())
         .merge(bind::routes())
