@@ -14,6 +14,13 @@ pub(crate) use save::charge_text;
 use crate::{error::StoreError, tx::Tx};
 use rynjer_core::ledger::{Command, Outcome, apply};
 
+/// Decides one command inside a unit of work, for what must stand or fall with other rows. Callers that need
+/// no such thing submit it to the writer, which shares commits.
+pub fn decide_within(tx: &mut dyn Tx, now_ms: i64, command: &Command) -> Result<Outcome, StoreError> {
+    let outcomes = run_batch(tx, &[(now_ms, command)])?;
+    outcomes.into_iter().next().ok_or_else(|| StoreError::Other("a command had no outcome".to_owned()))
+}
+
 /// Decides all commands, each at its own time, and writes what changed.
 pub(crate) fn run_batch(tx: &mut dyn Tx, commands: &[(i64, &Command)]) -> Result<Vec<Outcome>, StoreError> {
     let mut working = load::load(tx, commands)?;

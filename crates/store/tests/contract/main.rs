@@ -46,4 +46,6 @@ mod task;
 #[cfg(test)]
 mod token;
 #[cfg(test)]
+mod topup;
+#[cfg(test)]
 mod writer;
