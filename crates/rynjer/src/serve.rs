@@ -116,6 +116,11 @@ async fn announce(gateway: &Gateway, data_dir: &Path, arguments: &Serve, json: b
     let base_url = gateway.base_url();
     let place = folder::arguments(&arguments.place, data_dir);
     let first = format!("rynjer admin account create --email you@example.com {place}");
+    // The first who opens it becomes the operator.
+    let setup = match gateway.address() {
+        Some(_) => gateway.admin().setup_link(base_url).await?,
+        None => None,
+    };
     let metrics = gateway.metrics_address().map(|address| format!("http://{address}/metrics"));
     if json {
         let value = json!({
@@ -123,6 +128,8 @@ async fn announce(gateway: &Gateway, data_dir: &Path, arguments: &Serve, json: b
             "address": gateway.address().map(|address| address.to_string()),
             "metrics_url": metrics,
             "docs_url": format!("{base_url}/docs"),
+            "console_url": format!("{base_url}/login"),
+            "setup_url": setup,
             "data_dir": data_dir.to_string_lossy(),
         });
         return print::line(&value.to_string());
@@ -141,8 +148,13 @@ async fn announce(gateway: &Gateway, data_dir: &Path, arguments: &Serve, json: b
         lines.push(format!("  {}  {metrics}", style.dim("metrics")));
     }
     lines.push(format!("  {}     {}", style.dim("data"), data_dir.display()));
+    if let Some(link) = &setup {
+        lines.push(format!("  {}   {link}", style.dim("set up")));
+    } else if gateway.address().is_some() {
+        lines.push(format!("  {}  {base_url}/login", style.dim("console")));
+    }
     let none_yet = gateway.admin().account_list().await?.is_empty();
-    let label = if none_yet { "make a first account:" } else { "make an account:" };
+    let label = if none_yet { "or make an account here:" } else { "make an account here:" };
     lines.push(format!("  {}  {first}", style.dim(label)));
     lines.push(format!("  {}", style.dim("Ctrl-C stops it")));
     print::talk(&lines.join("\n"));

@@ -7,6 +7,7 @@ pub mod app;
 pub mod checkup;
 pub mod clock;
 pub mod config;
+mod console;
 mod data_dir;
 mod database;
 pub mod entropy;

@@ -5,8 +5,8 @@
 
 use crate::{
     app::{
-        breaker::Breakers, caller::Callers, node::Node, queue::Queues, restoration::Restoration,
-        upload::Uploads, vendor::Vendors,
+        breaker::Breakers, caller::Callers, node::Node, password::Passwords, queue::Queues,
+        restoration::Restoration, upload::Uploads, vendor::Vendors,
     },
     clock::Clock,
     config::Config,
@@ -35,6 +35,7 @@ pub(crate) struct Inner {
     pub(crate) uploads: Uploads,
     pub(crate) inputs: InputSource,
     pub(crate) callers: Callers,
+    pub(crate) passwords: Passwords,
     pub(crate) hub: Hub,
     pub(crate) node: Node,
     pub(crate) queues: Queues,

@@ -31,6 +31,12 @@ pub fn add(
     .map(drop)
 }
 
+/// Takes one guess back that turned out right.
+pub fn take_back(tx: &mut dyn Tx, subject: &str) -> Result<(), StoreError> {
+    let sql = "UPDATE throttles SET failures = failures - 1 WHERE subject = $1 AND failures > 0";
+    tx.exec(sql, &[subject.into()]).map(drop)
+}
+
 /// Forgets a subject.
 pub fn clear(tx: &mut dyn Tx, subject: &str) -> Result<(), StoreError> {
     tx.exec("DELETE FROM throttles WHERE subject = $1", &[subject.into()]).map(drop)

@@ -55,6 +55,16 @@ pub enum Error {
     AgentPaused,
     RegistrationCodeInvalid,
     NotFound,
+    /// A wrong e-mail address, password or one-time code.
+    SignInRefused,
+    /// Too many wrong guesses at a person, or from an address.
+    TooManyGuesses {
+        wait_s: u64,
+    },
+    /// A one-time link that was used, is too old, or never was.
+    TicketInvalid,
+    /// A change that needs the owner's password once more.
+    NotConfirmed,
     /// A genuine signed URL whose time is over.
     UrlExpired,
     PriceVersionUnknown {

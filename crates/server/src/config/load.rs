@@ -13,8 +13,8 @@ use toml::{Table, Value};
 use super::error::{ConfigError, Origin};
 use super::reader::Reader;
 use super::{
-    Catalog, Database, Fal, Google, Inputs, Keys, Kie, Limits, Log, OpenAi, Replicate, Retention, Routes,
-    Sandbox, Server, Storage, Trace, Vendor, Worker,
+    Catalog, Console, Database, Fal, Google, Inputs, Keys, Kie, Limits, Log, OpenAi, Replicate, Retention,
+    Routes, Sandbox, Server, Storage, Trace, Vendor, Worker,
 };
 use super::{Config, DEFAULT_TEXT, Loaded, check, environment};
 
@@ -69,6 +69,7 @@ fn read(layers: &Layers) -> Result<Config, ConfigError> {
         fal: Fal::read(&section("fal"))?,
         kie: Kie::read(&section("kie"))?,
         replicate: Replicate::read(&section("replicate"))?,
+        console: Console::read(&section("console"))?,
     })
 }
 
@@ -245,6 +246,14 @@ mod tests {
             .into_iter()
     }
 
+    /// The sections of the documented defaults, as errors list them.
+    fn sections() -> String {
+        let documented: Table = DEFAULT_TEXT.parse().unwrap();
+        let mut names: Vec<&str> = documented.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        names.join(", ")
+    }
+
     fn of_file(text: &str) -> Result<Loaded, ConfigError> {
         load(Some((Path::new("r.toml"), text)), env(&[]), Table::new())
     }
@@ -345,10 +354,8 @@ mod tests {
                 "r.toml sets [sever], which is not a setting; did you mean [server]?",
             ),
             (
-                "[moderation]\non = true",
-                "r.toml sets [moderation], which is not a setting; the sections are ark, catalog, dashscope, \
-                 database, fal, google, inputs, keys, kie, limits, log, openai, replicate, retention, \
-                 routes, sandbox, server, storage, trace, worker, xai",
+                "[rainbows]\non = true",
+                &format!("r.toml sets [rainbows], which is not a setting; the sections are {}", sections()),
             ),
             ("listen = \"a\"", "r.toml sets listen, which is not a setting; did you mean server.listen?"),
             (
@@ -445,10 +452,12 @@ mod tests {
                  did you mean RYNJER_SERVER__LISTEN?",
             ),
             (
-                ("RYNJER_MODERATION__ON", "a"),
-                "the environment variable RYNJER_MODERATION__ON sets moderation.on, which is not a setting; \
-                 the sections are ark, catalog, dashscope, database, fal, google, inputs, keys, kie, limits, \
-                 log, openai, replicate, retention, routes, sandbox, server, storage, trace, worker, xai",
+                ("RYNJER_RAINBOWS__ON", "a"),
+                &format!(
+                    "the environment variable RYNJER_RAINBOWS__ON sets rainbows.on, which is not a setting; \
+                     the sections are {}",
+                    sections()
+                ),
             ),
             (
                 ("RYNJER_LIMITS__BURST", "many"),

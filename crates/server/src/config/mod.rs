@@ -5,6 +5,7 @@
 //! which the caller does.
 
 mod check;
+mod console;
 mod database;
 mod environment;
 mod error;
@@ -27,6 +28,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+pub use console::{Console, SignUp};
 pub use database::{Database, DatabaseUrl, Threads};
 pub use error::{ConfigError, Origin};
 pub use inputs::Inputs;
@@ -69,6 +71,7 @@ pub struct Config {
     pub fal: Fal,
     pub kie: Kie,
     pub replicate: Replicate,
+    pub console: Console,
 }
 
 /// A configuration, and what its operator should hear about it.

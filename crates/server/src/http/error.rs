@@ -55,7 +55,9 @@ pub(crate) fn code(error: &Error) -> ErrorCode {
         Error::Invalid(_) | Error::TooManyKeys { .. } => ErrorCode::InvalidRequest,
         Error::UnknownModel { .. } => ErrorCode::UnknownModel,
         Error::ModelUnavailable { .. } => ErrorCode::ModelUnavailable,
-        Error::MissingCredentials => ErrorCode::MissingCredentials,
+        Error::MissingCredentials | Error::SignInRefused | Error::NotConfirmed => {
+            ErrorCode::MissingCredentials
+        }
         Error::InvalidToken { .. } | Error::UnexpandedToken => ErrorCode::InvalidToken,
         Error::ExpiredToken => ErrorCode::ExpiredToken,
         Error::InvalidSignature { .. } => ErrorCode::InvalidSignature,
@@ -65,7 +67,7 @@ pub(crate) fn code(error: &Error) -> ErrorCode {
         Error::AgentNotBound { .. } => ErrorCode::AgentNotBound,
         Error::AgentPaused => ErrorCode::AgentPaused,
         Error::RegistrationCodeInvalid => ErrorCode::RegistrationCodeInvalid,
-        Error::NotFound | Error::UrlExpired => ErrorCode::NotFound,
+        Error::NotFound | Error::UrlExpired | Error::TicketInvalid => ErrorCode::NotFound,
         Error::PriceVersionUnknown { .. } => ErrorCode::PriceVersionUnknown,
         Error::PriceAboveMax { .. } => ErrorCode::PriceAboveMaxCredits,
         Error::QuoteExpired => ErrorCode::QuoteExpired,
@@ -74,9 +76,10 @@ pub(crate) fn code(error: &Error) -> ErrorCode {
         Error::PayloadTooLarge { .. } | Error::FileQuota { .. } => ErrorCode::PayloadTooLarge,
         Error::UnsupportedMediaType => ErrorCode::UnsupportedMediaType,
         Error::MethodNotAllowed => ErrorCode::MethodNotAllowed,
-        Error::RateLimited { .. } | Error::TooManyWaits { .. } | Error::TooManyUploads { .. } => {
-            ErrorCode::RateLimited
-        }
+        Error::RateLimited { .. }
+        | Error::TooManyGuesses { .. }
+        | Error::TooManyWaits { .. }
+        | Error::TooManyUploads { .. } => ErrorCode::RateLimited,
         Error::Ledger(refusal) => ledger_code(refusal),
         Error::Overloaded | Error::Restoring | Error::ClockOff { .. } | Error::StorageAway => {
             ErrorCode::Overloaded
@@ -101,9 +104,17 @@ fn ledger_code(refusal: &Refusal) -> ErrorCode {
     }
 }
 
+/// One sentence for a person.
+pub(crate) fn message(error: &Error) -> String {
+    let context =
+        Context { trace_id: "", base_url: "", success_envelope: false, problem: false, money: false };
+    data(error, &context).message
+}
+
 /// The error object of an error.
 fn data(error: &Error, context: &Context<'_>) -> ErrorData {
     let mut data = ErrorData::new(code(error), context.trace_id, context.base_url);
+    data.retry_after_seconds = retry_after_seconds(error);
     if context.money {
         data.held = Some(0);
         data.charged = Some(0);
@@ -143,31 +154,8 @@ fn data(error: &Error, context: &Context<'_>) -> ErrorData {
             data.message = format!("{}: at most {limit_bytes} bytes", data.message);
         }
         Error::Ledger(refusal) => describe_refusal(&mut data, refusal),
-        Error::RateLimited { .. }
-        | Error::Overloaded
-        | Error::ClockOff { .. }
-        | Error::ShuttingDown
-        | Error::TooManyWaits { .. }
-        | Error::TooManyUploads { .. }
-        | Error::StorageAway
-        | Error::Restoring => data.retry_after_seconds = retry_after_seconds(error),
-        Error::MissingCredentials
-        | Error::InvalidToken { hint: None }
-        | Error::ExpiredToken
-        | Error::NonceReused
-        | Error::AgentPaused
-        | Error::RegistrationCodeInvalid
-        | Error::NotFound
-        | Error::UnexpandedToken
-        | Error::UrlExpired
-        | Error::TaskOpen
-        | Error::FileQuota { .. }
-        | Error::TooManyKeys { .. }
-        | Error::QuoteExpired
-        | Error::NotCancelable
-        | Error::UnsupportedMediaType
-        | Error::MethodNotAllowed
-        | Error::Internal(_) => {}
+        // Which code an error has is decided above, for each; the others have no more to tell.
+        _ => {}
     }
     data
 }
@@ -175,10 +163,17 @@ fn data(error: &Error, context: &Context<'_>) -> ErrorData {
 /// When the same call may succeed.
 fn retry_after_seconds(error: &Error) -> Option<i64> {
     match error {
-        Error::RateLimited { retry_after_s } => i64::try_from(*retry_after_s).ok(),
+        Error::RateLimited { retry_after_s } | Error::TooManyGuesses { wait_s: retry_after_s } => {
+            i64::try_from(*retry_after_s).ok()
+        }
         Error::StorageAway => Some(5),
         Error::Restoring => Some(10),
-        _ => Some(1),
+        Error::Overloaded
+        | Error::ClockOff { .. }
+        | Error::ShuttingDown
+        | Error::TooManyWaits { .. }
+        | Error::TooManyUploads { .. } => Some(1),
+        _ => None,
     }
 }
 
@@ -189,6 +184,21 @@ fn reworded(error: &Error) -> Option<(String, &'static str)> {
             "The token starts with `$`: it is the name of a variable, not its value".to_owned(),
             "The shell did not expand the variable: write it in double quotes, and send the same call again.",
         ),
+        Error::SignInRefused => (
+            "The e-mail address, the password or the code is wrong".to_owned(),
+            "Sign in at /login; the operator can make a link for a new password.",
+        ),
+        Error::TooManyGuesses { wait_s } => (
+            format!("Too many wrong guesses; the next one is possible in {} minutes", wait_s.div_ceil(60)),
+            "Wait for Retry-After seconds.",
+        ),
+        Error::TicketInvalid => (
+            "This link was used already, is too old, or is not whole".to_owned(),
+            "Ask whoever sent it for a new one.",
+        ),
+        Error::NotConfirmed => {
+            ("This change needs the password once more".to_owned(), "Send the form again with the password.")
+        }
         Error::UrlExpired => (
             "The link has expired".to_owned(),
             "Ask GET /v1/generate/{request_id} or GET /v1/files/{file_id} for a fresh link.",

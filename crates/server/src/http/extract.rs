@@ -67,7 +67,7 @@ fn note(parts: &Parts, verdict: Verdict) -> Result<(), Fail> {
 }
 
 /// Where the request came from, as far as proxies are trusted.
-fn client_address(parts: &Parts, shared: &Shared) -> std::net::IpAddr {
+pub(crate) fn client_address(parts: &Parts, shared: &Shared) -> std::net::IpAddr {
     let local = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
     let peer = parts.extensions.get::<Peer>().map_or(local, |peer| peer.0);
     address::client_address(peer, &parts.headers, &shared.app.config.server.trusted_proxies)

@@ -2,9 +2,12 @@
 //!
 //! Invariant: every route of the API is registered together with its OpenAPI description. Not here: handlers.
 
-use crate::http::{
-    account, agent, callback, document, estimate, events, extract::Shared, file, generate, guide, health,
-    key, list, middleware, model, output, route, task, test_mode, token, upstream_input, usage,
+use crate::{
+    console,
+    http::{
+        account, agent, callback, document, estimate, events, extract::Shared, file, generate, guide, health,
+        key, list, middleware, model, output, route, task, test_mode, token, upstream_input, usage,
+    },
 };
 use axum::{
     Router,
@@ -52,6 +55,7 @@ pub(crate) fn build(shared: Shared, more: Router) -> Router {
     router
         .merge(more.with_state(()))
         .merge(guide::routes())
+        .merge(console::routes())
         .route("/agent/openapi.json", get(document::openapi))
         .route("/openapi.json", get(document::openapi))
         .route("/.well-known/jwks.json", get(document::jwks))

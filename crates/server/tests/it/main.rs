@@ -42,6 +42,7 @@ mod limits;
 #[cfg(test)]
 mod list;
 #[cfg(test)]
+mod matrix;
 mod node;
 #[cfg(test)]
 mod preset;
@@ -56,6 +57,7 @@ mod s3;
 #[cfg(test)]
 mod s3_outage;
 #[cfg(test)]
+mod sign_in;
 mod slow_input;
 #[cfg(test)]
 mod task;

@@ -63,7 +63,7 @@ impl Admin {
     }
 
     /// Writes a line of the audit log whose change is committed already.
-    async fn note(
+    pub(crate) async fn note(
         &self,
         account: Option<&AccountId>,
         action: &'static str,

@@ -43,7 +43,7 @@ pub(super) fn page(frame: &Frame<'_>, text: &str) -> String {
          <link rel=\"stylesheet\" href=\"/docs/style.css?v={version}\" />\n\
          <link rel=\"icon\" type=\"image/svg+xml\" href=\"/docs/icon.svg\" />\n</head>\n<body>\n\
          <a class=\"skip\" href=\"#content\">Skip to the text</a>\n\
-         <header><div class=\"bar\"><a class=\"brand\" href=\"/\"><img src=\"/docs/icon.svg\" alt=\"\" \
+         <header><div class=\"bar\"><a class=\"brand\" href=\"/docs\"><img src=\"/docs/icon.svg\" alt=\"\" \
          width=\"22\" height=\"22\" />rynjer</a>\n{navigation}</div></header>\n\
          <div class=\"frame {class}\">\n{contents}<main id=\"content\" tabindex=\"-1\">\n\
          {html}{markdown}</main>\n</div>\n<footer><p><a href=\"/docs\">All guides</a> · For machines: \

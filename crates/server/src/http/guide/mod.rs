@@ -85,8 +85,7 @@ const MARKDOWN: &str = "text/markdown; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Everything that does not fit a guide's pair of paths.
-const OTHER_PATHS: [&str; 8] = [
-    "/",
+const OTHER_PATHS: [&str; 7] = [
     "/docs",
     "/docs/style.css",
     "/docs/icon.svg",
@@ -166,14 +165,12 @@ fn library_of(app: &App) -> Library {
         put(&format!("{}.md", guide.path), MARKDOWN, text);
     }
     let home = Frame {
-        path: "/",
+        path: "/docs",
         title: "rynjer: images, video and music for AI agents",
         description: "One HTTP API for agents that make images, video and music, priced in credits.",
         style_version,
     };
-    put("/", HTML, layout::page(&home, &facts.fill(HOME)));
-    let list = Frame { path: "/docs", title: "Guides · rynjer", description: "All guides.", style_version };
-    put("/docs", HTML, layout::page(&list, &list_of_guides()));
+    put("/docs", HTML, layout::page(&home, &facts.fill(HOME)));
     put("/docs/style.css", "text/css", STYLE.to_owned());
     put("/docs/icon.svg", "image/svg+xml", ICON.to_owned());
     put("/llms.txt", TEXT, facts.fill(LLMS));
@@ -181,13 +178,4 @@ fn library_of(app: &App) -> Library {
     put("/llms-full.txt", TEXT, full);
     put("/skill.md", MARKDOWN, facts.fill(SKILL));
     library
-}
-
-fn list_of_guides() -> String {
-    let rows = GUIDES.iter().map(|guide| {
-        let Guide { path, title, summary, .. } = guide;
-        format!("- [{title}]({path}): {summary} ([Markdown]({path}.md))\n")
-    });
-    let rows: String = rows.collect();
-    format!("# Guides\n\nEach guide is a page for people, and Markdown for agents.\n\n{rows}")
 }

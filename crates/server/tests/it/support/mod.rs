@@ -5,12 +5,14 @@
 
 pub(crate) mod agent;
 pub(crate) mod answer;
+pub(crate) mod browser;
 pub(crate) mod client;
 #[path = "../../../../store/tests/contract/database.rs"]
 pub(crate) mod database;
 pub(crate) mod hostile;
 pub(crate) mod neighbour;
 pub(crate) mod png;
+pub(crate) mod routes;
 pub(crate) mod s3;
 pub(crate) mod upload;
 pub(crate) mod vendor;

@@ -1,0 +1,253 @@
+//! Signing in, and what a signed-in browser may do.
+//!
+//! Invariant: a session is a secret of its own for each sign-in, dies with its idle time, its whole life, its
+//! owner's disabling or a new password, and is asked of the store at each request. Not here: cookies and
+//! forms (`console`), how passwords are checked (`password`).
+
+use crate::{
+    app::{
+        Error,
+        actor::{Actor, Reach},
+        admin::Admin,
+        audit_log::note,
+        owner as owners,
+    },
+    entropy,
+    state::App,
+};
+use rynjer_core::{
+    id::AccountId,
+    key::{ApiKey, KeyKind},
+    throttle::Throttle,
+    time::DAY_MS,
+};
+use rynjer_store::{
+    Tx,
+    account::AccountRow,
+    owner::{self, OwnerRow},
+    session::{self, SessionRow},
+    throttle,
+};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use std::net::IpAddr;
+
+const MINUTE_MS: i64 = 60_000;
+/// A use is written down at most this often.
+const TOUCHED_EVERY_MS: i64 = MINUTE_MS;
+/// How long a typed password counts for changes that need it.
+const CONFIRMED_MS: i64 = 15 * MINUTE_MS;
+
+/// Who is signed in, and which account they look at.
+#[derive(Debug, Clone)]
+pub(crate) struct Session {
+    pub(crate) owner: OwnerRow,
+    /// The owner's own accounts, oldest first.
+    pub(crate) accounts: Vec<AccountRow>,
+    /// The one that pages show.
+    pub(crate) account: Option<AccountRow>,
+    pub(crate) hash: [u8; 32],
+    /// What forms of this session carry.
+    pub(crate) csrf: String,
+    #[allow(dead_code, reason = "pages that use it are being built")]
+    pub(crate) address: Option<IpAddr>,
+    confirmed_at_ms: i64,
+}
+
+#[allow(dead_code, reason = "pages that use the rest are being built")]
+impl Session {
+    pub(crate) fn is_operator(&self) -> bool {
+        self.owner.role == "operator"
+    }
+
+    pub(crate) fn actor(&self) -> Actor {
+        Actor::Owner { id: self.owner.id.clone(), operator: self.is_operator(), address: self.address }
+    }
+
+    /// The account that pages show.
+    pub(crate) fn account_id(&self) -> Result<AccountId, Error> {
+        self.account.as_ref().map(|row| row.id.clone()).ok_or(Error::NotFound)
+    }
+
+    /// What this person may change in the account that they look at.
+    pub(crate) fn hand(&self, app: &App) -> Result<Admin, Error> {
+        let own = Actor::Owner { id: self.owner.id.clone(), operator: false, address: self.address };
+        Ok(Admin::within(app, own, Reach::Account(self.account_id()?)))
+    }
+
+    /// What an operator may change; for others there is nothing.
+    pub(crate) fn operator_hand(&self, app: &App) -> Result<Admin, Error> {
+        if self.is_operator() {
+            Ok(Admin::within(app, self.actor(), Reach::All))
+        } else {
+            Err(Error::NotFound)
+        }
+    }
+
+    /// Whether the password was typed lately enough for a change that needs it.
+    pub(crate) fn is_confirmed(&self, now_ms: i64) -> bool {
+        now_ms - self.confirmed_at_ms < CONFIRMED_MS
+    }
+}
+
+/// A sign-in that succeeded: the secret for the cookie.
+pub(crate) struct Started {
+    pub(crate) secret: ApiKey,
+}
+
+/// How long to wait before another guess at this person or from this address.
+fn wait_ms(tx: &mut dyn Tx, subjects: &[(String, Throttle)], now_ms: i64) -> Result<Option<i64>, Error> {
+    let mut longest = None;
+    for (subject, limit) in subjects {
+        longest = longest.max(limit.wait_ms(throttle::get(tx, subject)?, now_ms));
+    }
+    Ok(longest)
+}
+
+/// Who is guessed at, and who guesses.
+fn subjects(email: &str, address: Option<IpAddr>) -> Vec<(String, Throttle)> {
+    let person = Sha256::digest(email.as_bytes());
+    let person = format!("person:{}", data_encoding::HEXLOWER.encode(&person[..16]));
+    let mut subjects = vec![(person, Throttle::PERSON)];
+    subjects.extend(address.map(|address| (format!("address:{}", network(address)), Throttle::ADDRESS)));
+    subjects
+}
+
+/// An address as it counts: of IPv6 the first half, which one customer has to themselves.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) >> 64 << 64).into()),
+    }
+}
+
+/// Checks a guess at somebody's password. Each guess is counted before it is checked, so that many at once
+/// are no more than many one by one.
+pub(crate) async fn guess(
+    app: &App,
+    email: &str,
+    password: &str,
+    address: Option<IpAddr>,
+) -> Result<OwnerRow, Error> {
+    let now_ms = app.now_ms();
+    let (asked, counted) = (email.to_owned(), subjects(email, address));
+    let known = app
+        .store
+        .write(move |tx| {
+            if let Some(wait_ms) = wait_ms(tx, &counted, now_ms)? {
+                return Ok::<_, Error>(Err(wait_ms));
+            }
+            for (subject, limit) in &counted {
+                throttle::add(tx, subject, limit.since_ms(now_ms), now_ms, now_ms + limit.window_ms)?;
+            }
+            Ok(Ok(owner::by_email(tx, &asked)?))
+        })
+        .await?;
+    let known = known.map_err(|wait_ms| Error::TooManyGuesses { wait_s: wait_ms.div_ceil_s() })?;
+    let stored = known.as_ref().filter(|owner| owner.disabled_at_ms.is_none());
+    let stored = stored.and_then(|owner| owner.password_hash.clone());
+    if !app.passwords.verify(password, stored).await? {
+        return Err(Error::SignInRefused);
+    }
+    let owner = known.ok_or(Error::SignInRefused)?;
+    let counted = subjects(email, address);
+    app.store
+        .write(move |tx| {
+            for (at, (subject, _)) in counted.iter().enumerate() {
+                if at == 0 { throttle::clear(tx, subject)? } else { throttle::take_back(tx, subject)? }
+            }
+            Ok::<_, Error>(())
+        })
+        .await?;
+    Ok(owner)
+}
+
+trait CeilSeconds {
+    fn div_ceil_s(self) -> u64;
+}
+
+impl CeilSeconds for i64 {
+    fn div_ceil_s(self) -> u64 {
+        u64::try_from((self + 999) / 1000).unwrap_or_default().max(1)
+    }
+}
+
+/// Starts a session of somebody who proved who they are. An older one of the same browser ends.
+pub(crate) async fn start(
+    app: &App,
+    owner: &OwnerRow,
+    older: Option<[u8; 32]>,
+    address: Option<IpAddr>,
+) -> Result<Started, Error> {
+    owners::welcome_again(app, &owner.id).await?;
+    let secret = ApiKey::new(KeyKind::Session, entropy::bytes());
+    let now_ms = app.now_ms();
+    let row = SessionRow {
+        hash: secret.hash(),
+        owner_id: owner.id.clone(),
+        account_id: None,
+        created_at_ms: now_ms,
+        seen_at_ms: now_ms,
+        confirmed_at_ms: now_ms,
+        expires_at_ms: now_ms + i64::from(app.config.console.session_days) * DAY_MS,
+    };
+    let by = Actor::Owner { id: owner.id.clone(), operator: owner.role == "operator", address };
+    app.store
+        .write(move |tx| {
+            if let Some(older) = &older {
+                session::delete(tx, older)?;
+            }
+            owner::signed_in(tx, &row.owner_id, now_ms)?;
+            session::insert(tx, &row)?;
+            note(tx, now_ms, &by, None, "owner.signed_in", row.owner_id.as_str(), &json!({}))
+        })
+        .await?;
+    Ok(Started { secret })
+}
+
+/// The session of a cookie; none where it is over or nobody's.
+pub(crate) async fn find(app: &App, cookie: &str, address: Option<IpAddr>) -> Result<Option<Session>, Error> {
+    let Some(parsed) = ApiKey::parse(cookie).ok().filter(|parsed| parsed.kind == KeyKind::Session) else {
+        return Ok(None);
+    };
+    let (hash, now_ms) = (parsed.hash, app.now_ms());
+    let idle_ms = i64::from(app.config.console.session_idle_minutes) * MINUTE_MS;
+    let read = app.store.read(move |tx| {
+        let Some(row) = session::get(tx, &hash)? else { return Ok::<_, Error>(None) };
+        let over = row.expires_at_ms <= now_ms || row.seen_at_ms + idle_ms <= now_ms;
+        let owner = owner::get(tx, &row.owner_id)?.filter(|owner| !over && owner.disabled_at_ms.is_none());
+        let Some(owner) = owner else { return Ok(None) };
+        let accounts = owner::accounts(tx, &owner.id)?;
+        Ok(Some((row, owner, accounts)))
+    });
+    let Some((row, owner, accounts)) = read.await? else { return Ok(None) };
+    if now_ms - row.seen_at_ms >= TOUCHED_EVERY_MS {
+        app.store.write(move |tx| session::touch(tx, &hash, now_ms)).await?;
+    }
+    let chosen = accounts.iter().find(|account| Some(&account.id) == row.account_id.as_ref());
+    let account = chosen.or_else(|| accounts.first()).cloned();
+    let csrf = Sha256::new().chain_update(b"rynjer form v1\0").chain_update(cookie.as_bytes()).finalize();
+    let csrf = data_encoding::BASE64URL_NOPAD.encode(&csrf[..24]);
+    let confirmed_at_ms = row.confirmed_at_ms;
+    Ok(Some(Session { owner, accounts, account, hash, csrf, address, confirmed_at_ms }))
+}
+
+/// Ends a session.
+pub(crate) async fn end(app: &App, hash: [u8; 32]) -> Result<(), Error> {
+    Ok(app.store.write(move |tx| session::delete(tx, &hash)).await?)
+}
+
+/// Proves once more that the owner is there.
+#[allow(dead_code, reason = "pages that use it are being built")]
+pub(crate) async fn confirm(app: &App, session: &Session, password: &str) -> Result<(), Error> {
+    guess(app, &session.owner.email, password, session.address).await?;
+    let (hash, now_ms) = (session.hash, app.now_ms());
+    Ok(app.store.write(move |tx| session::confirm(tx, &hash, now_ms)).await?)
+}
+
+/// The account that pages of this session show from now on; only one of the owner's own.
+pub(crate) async fn choose(app: &App, session: &Session, account: &str) -> Result<(), Error> {
+    let own = session.accounts.iter().find(|row| row.id.as_str() == account).ok_or(Error::NotFound)?;
+    let (hash, id) = (session.hash, own.id.clone());
+    Ok(app.store.write(move |tx| session::choose(tx, &hash, &id)).await?)
+}
