@@ -19,6 +19,12 @@ impl Pack {
     /// The most that either side of a pack may be.
     pub const MAX: i64 = 99_999_999;
 
+    /// As it is read again.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        format!("{}={}", self.credits, self.amount_minor)
+    }
+
     /// Reads `CREDITS=AMOUNT`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -30,6 +36,18 @@ impl Pack {
         };
         let (credits, amount) = text.split_once('=')?;
         Some(Self { credits: Credits(number(credits)?), amount_minor: number(amount)? })
+    }
+}
+
+/// How many digits a currency's smallest unit is behind the point, as the payment service counts it
+/// (docs.stripe.com/currencies).
+#[must_use]
+pub fn minor_digits(currency: &str) -> usize {
+    match currency {
+        "bif" | "clp" | "djf" | "gnf" | "jpy" | "kmf" | "krw" | "mga" | "pyg" | "rwf" | "vnd" | "vuv"
+        | "xaf" | "xof" | "xpf" => 0,
+        "bhd" | "jod" | "kwd" | "omr" | "tnd" => 3,
+        _ => 2,
     }
 }
 

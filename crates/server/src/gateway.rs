@@ -33,6 +33,7 @@ use crate::{
     keyring::{Keyring, Lives},
     metrics, migration,
     objects::{self, OpenError},
+    payments,
     state::{App, Inner},
     vendors,
     worker::{self, InputSource, Worker},
@@ -335,6 +336,7 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
     let outputs = objects::open(&config.storage, &options.data_dir).await?;
     let inputs = InputSource::new(&config.inputs).map_err(|error| StartError::Inputs(error.to_string()))?;
     let (providers, vendors) = vendors::open(&config, &catalog)?;
+    let payments = payments::open(&config)?;
     Ok(App::new(Inner {
         store,
         catalog,
@@ -343,6 +345,7 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
         clock,
         providers,
         vendors,
+        payments,
         breakers: Breakers::default(),
         fetches: tokio::sync::Semaphore::new(FETCHES_AT_ONCE),
         outputs,

@@ -76,13 +76,13 @@ pub struct NewCheckout<'a> {
     pub topup_id: &'a str,
     pub account_id: &'a str,
     /// What is bought, in words.
-    pub name: &'a str,
+    pub name: String,
     pub amount_minor: i64,
     /// Three letters in lower case.
     pub currency: &'a str,
     /// Where the browser goes after the payment, and where it goes back without one.
-    pub success_url: &'a str,
-    pub cancel_url: &'a str,
+    pub success_url: String,
+    pub cancel_url: String,
 }
 
 /// The client.

@@ -67,15 +67,15 @@ pub(super) fn checkout_fields(new: &NewCheckout<'_>) -> String {
         ("line_items[0][quantity]", "1"),
         ("line_items[0][price_data][currency]", new.currency),
         ("line_items[0][price_data][unit_amount]", &new.amount_minor.to_string()),
-        ("line_items[0][price_data][product_data][name]", new.name),
+        ("line_items[0][price_data][product_data][name]", &new.name),
         ("client_reference_id", new.topup_id),
         ("metadata[topup_id]", new.topup_id),
         ("metadata[account_id]", new.account_id),
         ("payment_intent_data[metadata][topup_id]", new.topup_id),
         ("payment_intent_data[metadata][account_id]", new.account_id),
         ("adaptive_pricing[enabled]", "false"),
-        ("success_url", new.success_url),
-        ("cancel_url", new.cancel_url),
+        ("success_url", &new.success_url),
+        ("cancel_url", &new.cancel_url),
     ])
 }
 
@@ -155,11 +155,11 @@ mod tests {
         let body = checkout_fields(&NewCheckout {
             topup_id: "top_1",
             account_id: "acct_1",
-            name: "1,000 credits & more",
+            name: "1,000 credits & more".to_owned(),
             amount_minor: 999,
             currency: "usd",
-            success_url: "https://g.example/topup?paid=top_1",
-            cancel_url: "https://g.example/topup",
+            success_url: "https://g.example/topup?paid=top_1".to_owned(),
+            cancel_url: "https://g.example/topup".to_owned(),
         });
         assert_eq!(
             body,

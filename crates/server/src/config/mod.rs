@@ -20,6 +20,7 @@ mod sandbox;
 pub mod secret;
 mod server;
 mod storage;
+mod stripe;
 mod trace;
 mod vendors;
 mod worker;
@@ -40,6 +41,7 @@ pub use sandbox::Sandbox;
 pub use secret::Secret;
 pub use server::Server;
 pub use storage::{Catalog, Downloads, ObjectUrl, SecretText, Storage};
+pub use stripe::Stripe;
 pub use trace::Trace;
 pub use vendors::{Fal, Google, Kie, OpenAi, Replicate, Routes, Vendor};
 pub use worker::Worker;
@@ -72,6 +74,7 @@ pub struct Config {
     pub kie: Kie,
     pub replicate: Replicate,
     pub console: Console,
+    pub stripe: Stripe,
 }
 
 /// A configuration, and what its operator should hear about it.

@@ -13,6 +13,7 @@ mod frame;
 mod guard;
 mod shown;
 mod sign_in;
+mod topup;
 
 use crate::http::extract::Shared;
 use axum::{Router, routing::get};
@@ -23,5 +24,5 @@ pub(crate) fn routes() -> Router<Shared> {
 }
 
 fn pages() -> Router<Shared> {
-    Router::new().route("/", get(dashboard::show)).merge(sign_in::routes())
+    Router::new().route("/", get(dashboard::show)).merge(sign_in::routes()).merge(topup::routes())
 }

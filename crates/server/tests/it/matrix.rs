@@ -115,6 +115,7 @@ const ROWS: &[(&str, &str, Open)] = &[
     ("GET", "/outputs/{account}/{task}/{file}", Holder),
     ("GET", "/inputs/{account}/{task}/{file}", Holder),
     ("POST", "/callbacks/{provider}/{nonce}", Holder),
+    ("POST", "/callbacks/stripe", Holder),
     // The console.
     ("GET", "/", OwnerPage),
     ("POST", "/account", Form),
@@ -127,6 +128,8 @@ const ROWS: &[(&str, &str, Open)] = &[
     ("POST", "/invitation", Holder),
     ("GET", "/signup", Holder),
     ("POST", "/signup", Holder),
+    ("GET", "/topup", OwnerPage),
+    ("POST", "/topup", Form),
 ];
 
 /// Routes whose body names an object of the account.
