@@ -18,6 +18,7 @@ mod openai;
 mod replicate;
 mod serve;
 mod shape;
+mod stripe;
 mod world;
 mod xai;
 
@@ -26,6 +27,7 @@ pub use google::{google_interaction_errors, google_service_account, google_veo_e
 pub use journal::Seen;
 pub use media::{clip, picture, song};
 pub use serve::Tls;
+pub use stripe::{Hook, StripeEmulator, event as stripe_event, sign as stripe_sign};
 pub use world::{CallbackOut, ErrorCase, Expected, Job, World};
 
 use axum::Router;
