@@ -55,7 +55,7 @@ mod writer;
 
 pub use dialect::Dialect;
 pub use error::StoreError;
-pub use ledger::{Finding, audit_account, audit_accounts, audit_tasks, decide_within};
+pub use ledger::{Finding, audit_account, audit_accounts, audit_tasks, decide_within, moved_before};
 pub use migrate::latest as latest_schema;
 pub use postgres::{Link, LinkError};
 pub use store::{Database, Settings, Store, ping};

@@ -43,6 +43,7 @@ mod limits;
 mod list;
 #[cfg(test)]
 mod matrix;
+#[cfg(test)]
 mod node;
 #[cfg(test)]
 mod preset;
@@ -58,6 +59,7 @@ mod s3;
 mod s3_outage;
 #[cfg(test)]
 mod sign_in;
+#[cfg(test)]
 mod slow_input;
 #[cfg(test)]
 mod task;
@@ -65,6 +67,10 @@ mod task;
 mod test_clock;
 #[cfg(test)]
 mod token;
+#[cfg(test)]
+mod topup;
+#[cfg(test)]
+mod topup_attack;
 #[cfg(test)]
 mod upload;
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Every route that a gateway really has, read from its router.
 //!
-//! Invariant: a route that the router knows is in the list, whoever forgot it elsewhere. Not here: who may use
-//! it (`matrix`).
+//! Invariant: a route that the router knows is in the list, whoever forgot it elsewhere. Not here: who may
+//! use it (`matrix`).
 
 use axum::Router;
 use std::collections::{BTreeMap, BTreeSet};
