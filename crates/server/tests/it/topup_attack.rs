@@ -192,7 +192,10 @@ async fn ending(shop: &Shop) -> String {
     let rows: Result<_, StoreError> = read.await;
     let rows = rows.expect("purchases");
     let row = |row: &topup::TopupRow| format!("{:?} {:?} {}\n", row.bought, row.state, row.taken_back);
-    format!("{}{:?}", rows.iter().rev().map(row).collect::<String>(), shop.books().await)
+    let mut lines: Vec<String> = rows.iter().map(row).collect();
+    // Ids of one millisecond are in no order.
+    lines.sort();
+    format!("{}{:?}", lines.concat(), shop.books().await)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -18,7 +18,7 @@ use rynjer_core::{
 };
 use rynjer_peers::stripe::{self, Checkout};
 use rynjer_store::{
-    StoreError, Tx, decide_within,
+    StoreError, Tx, account, decide_within,
     topup::{self, TopupRow},
 };
 use serde_json::json;
@@ -167,19 +167,21 @@ fn reversed(tx: &mut dyn Tx, now_ms: i64, mut row: TopupRow, heard: Reversal) ->
     let account = row.account_id.clone();
     let away = rules::taken_back(row.bought, &known);
     let more = away.0 - row.taken_back.0;
-    let amount = Credits(more.abs());
-    let action = if more > 0 {
+    let (action, amount) = if more > 0 {
         let reference = format!("stripe:{id}");
-        moved(tx, now_ms, &Command::Clawback(Clawback { account: account.clone(), amount, reference }))?;
-        "topup.taken_back"
+        let taken =
+            take_back(tx, now_ms, Clawback { account: account.clone(), amount: Credits(more), reference })?;
+        row.taken_back.0 += taken.0;
+        ("topup.taken_back", taken)
     } else if more < 0 {
-        let reference = format!("stripe:{id}:returned");
+        let (reference, amount) = (format!("stripe:{id}:returned"), Credits(-more));
         moved(tx, now_ms, &Command::Grant(Grant { account: account.clone(), amount, reference }))?;
-        "topup.given_back"
+        row.taken_back = away;
+        ("topup.given_back", amount)
     } else {
-        "topup.reversal_heard"
+        ("topup.reversal_heard", Credits::ZERO)
     };
-    (row.taken_back, row.state) = (away, rules::state(row.bought, &known));
+    row.state = rules::state(row.bought, &known);
     topup::update(tx, &row)?;
     if let Some(now) = known.iter().find(|known| known.id == id) {
         topup::put_reversal(tx, &account, &row.id, now, now_ms)?;
@@ -188,6 +190,23 @@ fn reversed(tx: &mut dyn Tx, now_ms: i64, mut row: TopupRow, heard: Reversal) ->
         note(tx, now_ms, &Actor::Payment, Some(&account), action, row.id.as_str(), &detail)?;
     }
     Ok(Effect::Changed)
+}
+
+/// Takes credits back, at most what was ever granted: the operator may have taken some by hand. How many.
+fn take_back(tx: &mut dyn Tx, now_ms: i64, mut command: Clawback) -> Result<Credits, Error> {
+    let account = account::get(tx, &command.account)?.ok_or(Error::NotFound)?;
+    let granted = Credits(account.books.issued.0.saturating_neg());
+    if granted < command.amount {
+        let (wanted, reference) = (command.amount.0, &command.reference);
+        tracing::error!(account = %command.account, reference, wanted, granted = granted.0,
+            "less was granted than a payment takes back: somebody took it before");
+        command.amount = granted;
+    }
+    let amount = command.amount;
+    if amount > Credits::ZERO {
+        moved(tx, now_ms, &Command::Clawback(command))?;
+    }
+    Ok(amount)
 }
 
 /// Moves credits within the unit, or fails it as a whole.

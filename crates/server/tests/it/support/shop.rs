@@ -45,7 +45,10 @@ impl Shop {
         );
         let app = TestApp::at(&settings, Role::All, Clock::manual(START_S * 1000)).await;
         let account = app.admin().account_create("buyer@example.com", true, 0).await.expect("an account").id;
-        let owner = app.invited("buyer@example.com", false).await;
+        let mut owner = app.invited("buyer@example.com", false).await;
+        // New owners have a test account too.
+        owner.get("/").await;
+        assert_eq!(owner.submit("/account", &[("account", account.as_str())]).await.status, 303);
         Self { app, stripe, owner, account, is_live: key == LIVE_KEY }
     }
 
