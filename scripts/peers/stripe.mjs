@@ -94,7 +94,6 @@ class Browser {
 
 async function main() {
   const url = await line(start(standIn, [KEY]), ["stdout"], /^(http:\S+)$/);
-  const account = admin("account", "create", "--email", EMAIL, "--live").account_id;
   const port = await freePort();
   const gateway = start(rynjer, ["serve", "--data-dir", folder, "--listen", `127.0.0.1:${port}`, "--metrics-listen", "off"], {
     RYNJER_STRIPE_SECRET_KEY: KEY,
@@ -104,6 +103,8 @@ async function main() {
     RYNJER_STRIPE__PACKS: "1000=999",
   });
   const link = await line(gateway, ["stdout", "stderr"], /(http:\/\/\S+\/setup\?\S+)/);
+  // The first one to be set up takes the accounts of their address.
+  const account = admin("account", "create", "--email", EMAIL, "--live").account_id;
   const base = new URL(link).origin;
   const browser = new Browser(base);
   const ticket = new URL(link).searchParams.get("ticket");

@@ -12,8 +12,8 @@ use rynjer_core::id::{AccountId, TaskId};
 /// Rows that one sweep touches at most, so that it never holds up the writer.
 const SWEEP_MAX: i64 = 500;
 
-/// How long events of the payment service are remembered. It sends one again for days, or by hand for a month;
-/// after that the ledger's references still tell.
+/// How long events of the payment service are remembered. It sends one again for days, or by hand for a
+/// month; after that the ledger's references still tell.
 const PAYMENT_EVENTS_MS: i64 = 60 * 86_400_000;
 
 /// Times before which things are old, in milliseconds since 1970.

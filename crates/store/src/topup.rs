@@ -174,7 +174,8 @@ pub fn put_reversal(
     tx.exec(
         "INSERT INTO reversals (account_id, topup_id, id, kind, amount_minor, standing, updated_at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (account_id, topup_id, id) DO UPDATE SET \
-         amount_minor = excluded.amount_minor, standing = excluded.standing, updated_at = excluded.updated_at",
+         amount_minor = excluded.amount_minor, standing = excluded.standing, \
+         updated_at = excluded.updated_at",
         &[
             account.as_str().into(),
             topup.as_str().into(),

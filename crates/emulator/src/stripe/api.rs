@@ -1,7 +1,7 @@
 //! The calls of Stripe's API that a shop of credits makes.
 //!
-//! Invariant: no call without the key, the version and the form's type; every call is kept as it came. Not here:
-//! what is told (`message`).
+//! Invariant: no call without the key, the version and the form's type; every call is kept as it came. Not
+//! here: what is told (`message`).
 
 use super::{Books, Shop};
 use crate::{Seen, serve::CloseNow};

@@ -19,7 +19,8 @@ use tokio::{
 #[must_use]
 pub fn event(id: &str, kind: &str, is_live: bool, object: &Value) -> Value {
     json!({"id": id, "object": "event", "type": kind, "livemode": is_live, "created": moment::now_ms() / 1000,
-        "api_version": "2026-10-28.endive", "pending_webhooks": 1, "request": {"id": null, "idempotency_key": null},
+        "api_version": "2026-10-28.endive", "pending_webhooks": 1,
+        "request": {"id": null, "idempotency_key": null},
         "data": {"object": object}})
 }
 

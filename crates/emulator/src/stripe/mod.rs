@@ -1,11 +1,12 @@
 //! Stripe as far as a shop of credits needs it: pages of payment, refunds, disputes, and what it tells.
 //!
 //! Invariant: it takes what Stripe's documentation names and refuses the rest; a key of idempotency gives the
-//! first answer again and refuses another body; money goes back once at most. Not here: anything of the gateway.
+//! first answer again and refuses another body; money goes back once at most. Not here: anything of the
+//! gateway.
 //!
-//! Sources, read in November 2026: docs.stripe.com/api/checkout/sessions, /api/refunds, /api/disputes, /api/events,
-//! /api/errors and /api/idempotent_requests; types of npm `stripe` 23.1.0, which parses what is answered
-//! (`scripts/peers`).
+//! Sources, read in November 2026: docs.stripe.com/api/checkout/sessions, /api/refunds, /api/disputes,
+//! /api/events, /api/errors and /api/idempotent_requests; types of npm `stripe` 23.1.0, which parses what
+//! is answered (`scripts/peers`).
 
 mod api;
 mod message;
@@ -107,7 +108,8 @@ impl Shop {
             "amount_subtotal": amount, "amount_total": amount,
             "currency": field("line_items[0][price_data][currency]"),
             "client_reference_id": field("client_reference_id"),
-            "metadata": {"topup_id": field("metadata[topup_id]"), "account_id": field("metadata[account_id]")},
+            "metadata": {"topup_id": field("metadata[topup_id]"),
+                "account_id": field("metadata[account_id]")},
             "success_url": field("success_url"), "cancel_url": field("cancel_url"),
             "created": moment::now_ms() / 1000, "expires_at": moment::now_ms() / 1000 + 86_400,
             "url": format!("{}/c/pay/{id}", self.origin()),
@@ -227,8 +229,9 @@ impl StripeEmulator {
     #[must_use]
     pub fn dispute(&self, payment: &str, amount: i64, status: &str) -> Value {
         self.shop.with(|books| {
-            let dispute = json!({"id": books.id("dp"), "object": "dispute", "amount": amount, "status": status,
-                "currency": currency(books, payment), "payment_intent": payment, "reason": "fraudulent",
+            let dispute = json!({"id": books.id("dp"), "object": "dispute", "amount": amount,
+                "status": status, "currency": currency(books, payment), "payment_intent": payment,
+                "reason": "fraudulent",
                 "livemode": self.shop.is_live(), "charge": payment.replacen("pi_", "ch_", 1)});
             books.disputes.push(dispute.clone());
             dispute
@@ -242,7 +245,8 @@ impl StripeEmulator {
             let refunds = books.refunds.iter().filter(|refund| refund["payment_intent"] == payment);
             let refunded: i64 = refunds.filter_map(|refund| refund["amount"].as_i64()).sum();
             json!({"id": payment.replacen("pi_", "ch_", 1), "object": "charge", "payment_intent": payment,
-                "amount_refunded": refunded, "currency": currency(books, payment), "livemode": self.shop.is_live()})
+                "amount_refunded": refunded, "currency": currency(books, payment),
+                "livemode": self.shop.is_live()})
         })
     }
 }

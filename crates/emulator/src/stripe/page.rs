@@ -1,7 +1,7 @@
 //! The page where somebody pays, for a browser: one button.
 //!
-//! Invariant: a page is paid once; whoever has a hook is told before the browser goes back, as Stripe mostly does.
-//! Not here: cards.
+//! Invariant: a page is paid once; whoever has a hook is told before the browser goes back, as Stripe
+//! mostly does. Not here: cards.
 
 use super::{Shop, message};
 use axum::{

@@ -3,8 +3,9 @@
 //! Invariant: what kind an event is decides what its object is read as; an event of no kind that we know is
 //! passed over, never refused. Not here: whether it is genuine (`signature`).
 //!
-//! Sources, read in November 2026: docs.stripe.com/api/events/object and /types, docs.stripe.com/checkout/fulfillment,
-//! docs.stripe.com/webhooks (events come late, twice and in any order); types of npm `stripe` 23.1.0.
+//! Sources, read in November 2026: docs.stripe.com/api/events/object and /types,
+//! docs.stripe.com/checkout/fulfillment, docs.stripe.com/webhooks (events come late, twice and in any
+//! order); types of npm `stripe` 23.1.0.
 
 use super::wire::{self, Checkout, Reversal};
 use serde_json::Value;
@@ -106,7 +107,8 @@ mod tests {
         for body in ["", "[]", "{}", r#"{"object":"event"}"#, r#"{"object":"v2.core.event","id":"evt_1"}"#] {
             assert_eq!(Event::parse(body.as_bytes()), None, "{body}");
         }
-        let foreign = json!({"id": "evt_1", "object": "event", "type": "x", "livemode": false, "account": "acct_9",
+        let foreign = json!({"id": "evt_1", "object": "event", "type": "x", "livemode": false,
+            "account": "acct_9",
             "data": {"object": {}}});
         let foreign = Event::parse(foreign.to_string().as_bytes()).unwrap();
         assert!(foreign.is_foreign && !foreign.is_live);

@@ -4,8 +4,8 @@
 //! secret key goes to the base URL alone. Not here: what a payment means for an account.
 //!
 //! Sources, read in November 2026: docs.stripe.com/api/checkout/sessions/create and /object,
-//! docs.stripe.com/api/idempotent_requests, docs.stripe.com/api/versioning, docs.stripe.com/keys, and the types
-//! of npm `stripe` 23.1.0, whose version of the API is ours.
+//! docs.stripe.com/api/idempotent_requests, docs.stripe.com/api/versioning, docs.stripe.com/keys, and the
+//! types of npm `stripe` 23.1.0, whose version of the API is ours.
 
 mod event;
 mod signature;
@@ -133,7 +133,8 @@ impl Stripe {
         let mut tries = 0;
         let answer = loop {
             match self.call(Method::POST, url.clone(), Some((&body, new.topup_id))).await {
-                // A lost answer is asked for again under its key; one with an error would come again as it is.
+                // A lost answer is asked for again under its key; one with an error would come again as it
+                // is.
                 Err(Lost::NoAnswer(_)) if tries == 0 => tries += 1,
                 other => break other?,
             }

@@ -3,9 +3,10 @@
 //! Invariant: compared in constant time, over the bytes as they came, and refused if its time is more than
 //! five minutes from ours. Not here: what a message says.
 //!
-//! Sources, read in November 2026: docs.stripe.com/webhooks#verify-manually (the header `t=…,v1=…`, HMAC-SHA256 with
-//! the endpoint's secret over the time, a point and the body, several `v1` while a secret is rolled, five
-//! minutes by default), and `Webhooks.js` of npm `stripe` 23.1.0, which made the test's vectors.
+//! Sources, read in November 2026: docs.stripe.com/webhooks#verify-manually (the header `t=…,v1=…`,
+//! HMAC-SHA256 with the endpoint's secret over the time, a point and the body, several `v1` while a secret
+//! is rolled, five minutes by default), and `Webhooks.js` of npm `stripe` 23.1.0, which made the test's
+//! vectors.
 
 use super::Secret;
 use data_encoding::HEXLOWER_PERMISSIVE;

@@ -3,9 +3,10 @@
 //! Invariant: only ids of plain letters leave this file, and a state that is not known counts as money that
 //! went back. Not here: calls.
 //!
-//! Sources, read in November 2026: docs.stripe.com/api/checkout/sessions/object, docs.stripe.com/api/refunds/object
-//! and docs.stripe.com/refunds#failed-refunds, docs.stripe.com/api/disputes/object and
-//! docs.stripe.com/disputes/how-disputes-work; types of npm `stripe` 23.1.0.
+//! Sources, read in November 2026: docs.stripe.com/api/checkout/sessions/object,
+//! docs.stripe.com/api/refunds/object and docs.stripe.com/refunds#failed-refunds,
+//! docs.stripe.com/api/disputes/object and docs.stripe.com/disputes/how-disputes-work; types of npm
+//! `stripe` 23.1.0.
 
 use super::{NewCheckout, form};
 use serde_json::Value;

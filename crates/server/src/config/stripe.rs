@@ -91,7 +91,7 @@ fn currency(section: &Reader<'_>) -> Result<String, ConfigError> {
 fn packs(section: &Reader<'_>) -> Result<Vec<Pack>, ConfigError> {
     let texts = section.texts("packs")?;
     let form = |text: &str| {
-        let problem = "must hold at most 12 texts CREDITS=PRICE, each from 1 to 99999999 and the price in the \
+        let problem = "must hold at most 12 texts CREDITS=PRICE, each from 1 to 99999999, the price in the \
                        smallest unit of the currency";
         section.invalid("packs", format!("{problem}, but has {text:?}"))
     };

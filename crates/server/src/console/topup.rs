@@ -1,7 +1,8 @@
 //! `/topup`: buying credits, and what became of what was bought.
 //!
-//! Invariant: the form leads to the payment service's page and to no other site; what a purchase gives comes from
-//! the payment's news, never from this page having been seen. Not here: purchases (`app::topup`).
+//! Invariant: the form leads to the payment service's page and to no other site; what a purchase gives
+//! comes from the payment's news, never from this page having been seen. Not here: purchases
+//! (`app::topup`).
 
 use super::{
     fault::Fault,

@@ -1,7 +1,7 @@
 //! `POST /callbacks/stripe`: the payment service tells what became of a payment.
 //!
-//! Invariant: the bytes are checked as they came, and the answer goes out after the commit: 200 is never said of
-//! what was not heard to its end. Not here: what it means (`app::topup`).
+//! Invariant: the bytes are checked as they came, and the answer goes out after the commit: 200 is never
+//! said of what was not heard to its end. Not here: what it means (`app::topup`).
 
 use crate::{
     app::{Error, topup},

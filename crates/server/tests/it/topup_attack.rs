@@ -1,8 +1,8 @@
-//! Lies about payments, repetitions and crowds: nobody gets credits that nobody paid for, and nobody gets them
-//! twice.
+//! Lies about payments, repetitions and crowds: nobody gets credits that nobody paid for, and nobody gets
+//! them twice.
 //!
-//! Invariant: after each lie the ledger is as before. `RYNJER_PAYMENT_EVENTS` is how many events are shuffled. Not
-//! here: payments that go as they should (`topup`).
+//! Invariant: after each lie the ledger is as before. `RYNJER_PAYMENT_EVENTS` is how many events are
+//! shuffled. Not here: payments that go as they should (`topup`).
 
 use crate::support::{
     neighbour::SHARED,

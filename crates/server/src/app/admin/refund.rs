@@ -1,7 +1,7 @@
 //! Credits that go back: given back after a charge, or taken back after a grant.
 //!
-//! Invariant: each has a reference, and the same reference never moves credits twice; the ledger's entry and the
-//! line of the log are one commit. Not here: refunds of payments (`topup`).
+//! Invariant: each has a reference, and the same reference never moves credits twice; the ledger's entry
+//! and the line of the log are one commit. Not here: refunds of payments (`topup`).
 
 use super::{Admin, check_reference};
 use crate::app::{Error, audit_log::note};
@@ -23,8 +23,8 @@ pub struct Refunded {
 }
 
 impl Admin {
-    /// Takes credits back from an account; what is spent already is owed and freezes it. Tells whether the same
-    /// reference took them before.
+    /// Takes credits back from an account; what is spent already is owed and freezes it. Tells whether the
+    /// same reference took them before.
     ///
     /// # Errors
     /// No such account; more than was ever granted; a reference that was used for another amount.

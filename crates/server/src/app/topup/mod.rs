@@ -1,7 +1,8 @@
 //! Buying credits: what can be bought, the purchase before its payment, and what became of it.
 //!
-//! Invariant: a purchase is durable before the payment service hears of it, so whatever is paid has a row that
-//! says for what; credits come by `settle` alone, once. Not here: what the payment service tells (`hear`).
+//! Invariant: a purchase is durable before the payment service hears of it, so whatever is paid has a row
+//! that says for what; credits come by `settle` alone, once. Not here: what the payment service tells
+//! (`hear`).
 
 mod hear;
 mod settle;

@@ -1,7 +1,7 @@
 //! A gateway that sells credits, with an owner's browser and a stand-in of Stripe.
 //!
-//! Invariant: what is told is signed at the gateway's time with one of its secrets, unless a test says otherwise.
-//! Not here: what the stand-in answers (`rynjer-emulator`).
+//! Invariant: what is told is signed at the gateway's time with one of its secrets, unless a test says
+//! otherwise. Not here: what the stand-in answers (`rynjer-emulator`).
 
 use super::{
     Answer, Client, START_S, TestApp,
