@@ -98,7 +98,7 @@ async function main() {
   const gateway = start(rynjer, ["serve", "--data-dir", folder, "--listen", `127.0.0.1:${port}`, "--metrics-listen", "off"], {
     RYNJER_STRIPE_SECRET_KEY: KEY,
     RYNJER_STRIPE_WEBHOOK_SECRET: SECRETS.join(","),
-    RYNJER_STRIPE_BASE_URL: url,
+    RYNJER_STRIPE__BASE_URL: url,
     RYNJER_STRIPE__CHECKOUT_ORIGIN: url,
     RYNJER_STRIPE__PACKS: "1000=999",
   });

@@ -11,6 +11,9 @@ mod run;
 #[path = "cli/admin.rs"]
 mod admin;
 #[cfg(test)]
+#[path = "cli/canary.rs"]
+mod canary;
+#[cfg(test)]
 #[path = "cli/collector.rs"]
 mod collector;
 #[cfg(test)]

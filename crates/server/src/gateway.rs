@@ -33,7 +33,7 @@ use crate::{
     keyring::{Keyring, Lives},
     metrics, migration,
     objects::{self, OpenError},
-    payments,
+    payments, peers,
     state::{App, Inner},
     vendors,
     worker::{self, InputSource, Worker},
@@ -56,7 +56,7 @@ use tokio_util::task::TaskTracker;
 /// socket.
 const DRAIN_GRACE_MS: u32 = 1000;
 
-/// Outputs that are fetched at once; each may be as large as `storage.max_output_bytes`.
+/// Outputs that are fetched at once; each may take `storage.max_output_bytes` of the disk.
 const FETCHES_AT_ONCE: usize = 4;
 
 /// What a process does.
@@ -120,6 +120,8 @@ pub enum StartError {
         "the vendor {0} can't be used: {1}. Correct its section of the configuration, or take its key away."
     )]
     Vendor(&'static str, String),
+    #[error("the section [moltbook] can't be used: {0}. Correct it, or set moltbook.enabled = false.")]
+    Moltbook(String),
     #[error("the output folder {0} can't be used: {1}")]
     Outputs(PathBuf, String),
     #[error("{0}")]
@@ -337,7 +339,9 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
     let inputs = InputSource::new(&config.inputs).map_err(|error| StartError::Inputs(error.to_string()))?;
     let (providers, vendors) = vendors::open(&config, &catalog)?;
     let payments = payments::open(&config)?;
+    let moltbook = peers::moltbook(&config.moltbook).map_err(StartError::Moltbook)?;
     Ok(App::new(Inner {
+        moltbook,
         store,
         catalog,
         keyring,

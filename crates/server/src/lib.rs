@@ -20,6 +20,7 @@ mod metrics;
 pub mod migration;
 mod objects;
 mod payments;
+mod peers;
 pub mod relocation;
 pub mod sampling;
 mod seats;

@@ -17,6 +17,7 @@ use crate::{
     worker::InputSource,
 };
 use rynjer_core::{catalog::Catalog, id::TaskId};
+use rynjer_peers::moltbook::Moltbook;
 use rynjer_providers::Registry;
 use rynjer_store::{Store, StoreError, task};
 use std::sync::{Arc, OnceLock};
@@ -45,6 +46,8 @@ pub(crate) struct Inner {
     /// None where credits can't be bought.
     pub(crate) payments: Option<Payments>,
     pub(crate) breakers: Breakers,
+    /// The way to Moltbook, if the operator wants it.
+    pub(crate) moltbook: Option<Moltbook>,
     /// Places for outputs that are being fetched.
     pub(crate) fetches: tokio::sync::Semaphore,
     /// Set once the listening address is known; no slash at its end.

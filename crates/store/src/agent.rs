@@ -25,6 +25,8 @@ pub struct AgentRow {
     pub scopes: String,
     pub registration_hash: [u8; 32],
     pub registration_expires_at_ms: i64,
+    pub user_code_hash: [u8; 32],
+    pub user_code_expires_at_ms: i64,
 }
 
 /// What a registration writes.
@@ -43,7 +45,8 @@ pub struct Registration {
 
 const COLUMNS: &str = "id, public_key, account_id, name, version, created_at, bound_at, paused_at, \
                        revoked_at, \
-                       scopes, registration_hash, registration_expires_at";
+                       scopes, registration_hash, registration_expires_at, user_code_hash, \
+                       user_code_expires_at";
 
 fn agent_of(row: &Row) -> Result<AgentRow, StoreError> {
     Ok(AgentRow {
@@ -59,6 +62,8 @@ fn agent_of(row: &Row) -> Result<AgentRow, StoreError> {
         scopes: row.text(9)?,
         registration_hash: row.hash(10)?,
         registration_expires_at_ms: row.int(11)?,
+        user_code_hash: row.hash(12)?,
+        user_code_expires_at_ms: row.int(13)?,
     })
 }
 
@@ -112,7 +117,20 @@ pub fn by_registration(tx: &mut dyn Tx, hash: &[u8; 32]) -> Result<Option<AgentR
     tx.one(&sql, &[hash.into()])?.as_ref().map(agent_of).transpose()
 }
 
-/// Gives the agent to an account with the scopes that its keys may ask for.
+/// The agent of a code that people type, while the code lives. Two agents may have been given the same code
+/// by chance: then it is nobody's.
+pub fn by_user_code(tx: &mut dyn Tx, hash: &[u8; 32], now_ms: i64) -> Result<Option<AgentRow>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM agents WHERE user_code_hash = $1 AND user_code_expires_at > $2 LIMIT 2"
+    );
+    match tx.all(&sql, &[hash.into(), now_ms.into()])?.as_slice() {
+        [row] => agent_of(row).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// Gives the agent to an account with the scopes that its keys may ask for. The code that people type is
+/// spent by it.
 pub fn bind(
     tx: &mut dyn Tx,
     id: &AgentId,
@@ -121,18 +139,19 @@ pub fn bind(
     now_ms: i64,
 ) -> Result<(), StoreError> {
     tx.exec(
-        "UPDATE agents SET account_id = $2, scopes = $3, bound_at = $4 WHERE id = $1",
+        "UPDATE agents SET account_id = $2, scopes = $3, bound_at = $4, user_code_expires_at = $4 \
+         WHERE id = $1",
         &[id.as_str().into(), account.as_str().into(), scopes.into(), now_ms.into()],
     )
     .map(drop)
 }
 
-/// Takes the agent from its account; the registration code is dead from now on.
+/// Takes the agent from its account; its codes are dead from now on.
 pub fn unbind(tx: &mut dyn Tx, id: &AgentId, now_ms: i64) -> Result<(), StoreError> {
-    // The expired time makes the code useless; the hash column must stay unique and so is left alone.
+    // The expired times make the codes useless; the hash column must stay unique and so is left alone.
     tx.exec(
-        "UPDATE agents SET account_id = NULL, scopes = '', bound_at = NULL, registration_expires_at = $2 \
-         WHERE id = $1",
+        "UPDATE agents SET account_id = NULL, scopes = '', bound_at = NULL, registration_expires_at = $2, \
+         user_code_expires_at = $2 WHERE id = $1",
         &[id.as_str().into(), now_ms.into()],
     )
     .map(drop)

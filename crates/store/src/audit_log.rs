@@ -76,3 +76,9 @@ pub fn of_account(
     );
     tx.all(&sql, &[account.into(), before.into(), limit.into()])?.iter().map(line_of).collect()
 }
+
+/// Whether something was done to a subject of an account before.
+pub fn was_done(tx: &mut dyn Tx, account: &str, action: &str, subject: &str) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM audit_log WHERE account_id = $1 AND action = $2 AND subject_id = $3 LIMIT 1";
+    Ok(tx.one(sql, &[account.into(), action.into(), subject.into()])?.is_some())
+}

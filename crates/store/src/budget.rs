@@ -7,7 +7,7 @@ use crate::{error::StoreError, ledger::charge_text, tx::Tx};
 use rynjer_core::{
     budget::{Budget, Charge, Period, Subject},
     credits::Credits,
-    id::{AccountId, BudgetId},
+    id::{AccountId, BudgetId, KeyId},
 };
 
 /// Sets the limit of a subject over a period; a new budget counts what was spent since its window began.
@@ -99,6 +99,39 @@ fn charge_open_tasks(
     );
     let params = [account.as_str().into(), subject_id.into(), window_start_ms.into(), (&charge).into()];
     tx.exec(&sql, &params).map(drop)
+}
+
+/// Gives a key the caps of another one. Each begins with what the other has spent, and gets back what the
+/// other's open tasks release.
+pub fn carry_over(
+    tx: &mut dyn Tx,
+    account: &AccountId,
+    (from, to): (&KeyId, &KeyId),
+    fresh: impl Fn() -> BudgetId,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    crate::account::lock(tx, account)?;
+    let caps = of_account(tx, account)?;
+    for cap in caps.iter().filter(|cap| cap.subject == Subject::Key && cap.subject_id == from.as_str()) {
+        let id = fresh();
+        tx.exec(
+            "INSERT INTO budgets (id, account_id, subject, subject_id, period, limit_credits, window_start, \
+             spent, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            &[
+                id.as_str().into(),
+                account.as_str().into(),
+                Subject::Key.as_str().into(),
+                to.as_str().into(),
+                cap.period.as_str().into(),
+                cap.limit.into(),
+                cap.window_start_ms.into(),
+                cap.spent.into(),
+                now_ms.into(),
+            ],
+        )?;
+        charge_open_tasks(tx, account, &id, (Subject::Key, from.as_str()), cap.window_start_ms)?;
+    }
+    Ok(())
 }
 
 /// All budgets of an account.

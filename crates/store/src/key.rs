@@ -152,6 +152,51 @@ pub fn revoke_all_of_agent(tx: &mut dyn Tx, agent: &AgentId, now_ms: i64) -> Res
         .map(drop)
 }
 
+/// One key of an account, for a unit that decides from it: nobody else changes it before the unit is over.
+pub fn lock(tx: &mut dyn Tx, account: &AccountId, key: &KeyId) -> Result<Option<KeyRow>, StoreError> {
+    let lock = tx.dialect().for_update("k");
+    let sql = format!("SELECT {COLUMNS} FROM keys k WHERE k.account_id = $1 AND k.id = $2 {lock}");
+    tx.one(&sql, &[account.as_str().into(), key.as_str().into()])?.as_ref().map(key_of).transpose()
+}
+
+/// Ends a key with its tokens at a time, unless they end before.
+pub fn end_at(tx: &mut dyn Tx, account: &AccountId, key: &KeyId, at_ms: i64) -> Result<(), StoreError> {
+    let params = [account.as_str().into(), key.as_str().into(), at_ms.into()];
+    tx.exec(
+        "UPDATE keys SET expires_at = $3 WHERE account_id = $1 AND id = $2 \
+         AND (expires_at IS NULL OR expires_at > $3)",
+        &params,
+    )?;
+    tx.exec(
+        "UPDATE token_families SET expires_at = $3 WHERE account_id = $1 AND key_id = $2 AND expires_at > $3",
+        &params,
+    )
+    .map(drop)
+}
+
+/// Gives a key what another one may ask for.
+pub fn carry_policy(
+    tx: &mut dyn Tx,
+    account: &AccountId,
+    from: &KeyId,
+    to: &KeyId,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    tx.exec(
+        "INSERT INTO policies (account_id, subject, subject_id, models, max_price, updated_at) \
+         SELECT account_id, subject, CAST($3 AS TEXT), models, max_price, CAST($4 AS BIGINT) FROM policies \
+         WHERE account_id = $1 AND subject = 'key' AND subject_id = $2",
+        &[account.as_str().into(), from.as_str().into(), to.as_str().into(), now_ms.into()],
+    )
+    .map(drop)
+}
+
+/// What the key may be used for from now on.
+pub fn set_scopes(tx: &mut dyn Tx, key: &KeyId, scopes: &str) -> Result<(), StoreError> {
+    let params = [key.as_str().into(), scopes.into()];
+    tx.exec("UPDATE keys SET scopes = $2 WHERE id = $1", &params).map(drop)
+}
+
 /// Notes when a key was last used.
 pub fn touch(tx: &mut dyn Tx, key: &KeyId, now_ms: i64) -> Result<(), StoreError> {
     let params = [key.as_str().into(), now_ms.into()];

@@ -29,6 +29,7 @@ mod ledger;
 pub mod list;
 mod measure;
 mod migrate;
+pub mod moltbook;
 pub mod node;
 pub mod nonce;
 pub mod output;

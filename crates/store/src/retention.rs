@@ -43,13 +43,7 @@ pub fn sweep(tx: &mut dyn Tx, horizons: Horizons) -> Result<u64, StoreError> {
          (SELECT id FROM token_families WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)",
         &[now, most],
     )?;
-    touched += tx.exec(
-        // Said again outside: where a server waits for another change of the row, it looks at no more.
-        "DELETE FROM agents WHERE account_id IS NULL AND registered_at < $1 AND id IN \
-         (SELECT id FROM agents WHERE account_id IS NULL AND registered_at < $1 \
-          AND NOT EXISTS (SELECT 1 FROM keys WHERE keys.agent_id = agents.id) LIMIT $2)",
-        &[Param::Int(horizons.unbound_agents_before_ms), most],
-    )?;
+    touched += forget_agents(tx, horizons.unbound_agents_before_ms)?;
     touched += tx.exec(
         "UPDATE tasks SET body = NULL, metadata = NULL WHERE (account_id, id) IN \
          (SELECT account_id, id FROM tasks WHERE created_at < $1 AND body IS NOT NULL \
@@ -62,6 +56,24 @@ pub fn sweep(tx: &mut dyn Tx, horizons: Horizons) -> Result<u64, StoreError> {
         &[Param::Int(horizons.now_ms - PAYMENT_EVENTS_MS), most],
     )?;
     Ok(touched)
+}
+
+/// Deletes agents that found no owner, with what another network said of them.
+fn forget_agents(tx: &mut dyn Tx, before_ms: i64) -> Result<u64, StoreError> {
+    let forgotten = tx.all(
+        // Said again outside: where a server waits for another change of the row, it looks at no more.
+        "DELETE FROM agents WHERE account_id IS NULL AND registered_at < $1 AND id IN \
+         (SELECT id FROM agents WHERE account_id IS NULL AND registered_at < $1 \
+          AND NOT EXISTS (SELECT 1 FROM keys WHERE keys.agent_id = agents.id) LIMIT $2) \
+         RETURNING id, public_key",
+        &[before_ms.into(), SWEEP_MAX.into()],
+    )?;
+    for row in &forgotten {
+        if row.text(1)?.starts_with("moltbook:") {
+            tx.exec("DELETE FROM moltbook_agents WHERE agent_id = $1", &[(&row.text(0)?).into()])?;
+        }
+    }
+    Ok(u64::try_from(forgotten.len()).unwrap_or(u64::MAX))
 }
 
 /// Marks old outputs deleted and returns the keys of their files.

@@ -270,6 +270,17 @@ pub(crate) enum Key {
         #[command(flatten)]
         place: Place,
     },
+    /// Put a new key in the place of one; both work for a while
+    Rotate {
+        /// The key's id (key_…)
+        #[arg(value_parser = value::key)]
+        key: KeyId,
+        /// For how many hours the old key works on
+        #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(i64).range(0..=720))]
+        overlap_hours: i64,
+        #[command(flatten)]
+        place: Place,
+    },
     /// Revoke a key with its tokens
     Revoke {
         /// The key's id (key_…)

@@ -6,9 +6,9 @@
 pub(crate) mod account;
 pub mod actor;
 pub mod admin;
-pub(crate) mod agent;
+pub mod agent;
 pub mod audit_log;
-mod bind;
+pub mod bind;
 pub(crate) mod body;
 pub(crate) mod breaker;
 pub(crate) mod callback;
@@ -25,6 +25,7 @@ pub(crate) mod key;
 pub(crate) mod link;
 pub(crate) mod list;
 pub(crate) mod model;
+pub(crate) mod moltbook;
 pub(crate) mod node;
 mod normalize;
 pub(crate) mod output;
@@ -50,4 +51,4 @@ pub(crate) mod usage;
 pub(crate) mod vendor;
 pub(crate) mod watch;
 
-pub use error::{Error, Field};
+pub use error::{Error, Field, Refused};

@@ -13,8 +13,8 @@ use toml::{Table, Value};
 use super::error::{ConfigError, Origin};
 use super::reader::Reader;
 use super::{
-    Catalog, Console, Database, Fal, Google, Inputs, Keys, Kie, Limits, Log, OpenAi, Replicate, Retention,
-    Routes, Sandbox, Server, Storage, Stripe, Trace, Vendor, Worker,
+    Catalog, Console, Database, Fal, Google, Inputs, Keys, Kie, Limits, Log, Moltbook, OpenAi, Replicate,
+    Retention, Routes, Sandbox, Server, Storage, Stripe, Trace, Vendor, Worker,
 };
 use super::{Config, DEFAULT_TEXT, Loaded, check, environment};
 
@@ -69,6 +69,7 @@ fn read(layers: &Layers) -> Result<Config, ConfigError> {
         fal: Fal::read(&section("fal"))?,
         kie: Kie::read(&section("kie"))?,
         replicate: Replicate::read(&section("replicate"))?,
+        moltbook: Moltbook::read(&section("moltbook"))?,
         console: Console::read(&section("console"))?,
         stripe: Stripe::read(&section("stripe"))?,
     })

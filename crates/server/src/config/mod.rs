@@ -14,6 +14,7 @@ mod keys;
 mod limits;
 mod load;
 mod log;
+mod moltbook;
 mod reader;
 mod retention;
 mod sandbox;
@@ -36,6 +37,7 @@ pub use inputs::Inputs;
 pub use keys::Keys;
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
+pub use moltbook::Moltbook;
 pub use retention::Retention;
 pub use sandbox::Sandbox;
 pub use secret::Secret;
@@ -73,6 +75,7 @@ pub struct Config {
     pub fal: Fal,
     pub kie: Kie,
     pub replicate: Replicate,
+    pub moltbook: Moltbook,
     pub console: Console,
     pub stripe: Stripe,
 }

@@ -3,7 +3,10 @@
 //! Invariant: exhaustive, without a wildcard; a body tells what to do next and never what went wrong inside.
 //! Not here: logging, which the middleware does once.
 
-use crate::app::{Error, Field};
+use crate::{
+    app::{Error, Field, Refused},
+    http::moltbook,
+};
 use axum::{
     body::Body,
     response::{IntoResponse, Response},
@@ -64,7 +67,13 @@ pub(crate) fn code(error: &Error) -> ErrorCode {
         Error::NonceReused => ErrorCode::NonceReused,
         Error::TimestampOutOfRange { .. } => ErrorCode::TimestampOutOfRange,
         Error::ScopeNotAllowed { .. } => ErrorCode::ScopeNotAllowed,
-        Error::AgentNotBound { .. } => ErrorCode::AgentNotBound,
+        Error::AgentNotBound { .. } | Error::MoltbookNotBound { .. } => ErrorCode::AgentNotBound,
+        Error::MoltbookRefused { refused, .. } => match refused {
+            Refused::Missing => ErrorCode::MissingCredentials,
+            Refused::Invalid => ErrorCode::InvalidToken,
+            Refused::Expired => ErrorCode::ExpiredToken,
+        },
+        Error::MoltbookOff | Error::MoltbookAway { .. } => ErrorCode::UpstreamUnavailable,
         Error::AgentPaused => ErrorCode::AgentPaused,
         Error::RegistrationCodeInvalid => ErrorCode::RegistrationCodeInvalid,
         Error::NotFound | Error::UrlExpired | Error::TicketInvalid => ErrorCode::NotFound,
@@ -134,21 +143,21 @@ fn data(error: &Error, context: &Context<'_>) -> ErrorData {
         Error::InvalidSignature { reason } => data.message = format!("{}: {reason}", data.message),
         Error::TimestampOutOfRange { server_time_s } => data.server_time = Some(*server_time_s),
         Error::ScopeNotAllowed { needed } => {
-            data.fields = vec![FieldProblem {
-                field: "scopes".to_owned(),
-                problem: format!("needs {needed}"),
-                allowed: Vec::new(),
-            }];
+            data.fields = vec![problem("scopes", format!("needs {needed}"))];
         }
         Error::AgentNotBound { bind_url } => data.bind_url = Some(bind_url.clone()),
+        Error::MoltbookNotBound { agent_id, bind_url, codes } => {
+            moltbook::describe(&mut data, agent_id, bind_url, codes);
+        }
+        // Nothing changes until the operator does something.
+        Error::MoltbookOff => data.retryable = false,
         Error::PriceVersionUnknown { current, current_price } => {
             data.current_price_version = Some(current.clone());
             data.current_price = Some(current_price.0);
         }
         Error::PriceAboveMax { price } => data.current_price = Some(price.0),
         Error::QuoteMismatch { field } => {
-            let problem = "differs from what was quoted".to_owned();
-            data.fields = vec![FieldProblem { field: (*field).to_owned(), problem, allowed: Vec::new() }];
+            data.fields = vec![problem(field, "differs from what was quoted".to_owned())];
         }
         Error::PayloadTooLarge { limit_bytes } => {
             data.message = format!("{}: at most {limit_bytes} bytes", data.message);
@@ -160,12 +169,16 @@ fn data(error: &Error, context: &Context<'_>) -> ErrorData {
     data
 }
 
+fn problem(field: &str, problem: String) -> FieldProblem {
+    FieldProblem { field: field.to_owned(), problem, allowed: Vec::new() }
+}
+
 /// When the same call may succeed.
 fn retry_after_seconds(error: &Error) -> Option<i64> {
     match error {
-        Error::RateLimited { retry_after_s } | Error::TooManyGuesses { wait_s: retry_after_s } => {
-            i64::try_from(*retry_after_s).ok()
-        }
+        Error::RateLimited { retry_after_s }
+        | Error::MoltbookAway { retry_after_s }
+        | Error::TooManyGuesses { wait_s: retry_after_s } => i64::try_from(*retry_after_s).ok(),
         Error::StorageAway => Some(5),
         Error::Restoring => Some(10),
         Error::Overloaded
@@ -179,6 +192,9 @@ fn retry_after_seconds(error: &Error) -> Option<i64> {
 
 /// What happened and what to do, where the texts of the code say too little.
 fn reworded(error: &Error) -> Option<(String, &'static str)> {
+    if let Some(reworded) = moltbook::reworded(error) {
+        return Some(reworded);
+    }
     Some(match error {
         Error::UnexpandedToken => (
             "The token starts with `$`: it is the name of a variable, not its value".to_owned(),

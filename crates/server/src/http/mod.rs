@@ -26,6 +26,7 @@ mod list;
 pub(crate) mod listen;
 mod middleware;
 mod model;
+mod moltbook;
 mod openapi;
 mod output;
 pub(crate) mod rate;

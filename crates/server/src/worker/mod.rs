@@ -14,6 +14,7 @@ mod patience;
 mod poll;
 mod run;
 mod settle;
+mod spool;
 mod submit;
 mod sweep;
 

@@ -15,6 +15,7 @@ use crate::{
 };
 use futures::TryStreamExt;
 use rynjer_core::{
+    id::TaskId,
     ledger::{Command, Guard, LostUnits, Outcome, Release},
     task::{Status, Step},
     time::DAY_MS,
@@ -189,6 +190,11 @@ pub(super) async fn sweep_orphans(app: &App) -> Result<(), Error> {
                     let id = name.split_once('.').map_or(name, |(id, _)| id);
                     files.push((account.to_owned(), id.to_owned(), key.clone()));
                 }
+                // Outputs had a folder for each task once.
+                [account, folder, name] => {
+                    let task = if TaskId::parse(folder).is_some() { folder } else { task_of(name) };
+                    outputs.push((account.to_owned(), task.to_owned(), key.clone()));
+                }
                 [account, task, ..] => outputs.push((account.to_owned(), task.to_owned(), key.clone())),
                 _ => {}
             }
@@ -198,6 +204,11 @@ pub(super) async fn sweep_orphans(app: &App) -> Result<(), Error> {
         }
     }
     delete_orphans(app, outputs, files).await
+}
+
+/// The task in the name of an output.
+fn task_of(name: &str) -> &str {
+    name.split_once('-').map_or(name, |(task, _)| task)
 }
 
 /// Account, task or file, and key of an object.

@@ -10,6 +10,8 @@ mod support;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod bind;
+#[cfg(test)]
 mod budget;
 #[cfg(test)]
 mod callback;
@@ -26,6 +28,8 @@ mod failover;
 #[cfg(test)]
 mod file;
 #[cfg(test)]
+mod film;
+#[cfg(test)]
 mod guide;
 #[cfg(test)]
 mod hostile_vendor;
@@ -36,6 +40,8 @@ mod identity;
 #[cfg(test)]
 mod input;
 #[cfg(test)]
+mod key;
+#[cfg(test)]
 mod keyring;
 #[cfg(test)]
 mod limits;
@@ -44,6 +50,8 @@ mod list;
 #[cfg(test)]
 mod matrix;
 #[cfg(test)]
+mod moltbook;
+#[cfg(test)]
 mod node;
 #[cfg(test)]
 mod preset;
@@ -51,6 +59,8 @@ mod preset;
 mod price;
 #[cfg(test)]
 mod price_change;
+#[cfg(test)]
+mod revocation;
 #[cfg(test)]
 mod route;
 #[cfg(test)]
@@ -65,6 +75,8 @@ mod slow_input;
 mod task;
 #[cfg(test)]
 mod test_clock;
+#[cfg(test)]
+mod theft;
 #[cfg(test)]
 mod token;
 #[cfg(test)]

@@ -4,7 +4,11 @@
 //! here: how agents register (`agent`), and the rules of binding (`bind`).
 
 use super::Admin;
-use crate::app::{Error, audit_log::note, bind};
+use crate::app::{
+    Error,
+    audit_log::note,
+    bind::{self, Binder, Confirmed, Granted, Shown},
+};
 use rynjer_core::{
     budget::Period,
     credits::Credits,
@@ -19,7 +23,33 @@ use rynjer_store::{
 use serde_json::json;
 
 impl Admin {
-    /// Binds the agent of a registration code to an account, with the scopes that its keys may ask for.
+    fn binder(&self) -> Binder {
+        let (by, reach) = (self.by.clone(), self.reach.clone());
+        Binder { store: self.store.clone(), clock: self.clock.clone(), by, reach }
+    }
+
+    /// The agent of a registration code or user code, to be shown before it is bound. Wrong codes of an owner
+    /// are counted.
+    ///
+    /// # Errors
+    /// A code that is wrong, expired, used or another account's; too many wrong ones.
+    pub async fn agent_find(&self, code: &str) -> Result<Shown, Error> {
+        bind::find(&self.binder(), code).await
+    }
+
+    /// Binds the agent that was shown, and no other.
+    ///
+    /// # Errors
+    /// A code that is dead by now or another agent's; too many wrong ones; no such account within reach.
+    pub async fn agent_confirm(&self, confirmed: &Confirmed, granted: &Granted) -> Result<AgentRow, Error> {
+        self.reach.check(Some(&granted.account))?;
+        let bound = bind::confirm(&self.binder(), confirmed, granted).await?;
+        self.credentials_changed();
+        Ok(bound)
+    }
+
+    /// Binds the agent of a registration code or user code to an account, with the scopes that its keys may
+    /// ask for.
     ///
     /// # Errors
     /// A code that is wrong, expired or used by another account; no such account.
@@ -31,7 +61,8 @@ impl Admin {
         limit: Option<(Credits, Period)>,
     ) -> Result<AgentRow, Error> {
         self.reach.check(Some(account))?;
-        let bound = bind::bind(&self.store, &self.clock, &self.by, code, account, scopes, limit).await?;
+        let granted = Granted { account: account.clone(), scopes, limit };
+        let bound = bind::bind(&self.binder(), code, &granted).await?;
         self.credentials_changed();
         Ok(bound)
     }

@@ -4,19 +4,61 @@
 
 use super::Admin;
 use crate::{
-    app::{Error, audit_log::note},
+    app::{Error, audit_log::note, bind::MOLTBOOK},
     entropy,
 };
 use rynjer_core::{
-    id::{AccountId, KeyId},
+    id::{AccountId, BudgetId, KeyId},
     key::{ApiKey, KeyKind},
     scope::Scopes,
+    time::DAY_MS,
 };
 use rynjer_store::{
-    admin,
+    Tx, account, admin, audit_log, budget,
     key::{self, KeyRow},
 };
 use serde_json::json;
+
+/// The longest time for which an old key works beside the new one.
+const OVERLAP_MAX_MS: i64 = 30 * DAY_MS;
+const ROTATED: &str = "key.rotated";
+
+/// Refuses what can't be replaced. A key that was replaced ends soon, and so would one that takes after it.
+fn replaceable(tx: &mut dyn Tx, old: &KeyRow, now_ms: i64) -> Result<(), Error> {
+    let problem = if old.revoked_at_ms.is_some() {
+        "was revoked: make a new one"
+    } else if old.expires_at_ms.is_some_and(|at_ms| at_ms <= now_ms) {
+        "has expired: make a new one"
+    } else if old.prefix == MOLTBOOK {
+        "stands for a Moltbook identity and has no text"
+    } else if audit_log::was_done(tx, old.account_id.as_str(), ROTATED, old.id.as_str())? {
+        "was replaced before: rotate the key that took its place"
+    } else {
+        return Ok(());
+    };
+    Err(Error::field("key", problem))
+}
+
+fn kind_of(tx: &mut dyn Tx, old: &KeyRow) -> Result<KeyKind, Error> {
+    if old.agent_id.is_some() {
+        return Ok(KeyKind::Agent);
+    }
+    let owner = account::get(tx, &old.account_id)?.ok_or(Error::NotFound)?;
+    Ok(if owner.mode == "live" { KeyKind::AccountLive } else { KeyKind::AccountTest })
+}
+
+/// The same key with another text, and a whole life before it.
+fn successor(old: &KeyRow, id: &KeyId, secret: &ApiKey, now_ms: i64) -> KeyRow {
+    KeyRow {
+        id: id.clone(),
+        prefix: secret.display_prefix(),
+        hash: secret.hash(),
+        created_at_ms: now_ms,
+        expires_at_ms: old.expires_at_ms.map(|at_ms| now_ms + (at_ms - old.created_at_ms)),
+        last_used_at_ms: None,
+        ..old.clone()
+    }
+}
 
 impl Admin {
     /// Makes an account key; its text is shown once.
@@ -56,6 +98,46 @@ impl Admin {
             })
             .await?;
         Ok((row, secret))
+    }
+
+    /// Makes a key that takes the place of another one, with its name, scopes, caps and policies. Both work
+    /// for `overlap_ms`, then the old one ends with its tokens. In between each has the caps for itself; the
+    /// new one begins with what the old one has spent.
+    ///
+    /// # Errors
+    /// No such key within reach; one that works no more, was replaced before, or has no text.
+    pub async fn key_rotate(&self, id: &KeyId, overlap_ms: i64) -> Result<(KeyRow, ApiKey), Error> {
+        if !(0..=OVERLAP_MAX_MS).contains(&overlap_ms) {
+            return Err(Error::field("overlap", "must be 0 to 720 hours"));
+        }
+        let (id, now_ms) = (id.clone(), self.clock.now_ms());
+        let (reach, by) = (self.reach.clone(), self.by.clone());
+        let new_id = KeyId::new(now_ms, entropy::id());
+        let drawn = entropy::bytes();
+        let rotated = self.store.write(move |tx| {
+            let account = admin::account_of_key(tx, &id)?.ok_or(Error::NotFound)?;
+            reach.check(Some(&account))?;
+            let old = key::lock(tx, &account, &id)?.ok_or(Error::NotFound)?;
+            replaceable(tx, &old, now_ms)?;
+            let secret = ApiKey::new(kind_of(tx, &old)?, drawn);
+            let row = successor(&old, &new_id, &secret, now_ms);
+            key::insert(tx, &row)?;
+            budget::carry_over(
+                tx,
+                &account,
+                (&id, &new_id),
+                || BudgetId::new(now_ms, entropy::id()),
+                now_ms,
+            )?;
+            key::carry_policy(tx, &account, &id, &new_id, now_ms)?;
+            key::end_at(tx, &account, &id, now_ms + overlap_ms)?;
+            let detail = json!({ "name": old.name, "new_key": new_id.as_str(), "overlap_ms": overlap_ms });
+            note(tx, now_ms, &by, Some(&account), ROTATED, id.as_str(), &detail)?;
+            Ok::<_, Error>((row, secret))
+        });
+        let rotated = rotated.await?;
+        self.credentials_changed();
+        Ok(rotated)
     }
 
     /// Keys of an account and its agents, newest first.

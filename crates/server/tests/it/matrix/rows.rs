@@ -67,6 +67,7 @@ pub(crate) const ROWS: &[(&str, &str, Open)] = &[
     ("POST", "/api/v1/agents/register", Holder),
     ("POST", "/api/v1/agents/keys/create", Holder),
     ("POST", "/api/v1/agents/auth/refresh", Holder),
+    ("POST", "/auth/moltbook/exchange", Holder),
     ("POST", "/api/v1/agents/auth/token", Signed),
     ("POST", "/api/v1/agents/keys/list", Agents),
     ("POST", "/api/v1/agents/keys/revoke", Agents),

@@ -49,6 +49,7 @@ pub(crate) const START_S: i64 = 1_742_291_400;
 pub(crate) const BASE_URL: &str = "https://gateway.test";
 /// What an account of a test starts with.
 pub(crate) const CREDITS: i64 = 100_000;
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 
