@@ -55,13 +55,14 @@ pub mod task;
 pub mod throttle;
 pub mod ticket;
 pub mod token;
+pub mod topup;
 mod tx;
 pub mod usage;
 mod writer;
 
 pub use dialect::Dialect;
 pub use error::StoreError;
-pub use ledger::{Finding, audit_account, audit_accounts, audit_tasks};
+pub use ledger::{Finding, audit_account, audit_accounts, audit_tasks, decide_within, moved_before};
 pub use migrate::latest as latest_schema;
 pub use postgres::{Link, LinkError};
 pub use store::{Database, Settings, Store, ping};

@@ -54,6 +54,7 @@ pub(crate) mod spend;
 pub(crate) mod task;
 pub(crate) mod test_mode;
 pub(crate) mod token;
+pub(crate) mod topup;
 pub(crate) mod upload;
 pub(crate) mod upstream_input;
 pub(crate) mod usage;

@@ -28,6 +28,7 @@ mod sign_in;
 mod story;
 mod task;
 mod task_history;
+mod topup;
 mod usage;
 
 use crate::http::extract::Shared;
@@ -51,5 +52,6 @@ fn pages() -> Router<Shared> {
         .merge(task::routes())
         .merge(task_history::routes())
         .merge(usage::routes())
+        .merge(topup::routes())
         .merge(audit::routes())
 }

@@ -37,6 +37,7 @@ mod task;
 mod test_mode;
 pub(crate) mod tls;
 mod token;
+mod topup;
 mod upstream_input;
 mod usage;
 

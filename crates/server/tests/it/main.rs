@@ -108,6 +108,10 @@ mod theft;
 #[cfg(test)]
 mod token;
 #[cfg(test)]
+mod topup;
+#[cfg(test)]
+mod topup_attack;
+#[cfg(test)]
 mod upload;
 #[cfg(test)]
 mod usage;

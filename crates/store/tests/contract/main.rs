@@ -54,4 +54,6 @@ mod task;
 #[cfg(test)]
 mod token;
 #[cfg(test)]
+mod topup;
+#[cfg(test)]
 mod writer;

@@ -98,6 +98,7 @@ pub(crate) const ROWS: &[(&str, &str, Open)] = &[
     ("GET", "/outputs/{account}/{task}/{file}", Holder),
     ("GET", "/inputs/{account}/{task}/{file}", Holder),
     ("POST", "/callbacks/{provider}/{nonce}", Holder),
+    ("POST", "/callbacks/stripe", Holder),
     // The console.
     ("GET", "/", OwnerPage),
     ("GET", "/running", OwnerPage),
@@ -140,4 +141,6 @@ pub(crate) const ROWS: &[(&str, &str, Open)] = &[
     ("POST", "/invitation", Holder),
     ("GET", "/signup", Holder),
     ("POST", "/signup", Holder),
+    ("GET", "/topup", OwnerPage),
+    ("POST", "/topup", Form),
 ];
