@@ -14,6 +14,7 @@ mod reconcile;
 mod relocation;
 mod restoration;
 mod task;
+mod user;
 
 use crate::{
     cli::{
@@ -35,6 +36,7 @@ pub(crate) fn run(arguments: arguments::Admin, json: bool) -> Result<(), Failure
         Noun::Agent(command) => in_runtime(agent::run(command, json)),
         Noun::Key(command) => in_runtime(key::run(command, json)),
         Noun::Budget(command) => in_runtime(budget::run(command, json)),
+        Noun::User(command) => in_runtime(user::run(command, json)),
         Noun::Task(command) => in_runtime(task::run(command, json)),
         Noun::Prices(command) => prices::run(&command, json),
         Noun::Audit(at) => in_runtime(audit::run(at.place, json)),

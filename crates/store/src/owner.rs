@@ -98,6 +98,26 @@ pub fn set_password(tx: &mut dyn Tx, id: &OwnerId, hash: &str) -> Result<(), Sto
     tx.exec("UPDATE owners SET password_hash = $2 WHERE id = $1", &params).map(drop)
 }
 
+/// Makes somebody an operator, or an owner again.
+pub fn set_role(tx: &mut dyn Tx, id: &OwnerId, role: &str) -> Result<(), StoreError> {
+    let params = [id.as_str().into(), role.into()];
+    tx.exec("UPDATE owners SET role = $2 WHERE id = $1", &params).map(drop)
+}
+
+/// Lets somebody sign in no more, or again.
+pub fn set_disabled(tx: &mut dyn Tx, id: &OwnerId, at_ms: Option<i64>) -> Result<(), StoreError> {
+    let params = [id.as_str().into(), at_ms.into()];
+    tx.exec("UPDATE owners SET disabled_at = $2 WHERE id = $1", &params).map(drop)
+}
+
+/// The operators who may sign in, for a unit that decides from how many there are.
+pub fn operators(tx: &mut dyn Tx) -> Result<Vec<OwnerId>, StoreError> {
+    let lock = tx.dialect().for_update("owners");
+    let sql =
+        format!("SELECT id FROM owners WHERE role = 'operator' AND disabled_at IS NULL ORDER BY id {lock}");
+    tx.all(&sql, &[])?.iter().map(|row| Ok(OwnerId::from_stored(row.text(0)?))).collect()
+}
+
 /// Remembers a sign-in.
 pub fn signed_in(tx: &mut dyn Tx, id: &OwnerId, now_ms: i64) -> Result<(), StoreError> {
     let params = [id.as_str().into(), now_ms.into()];

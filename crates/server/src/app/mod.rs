@@ -25,6 +25,7 @@ pub(crate) mod key;
 pub(crate) mod link;
 pub(crate) mod list;
 pub(crate) mod model;
+pub(crate) mod new_password;
 pub(crate) mod node;
 mod normalize;
 pub(crate) mod output;

@@ -106,11 +106,15 @@ fn wait_ms(tx: &mut dyn Tx, subjects: &[(String, Throttle)], now_ms: i64) -> Res
 
 /// Who is guessed at, and who guesses.
 fn subjects(email: &str, address: Option<IpAddr>) -> Vec<(String, Throttle)> {
-    let person = Sha256::digest(email.as_bytes());
-    let person = format!("person:{}", data_encoding::HEXLOWER.encode(&person[..16]));
-    let mut subjects = vec![(person, Throttle::PERSON)];
+    let mut subjects = vec![(person(email), Throttle::PERSON)];
     subjects.extend(address.map(|address| (format!("address:{}", network(address)), Throttle::ADDRESS)));
     subjects
+}
+
+/// What guesses at somebody are counted by; the address itself is not written down.
+pub(crate) fn person(email: &str) -> String {
+    let hash = Sha256::digest(email.as_bytes());
+    format!("person:{}", data_encoding::HEXLOWER.encode(&hash[..16]))
 }
 
 /// An address as it counts: of IPv6 the first half, which one customer has to themselves.
@@ -237,8 +241,40 @@ pub(crate) async fn end(app: &App, hash: [u8; 32]) -> Result<(), Error> {
     Ok(app.store.write(move |tx| session::delete(tx, &hash)).await?)
 }
 
+/// An owner's sessions, newest first.
+pub(crate) async fn list(app: &App, session: &Session) -> Result<Vec<SessionRow>, Error> {
+    let (id, now_ms) = (session.owner.id.clone(), app.now_ms());
+    let idle_ms = i64::from(app.config.console.session_idle_minutes) * MINUTE_MS;
+    let rows = app.store.read(move |tx| Ok::<_, Error>(session::of_owner(tx, &id)?)).await?;
+    let is_over = |row: &SessionRow| row.expires_at_ms <= now_ms || row.seen_at_ms + idle_ms <= now_ms;
+    Ok(rows.into_iter().filter(|row| !is_over(row)).collect())
+}
+
+/// What pages call a session.
+pub(crate) fn reference(hash: &[u8; 32]) -> String {
+    data_encoding::HEXLOWER.encode(&hash[..8])
+}
+
+/// Ends one of the owner's other sessions, or with none all of them; tells how many.
+pub(crate) async fn end_others(app: &App, session: &Session, only: Option<&str>) -> Result<usize, Error> {
+    let (id, by, now_ms, own) = (session.owner.id.clone(), session.actor(), app.now_ms(), session.hash);
+    let only = only.map(str::to_owned);
+    let write = app.store.write(move |tx| {
+        let mut rows = session::of_owner(tx, &id)?;
+        rows.retain(|row| row.hash != own && only.as_ref().is_none_or(|one| *one == reference(&row.hash)));
+        for row in &rows {
+            session::delete(tx, &row.hash)?;
+        }
+        if !rows.is_empty() {
+            let detail = json!({ "sessions": rows.len() });
+            note(tx, now_ms, &by, None, "owner.sessions_ended", id.as_str(), &detail)?;
+        }
+        Ok::<_, Error>(rows.len())
+    });
+    write.await
+}
+
 /// Proves once more that the owner is there.
-#[allow(dead_code, reason = "pages that use it are being built")]
 pub(crate) async fn confirm(app: &App, session: &Session, password: &str) -> Result<(), Error> {
     guess(app, &session.owner.email, password, session.address).await?;
     let (hash, now_ms) = (session.hash, app.now_ms());

@@ -41,7 +41,7 @@ pub(super) struct Link {
     pub(super) current: bool,
 }
 
-const OWN: [(&str, &str); 8] = [
+const OWN: [(&str, &str); 9] = [
     ("/", "Dashboard"),
     ("/gallery", "Gallery"),
     ("/tasks", "Tasks"),
@@ -50,6 +50,7 @@ const OWN: [(&str, &str); 8] = [
     ("/usage", "Usage"),
     ("/topup", "Top up"),
     ("/audit", "Audit log"),
+    ("/settings/security", "Security"),
 ];
 const OPERATORS: [(&str, &str); 5] = [
     ("/operator/accounts", "Accounts"),

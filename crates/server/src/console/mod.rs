@@ -6,11 +6,14 @@
 #![allow(dead_code, reason = "pages that use the rest are being built")]
 
 mod asset;
+mod confirm;
 mod dashboard;
 mod fault;
 mod form;
 mod frame;
 mod guard;
+mod reset;
+mod security;
 mod shown;
 mod sign_in;
 
@@ -23,5 +26,9 @@ pub(crate) fn routes() -> Router<Shared> {
 }
 
 fn pages() -> Router<Shared> {
-    Router::new().route("/", get(dashboard::show)).merge(sign_in::routes())
+    Router::new()
+        .route("/", get(dashboard::show))
+        .merge(sign_in::routes())
+        .merge(reset::routes())
+        .merge(security::routes())
 }

@@ -41,6 +41,9 @@ pub(super) struct Asked {
     next: String,
     #[serde(default)]
     ticket: String,
+    /// What just happened: `password` after a new password.
+    #[serde(default)]
+    after: String,
 }
 
 #[derive(Template)]
@@ -50,6 +53,8 @@ struct LoginPage {
     next: String,
     email: String,
     problem: String,
+    /// Good news.
+    told: &'static str,
     open: bool,
 }
 
@@ -76,12 +81,19 @@ async fn show(
     if session.is_some() {
         return Ok(Redirect::to(onward(&asked.next)).into_response());
     }
-    login_page(&shared, asked.next, String::new(), String::new())
+    let told = if asked.after == "password" { "Your new password is set. Sign in with it." } else { "" };
+    page(&shared, &login_page(&shared, asked.next, String::new(), String::new(), told))
 }
 
-fn login_page(shared: &Shared, next: String, email: String, problem: String) -> Result<Response, Fault> {
+fn login_page(
+    shared: &Shared,
+    next: String,
+    email: String,
+    problem: String,
+    told: &'static str,
+) -> LoginPage {
     let open = shared.app.config.console.sign_up == SignUp::Open;
-    page(shared, &LoginPage { cover: Cover::new("Sign in"), next, email, problem, open })
+    LoginPage { cover: Cover::new("Sign in"), next, email, problem, told, open }
 }
 
 async fn sign_in(State(shared): State<Shared>, sent: SentByStranger) -> Result<Response, Fault> {
@@ -90,7 +102,8 @@ async fn sign_in(State(shared): State<Shared>, sent: SentByStranger) -> Result<R
     match session::guess(app, &email, sent.form.raw("password"), Some(sent.address)).await {
         Ok(owner) => start(&shared, &owner, &sent, &next).await,
         Err(error @ Error::SignInRefused) => {
-            let mut response = login_page(&shared, next, email, sentence(&error))?;
+            let again = login_page(&shared, next, email, sentence(&error), "");
+            let mut response = page(&shared, &again)?;
             *response.status_mut() = http::StatusCode::UNAUTHORIZED;
             Ok(response)
         }

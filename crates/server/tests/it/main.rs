@@ -56,6 +56,8 @@ mod s3;
 #[cfg(test)]
 mod s3_outage;
 #[cfg(test)]
+mod security;
+#[cfg(test)]
 mod sign_in;
 mod slow_input;
 #[cfg(test)]
