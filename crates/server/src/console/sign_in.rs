@@ -44,6 +44,9 @@ pub(super) struct Asked {
     /// What just happened: `password` after a new password.
     #[serde(default)]
     after: String,
+    /// Set after signing out.
+    #[serde(default)]
+    out: String,
 }
 
 #[derive(Template)]
@@ -81,7 +84,13 @@ async fn show(
     if session.is_some() {
         return Ok(Redirect::to(onward(&asked.next)).into_response());
     }
-    let told = if asked.after == "password" { "Your new password is set. Sign in with it." } else { "" };
+    let told = if asked.after == "password" {
+        "Your new password is set. Sign in with it."
+    } else if asked.out.is_empty() {
+        ""
+    } else {
+        "You are signed out."
+    };
     page(&shared, &login_page(&shared, asked.next, String::new(), String::new(), told))
 }
 
@@ -129,7 +138,7 @@ async fn start(
 async fn sign_out(State(shared): State<Shared>, Sent(session, _): Sent) -> Result<Response, Fault> {
     session::end(&shared.app, session.hash).await.map_err(|error| Fault::of(error, &shared.app))?;
     let cookie = set_cookie(&shared.app, None);
-    Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/login")).into_response())
+    Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/login?out=1")).into_response())
 }
 
 async fn choose_account(State(shared): State<Shared>, Sent(session, form): Sent) -> Result<Response, Fault> {

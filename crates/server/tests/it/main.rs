@@ -42,6 +42,8 @@ mod limits;
 #[cfg(test)]
 mod list;
 #[cfg(test)]
+mod matrix;
+#[cfg(test)]
 mod node;
 #[cfg(test)]
 mod preset;
@@ -59,6 +61,7 @@ mod s3_outage;
 mod security;
 #[cfg(test)]
 mod sign_in;
+#[cfg(test)]
 mod slow_input;
 #[cfg(test)]
 mod task;

@@ -40,7 +40,7 @@ async fn strangers_are_sent_to_sign_in_and_on_to_where_they_wanted() {
     assert!(cookie.ends_with("; Path=/; Max-Age=604800; HttpOnly; SameSite=Lax; Secure"), "{cookie}");
     browser.get("/").await.shows("100 000 credits");
     let out = browser.submit("/logout", &[]).await;
-    assert_eq!((out.status, out.location.as_str()), (303, "/login"));
+    assert_eq!((out.status, out.location.as_str()), (303, "/login?out=1"));
     assert!(browser.cookies.is_empty());
 }
 

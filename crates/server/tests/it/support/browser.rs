@@ -74,17 +74,34 @@ impl Browser {
         self.post(action, &all).await
     }
 
+    /// What forms of this session carry; empty for those who are not signed in.
+    pub(crate) async fn csrf(&mut self) -> String {
+        let page = self.get("/").await;
+        let fields = hidden(&page.html, "/logout");
+        fields.into_iter().find(|(name, _)| name == "csrf").map(|(_, value)| value).unwrap_or_default()
+    }
+
     /// Sends fields as they are.
     pub(crate) async fn post(&mut self, path: &str, fields: &[(String, String)]) -> Page {
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         self.send("POST", path, Some(body)).await
     }
 
+    /// Sends what a script of another page could: JSON, with the cookies.
+    pub(crate) async fn request(&mut self, method: &str, path: &str, body: &serde_json::Value) -> Page {
+        self.headers.push(("content-type".to_owned(), "application/json".to_owned()));
+        let page = self.send(method, path, (method != "GET").then(|| body.to_string())).await;
+        self.headers.pop();
+        page
+    }
+
     async fn send(&mut self, method: &str, path: &str, body: Option<String>) -> Page {
         let path = path.strip_prefix(BASE_URL).unwrap_or(path);
         let mut request = Request::builder().method(method).uri(path).header(header::HOST, "gateway.test");
         if body.is_some() {
-            request = request.header("content-type", "application/x-www-form-urlencoded");
+            if !self.headers.iter().any(|(name, _)| name == "content-type") {
+                request = request.header("content-type", "application/x-www-form-urlencoded");
+            }
             if !self.headers.iter().any(|(name, _)| name == "origin") {
                 request = request.header("origin", BASE_URL).header("sec-fetch-site", "same-origin");
             }

@@ -12,6 +12,7 @@ pub(crate) mod database;
 pub(crate) mod hostile;
 pub(crate) mod neighbour;
 pub(crate) mod png;
+pub(crate) mod routes;
 pub(crate) mod s3;
 pub(crate) mod upload;
 pub(crate) mod vendor;
