@@ -20,3 +20,4 @@ pub mod signature;
 pub mod task;
 pub mod throttle;
 pub mod time;
+pub mod totp;

@@ -18,6 +18,7 @@ mod openai;
 mod replicate;
 mod serve;
 mod shape;
+mod smtp;
 mod world;
 mod xai;
 
@@ -26,6 +27,7 @@ pub use google::{google_interaction_errors, google_service_account, google_veo_e
 pub use journal::Seen;
 pub use media::{clip, picture, song};
 pub use serve::Tls;
+pub use smtp::{Letter, SmtpServer};
 pub use world::{CallbackOut, ErrorCase, Expected, Job, World};
 
 use axum::Router;

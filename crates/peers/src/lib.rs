@@ -2,3 +2,5 @@
 //!
 //! Invariant: what a peer answers is bounded in bytes and time, and nothing of its wire form leaves this
 //! crate. Not here: vendors of models (`providers`), and what an answer means for an account (`server::app`).
+
+pub mod mail;

@@ -10,6 +10,7 @@ use crate::{
         actor::{Actor, Reach},
         admin::Admin,
         caller::Callers,
+        letter::Letters,
         node,
         password::Passwords,
         price::PricesError,
@@ -119,6 +120,8 @@ pub enum StartError {
         "the vendor {0} can't be used: {1}. Correct its section of the configuration, or take its key away."
     )]
     Vendor(&'static str, String),
+    #[error("letters can't be sent: {0}. Correct [smtp] in the configuration, or take its url away.")]
+    Letters(String),
     #[error("the output folder {0} can't be used: {1}")]
     Outputs(PathBuf, String),
     #[error("{0}")]
@@ -274,6 +277,7 @@ impl Gateway {
             }
         };
         tokio::join!(self.servers.wait(), work);
+        self.app.letters.close().await;
         self.heart.stop().await;
         self.app.outputs.close().await;
     }
@@ -350,6 +354,7 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
         inputs,
         callers: Callers::new(),
         passwords: Passwords::new(),
+        letters: Letters::open(&config)?,
         hub: Hub::default(),
         queues: Queues::new(),
         restoration,

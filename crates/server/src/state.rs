@@ -5,7 +5,7 @@
 
 use crate::{
     app::{
-        breaker::Breakers, caller::Callers, node::Node, password::Passwords, queue::Queues,
+        breaker::Breakers, caller::Callers, letter::Letters, node::Node, password::Passwords, queue::Queues,
         restoration::Restoration, upload::Uploads, vendor::Vendors,
     },
     clock::Clock,
@@ -36,6 +36,7 @@ pub(crate) struct Inner {
     pub(crate) inputs: InputSource,
     pub(crate) callers: Callers,
     pub(crate) passwords: Passwords,
+    pub(crate) letters: Letters,
     pub(crate) hub: Hub,
     pub(crate) node: Node,
     pub(crate) queues: Queues,

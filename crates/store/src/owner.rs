@@ -118,6 +118,23 @@ pub fn operators(tx: &mut dyn Tx) -> Result<Vec<OwnerId>, StoreError> {
     tx.all(&sql, &[])?.iter().map(|row| Ok(OwnerId::from_stored(row.text(0)?))).collect()
 }
 
+/// The sealed key of one-time codes, and since when they are asked for.
+pub fn set_totp(
+    tx: &mut dyn Tx,
+    id: &OwnerId,
+    sealed: Option<&[u8]>,
+    enabled_at_ms: Option<i64>,
+) -> Result<(), StoreError> {
+    let params = [id.as_str().into(), sealed.into(), enabled_at_ms.into()];
+    tx.exec("UPDATE owners SET totp_sealed = $2, totp_enabled_at = $3 WHERE id = $1", &params).map(drop)
+}
+
+/// Spends the code of a time step; tells whether none of it or of a later one was spent.
+pub fn spend_totp_step(tx: &mut dyn Tx, id: &OwnerId, step: i64) -> Result<bool, StoreError> {
+    let params = [id.as_str().into(), step.into()];
+    Ok(tx.exec("UPDATE owners SET totp_step = $2 WHERE id = $1 AND totp_step < $2", &params)? == 1)
+}
+
 /// Remembers a sign-in.
 pub fn signed_in(tx: &mut dyn Tx, id: &OwnerId, now_ms: i64) -> Result<(), StoreError> {
     let params = [id.as_str().into(), now_ms.into()];

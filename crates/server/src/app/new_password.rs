@@ -48,10 +48,15 @@ impl Admin {
 }
 
 /// Changes the password of somebody who is signed in and types the old one.
-pub(crate) async fn change(app: &App, session: &Session, old: &str, new: &str) -> Result<(), Error> {
+pub(crate) async fn change(
+    app: &App,
+    session: &Session,
+    (old, code): (&str, &str),
+    new: &str,
+) -> Result<(), Error> {
     let owner = &session.owner;
     password::check(new, &owner.email)?;
-    session::confirm(app, session, old).await?;
+    session::confirm(app, session, old, code).await?;
     let stored = app.passwords.hash(new).await?;
     let (id, kept, by, now_ms) = (owner.id.clone(), session.hash, session.actor(), app.now_ms());
     let write = app.store.write(move |tx| {

@@ -18,6 +18,10 @@ const VENDORS: [&str; 8] = ["OPENAI", "GOOGLE", "XAI", "DASHSCOPE", "ARK", "FAL"
 /// What each vendor's variables end with.
 const VENDOR_ENDINGS: [&str; 3] = ["API_KEY", "API_KEY_FILE", "BASE_URL"];
 
+/// Settings of other services that have names of their own, as the vendors' have.
+const SERVICES: [(&str, &str); 2] =
+    [("RYNJER_SMTP_PASSWORD", "smtp.password"), ("RYNJER_SMTP_PASSWORD_FILE", "smtp.password_file")];
+
 /// Names beside the vendors' that mean something to this program.
 const OTHER_NAMES: [&str; 6] = [
     "RYNJER_MASTER_KEY",
@@ -43,7 +47,7 @@ pub(super) fn lay(
     for (variable, text) in pairs {
         if variable.contains("__") {
             set(layers, &variable, &text)?;
-        } else if let Some(name) = vendor_setting(&variable) {
+        } else if let Some(name) = service_setting(&variable).or_else(|| vendor_setting(&variable)) {
             let origin = Origin::Environment(variable.clone());
             layers.set(&name, Value::String(text), &origin)?;
         } else {
@@ -51,6 +55,11 @@ pub(super) fn lay(
         }
     }
     Ok(warnings)
+}
+
+/// The setting behind `RYNJER_SMTP_PASSWORD` and its like.
+fn service_setting(variable: &str) -> Option<String> {
+    SERVICES.iter().find(|(known, _)| *known == variable).map(|(_, name)| (*name).to_owned())
 }
 
 /// The setting behind `RYNJER_OPENAI_API_KEY` and its like.
@@ -119,6 +128,7 @@ fn misspelt(layers: &Layers, variable: &str) -> Option<String> {
     let vendor_names = vendor_names();
     let mut known: Vec<&str> = vendor_names.iter().map(String::as_str).collect();
     known.extend(OTHER_NAMES);
+    known.extend(SERVICES.iter().map(|(variable, _)| *variable));
     if known.contains(&variable) {
         return None;
     }

@@ -14,7 +14,7 @@ use super::error::{ConfigError, Origin};
 use super::reader::Reader;
 use super::{
     Catalog, Console, Database, Fal, Google, Inputs, Keys, Kie, Limits, Log, OpenAi, Replicate, Retention,
-    Routes, Sandbox, Server, Storage, Trace, Vendor, Worker,
+    Routes, Sandbox, Server, Smtp, Storage, Trace, Vendor, Worker,
 };
 use super::{Config, DEFAULT_TEXT, Loaded, check, environment};
 
@@ -70,6 +70,7 @@ fn read(layers: &Layers) -> Result<Config, ConfigError> {
         kie: Kie::read(&section("kie"))?,
         replicate: Replicate::read(&section("replicate"))?,
         console: Console::read(&section("console"))?,
+        smtp: Smtp::read(&section("smtp"))?,
     })
 }
 

@@ -19,6 +19,7 @@ mod retention;
 mod sandbox;
 pub mod secret;
 mod server;
+mod smtp;
 mod storage;
 mod trace;
 mod vendors;
@@ -39,6 +40,7 @@ pub use retention::Retention;
 pub use sandbox::Sandbox;
 pub use secret::Secret;
 pub use server::Server;
+pub use smtp::Smtp;
 pub use storage::{Catalog, Downloads, ObjectUrl, SecretText, Storage};
 pub use trace::Trace;
 pub use vendors::{Fal, Google, Kie, OpenAi, Replicate, Routes, Vendor};
@@ -72,6 +74,7 @@ pub struct Config {
     pub kie: Kie,
     pub replicate: Replicate,
     pub console: Console,
+    pub smtp: Smtp,
 }
 
 /// A configuration, and what its operator should hear about it.

@@ -77,6 +77,8 @@ pub(super) struct Frame {
     pub(super) version: &'static str,
     /// Whether the password was typed lately; if not, forms that need it ask for it.
     pub(super) confirmed: bool,
+    /// Whether those forms ask for a code of the second step too.
+    pub(super) second_step: bool,
 }
 
 impl Frame {
@@ -102,6 +104,7 @@ impl Frame {
             csrf: session.csrf.clone(),
             version: asset::VERSION.as_str(),
             confirmed: session.is_confirmed(app.now_ms()),
+            second_step: session.owner.totp_enabled_at_ms.is_some(),
         }
     }
 }

@@ -24,6 +24,9 @@ pub(crate) struct Operator(pub(crate) Session);
 /// Somebody signed in, if anybody is.
 pub(crate) struct Perhaps(pub(crate) Option<Session>);
 
+/// Somebody whose second step of signing in is awaited, if that is so.
+pub(crate) struct Waiting(pub(crate) Option<session::Waiting>);
+
 /// A form of somebody who is signed in.
 pub(crate) struct Sent(pub(crate) Session, pub(crate) Form);
 
@@ -35,6 +38,8 @@ pub(crate) struct SentByStranger {
     pub(crate) form: Form,
     /// Who was signed in when it was sent.
     pub(crate) session: Option<Session>,
+    /// Whose second step was awaited.
+    pub(crate) waiting: Option<session::Waiting>,
     pub(crate) address: std::net::IpAddr,
 }
 
@@ -45,6 +50,16 @@ impl FromRequestParts<Shared> for Perhaps {
         let Some(cookie) = cookie(&parts.headers, cookie_name(&shared.app)) else { return Ok(Self(None)) };
         let address = client_address(parts, shared);
         let found = session::find(&shared.app, cookie, Some(address)).await;
+        found.map(Self).map_err(|error| Fault::of(error, &shared.app))
+    }
+}
+
+impl FromRequestParts<Shared> for Waiting {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Fault> {
+        let Some(cookie) = cookie(&parts.headers, cookie_name(&shared.app)) else { return Ok(Self(None)) };
+        let found = session::waiting(&shared.app, cookie).await;
         found.map(Self).map_err(|error| Fault::of(error, &shared.app))
     }
 }
@@ -104,10 +119,14 @@ impl FromRequest<Shared> for SentByStranger {
         let fault = |error| Fault::of(error, &shared.app);
         Visitor::from_request_parts(&mut parts, shared).await.map_err(|fail| fault(fail.0))?;
         let Perhaps(session) = Perhaps::from_request_parts(&mut parts, shared).await?;
+        let waiting = match session {
+            Some(_) => None,
+            None => Waiting::from_request_parts(&mut parts, shared).await?.0,
+        };
         check_origin(&parts.headers, shared.app.base_url()).map_err(fault)?;
         let address = client_address(&parts, shared);
         let form = Form::read(Request::from_parts(parts, body), shared).await.map_err(fault)?;
-        Ok(Self { form, session, address })
+        Ok(Self { form, session, waiting, address })
     }
 }
 

@@ -12,7 +12,9 @@ mod fault;
 mod form;
 mod frame;
 mod guard;
+mod operator;
 mod reset;
+mod second_step;
 mod security;
 mod shown;
 mod sign_in;
@@ -31,4 +33,6 @@ fn pages() -> Router<Shared> {
         .merge(sign_in::routes())
         .merge(reset::routes())
         .merge(security::routes())
+        .merge(second_step::routes())
+        .merge(operator::routes())
 }

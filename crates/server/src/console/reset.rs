@@ -1,6 +1,7 @@
-//! `/reset`: a new password by a link.
+//! `/reset` and `/forgot`: a new password by a link, and asking for the link.
 //!
-//! Invariant: the page signs nobody in. Not here: who makes links (`app::new_password`).
+//! Invariant: the pages sign nobody in, and tell nobody who is here. Not here: who makes links
+//! (`app::new_password`).
 
 use super::{
     fault::{Fault, sentence},
@@ -8,7 +9,7 @@ use super::{
     guard::SentByStranger,
 };
 use crate::{
-    app::{Error, new_password},
+    app::{Error, letter, new_password},
     http::extract::{Shared, Visitor},
 };
 use askama::Template;
@@ -21,7 +22,7 @@ use axum::{
 use serde::Deserialize;
 
 pub(super) fn routes() -> Router<Shared> {
-    Router::new().route("/reset", get(show).post(set))
+    Router::new().route("/reset", get(show).post(set)).route("/forgot", get(show_forgot).post(forgot))
 }
 
 #[derive(Deserialize)]
@@ -59,6 +60,40 @@ async fn set(State(shared): State<Shared>, sent: SentByStranger) -> Result<Respo
         Ok(()) => Ok(Redirect::to("/login?after=password").into_response()),
         Err(error @ Error::Invalid(_)) => {
             let mut response = reset_page(&shared, ticket, sentence(&error)).await?;
+            *response.status_mut() = http::StatusCode::BAD_REQUEST;
+            Ok(response)
+        }
+        Err(error) => Err(Fault::of(error, &shared.app)),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "forgot.html")]
+struct ForgotPage {
+    cover: Cover,
+    told: &'static str,
+    problem: String,
+}
+
+const TOLD: &str =
+    "If somebody with that address is here, a letter is under way to them. Its link works for an hour.";
+
+fn forgot_page(told: &'static str, problem: String) -> ForgotPage {
+    ForgotPage { cover: Cover::new("Forgotten password"), told, problem }
+}
+
+async fn show_forgot(State(shared): State<Shared>, _visitor: Visitor) -> Result<Response, Fault> {
+    if !shared.app.letters.is_on() {
+        return Err(Fault::of(Error::NotFound, &shared.app));
+    }
+    page(&shared, &forgot_page("", String::new()))
+}
+
+async fn forgot(State(shared): State<Shared>, sent: SentByStranger) -> Result<Response, Fault> {
+    match letter::forgot(&shared.app, sent.form.text("email"), sent.address).await {
+        Ok(()) => page(&shared, &forgot_page(TOLD, String::new())),
+        Err(error @ Error::Invalid(_)) => {
+            let mut response = page(&shared, &forgot_page("", sentence(&error)))?;
             *response.status_mut() = http::StatusCode::BAD_REQUEST;
             Ok(response)
         }

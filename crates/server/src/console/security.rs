@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     app::{
-        Error, new_password,
+        Error, new_password, second_step,
         session::{self, Session},
     },
     http::extract::Shared,
@@ -49,6 +49,8 @@ struct Page {
     told: &'static str,
     problem: String,
     sessions: Vec<Shown>,
+    /// Recovery codes that are left.
+    codes_left: i64,
 }
 
 /// A session as the page shows it.
@@ -79,6 +81,7 @@ async fn show(
 ) -> Result<Response, Fault> {
     let told = match asked.done.as_str() {
         "password" => "Your new password is set, and you are signed out everywhere else.",
+        "removed" => "The second step is off.",
         "sessions" => "Signed out there.",
         _ => "",
     };
@@ -94,12 +97,13 @@ async fn security_page(
     let (app, now_ms) = (&shared.app, shared.app.now_ms());
     let rows = session::list(app, session).await.map_err(|error| Fault::of(error, app))?;
     let sessions = rows.iter().map(|row| Shown::of(row, &session.hash, now_ms)).collect();
+    let codes_left = second_step::codes_left(app, session).await.map_err(|error| Fault::of(error, app))?;
     let frame = Frame::new(app, session, PATH, "Security");
-    page(shared, &Page { frame, told, problem, sessions })
+    page(shared, &Page { frame, told, problem, sessions, codes_left })
 }
 
 /// The page once more, with what was wrong.
-async fn refused(shared: &Shared, session: &Session, error: Error) -> Result<Response, Fault> {
+pub(super) async fn refused(shared: &Shared, session: &Session, error: Error) -> Result<Response, Fault> {
     let (status, problem) = confirm::problem(error).map_err(|error| Fault::of(error, &shared.app))?;
     let mut response = security_page(shared, session, "", problem).await?;
     *response.status_mut() = status;
@@ -107,8 +111,8 @@ async fn refused(shared: &Shared, session: &Session, error: Error) -> Result<Res
 }
 
 async fn change_password(State(shared): State<Shared>, Sent(session, form): Sent) -> Result<Response, Fault> {
-    let (old, new) = (form.raw("confirm_password"), form.raw("password"));
-    match new_password::change(&shared.app, &session, old, new).await {
+    let proof = (form.raw("confirm_password"), form.text("confirm_code"));
+    match new_password::change(&shared.app, &session, proof, form.raw("password")).await {
         Ok(()) => Ok(Redirect::to("/settings/security?done=password").into_response()),
         Err(error) => refused(&shared, &session, error).await,
     }

@@ -59,6 +59,8 @@ struct LoginPage {
     /// Good news.
     told: &'static str,
     open: bool,
+    /// Whether a forgotten password can be replaced by a letter.
+    letters: bool,
 }
 
 /// A page that makes an owner: set-up, invitation or sign-up.
@@ -102,7 +104,8 @@ fn login_page(
     told: &'static str,
 ) -> LoginPage {
     let open = shared.app.config.console.sign_up == SignUp::Open;
-    LoginPage { cover: Cover::new("Sign in"), next, email, problem, told, open }
+    let letters = shared.app.letters.is_on();
+    LoginPage { cover: Cover::new("Sign in"), next, email, problem, told, open, letters }
 }
 
 async fn sign_in(State(shared): State<Shared>, sent: SentByStranger) -> Result<Response, Fault> {
@@ -132,7 +135,15 @@ async fn start(
     let started = session::start(app, owner, older, Some(sent.address)).await;
     let started = started.map_err(|error| Fault::of(error, app))?;
     let cookie = set_cookie(app, Some(started.secret.expose()));
-    Ok(([(header::SET_COOKIE, cookie)], Redirect::to(onward(next))).into_response())
+    let to = match owner.totp_enabled_at_ms {
+        None => onward(next).to_owned(),
+        Some(_) => {
+            let query =
+                url::form_urlencoded::Serializer::new(String::new()).append_pair("next", next).finish();
+            format!("/login/code?{query}")
+        }
+    };
+    Ok(([(header::SET_COOKIE, cookie)], Redirect::to(&to)).into_response())
 }
 
 async fn sign_out(State(shared): State<Shared>, Sent(session, _): Sent) -> Result<Response, Fault> {

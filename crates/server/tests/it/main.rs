@@ -38,6 +38,8 @@ mod input;
 #[cfg(test)]
 mod keyring;
 #[cfg(test)]
+mod letter;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod list;
@@ -45,6 +47,8 @@ mod list;
 mod matrix;
 #[cfg(test)]
 mod node;
+#[cfg(test)]
+mod operator;
 #[cfg(test)]
 mod preset;
 #[cfg(test)]
@@ -57,6 +61,8 @@ mod route;
 mod s3;
 #[cfg(test)]
 mod s3_outage;
+#[cfg(test)]
+mod second_step;
 #[cfg(test)]
 mod security;
 #[cfg(test)]

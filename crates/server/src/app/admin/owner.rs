@@ -110,6 +110,21 @@ impl Admin {
         write.await
     }
 
+    /// Makes an account for an address, which whoever signs in with that address owns at once.
+    ///
+    /// # Errors
+    /// As of [`Admin::account_create`].
+    pub async fn account_create_for(&self, email: &str, live: bool) -> Result<AccountId, Error> {
+        let email = email_of(email)?;
+        let made = self.account_create(&email, live, 0).await?.id;
+        let asked = email.clone();
+        let owner = self.store.read(move |tx| Ok::<_, Error>(owner::by_email(tx, &asked)?)).await?;
+        if let Some(owner) = owner {
+            self.account_give(&made, &owner.id).await?;
+        }
+        Ok(made)
+    }
+
     /// Changes an owner, with its line in the log.
     pub(crate) async fn owner_change(
         &self,
