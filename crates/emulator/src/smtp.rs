@@ -9,6 +9,10 @@ use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
 };
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
 
 /// A letter that arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +38,8 @@ impl Letter {
 pub struct SmtpServer {
     address: std::net::SocketAddr,
     letters: Arc<Mutex<Vec<Letter>>>,
+    /// Stops the server with the last copy.
+    _stop: Arc<DropGuard>,
 }
 
 impl SmtpServer {
@@ -43,14 +49,15 @@ impl SmtpServer {
     /// No port.
     pub async fn start() -> std::io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let server = Self { address: listener.local_addr()?, letters: Arc::default() };
-        let letters = Arc::clone(&server.letters);
-        drop(tokio::spawn(async move {
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let (address, letters) = (listener.local_addr()?, Arc::default());
+        let (stopped, kept, clients) = (stop.clone(), Arc::clone(&letters), tasks.clone());
+        tasks.spawn(stopped.run_until_cancelled_owned(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                drop(tokio::spawn(serve(stream, Arc::clone(&letters))));
+                clients.spawn(serve(stream, Arc::clone(&kept)));
             }
         }));
-        Ok(server)
+        Ok(Self { address, letters, _stop: Arc::new(stop.drop_guard()) })
     }
 
     /// Its address as a setting.

@@ -122,6 +122,10 @@ pub enum StartError {
     Vendor(&'static str, String),
     #[error("letters can't be sent: {0}. Correct [smtp] in the configuration, or take its url away.")]
     Letters(String),
+    #[error(
+        "nobody can sign in by the provider: {0}. Correct [oidc] in the configuration, or empty its issuer."
+    )]
+    Oidc(String),
     #[error("the output folder {0} can't be used: {1}")]
     Outputs(PathBuf, String),
     #[error("{0}")]
@@ -355,6 +359,7 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
         callers: Callers::new(),
         passwords: Passwords::new(),
         letters: Letters::open(&config)?,
+        oidc: app::oidc::open(&config)?,
         hub: Hub::default(),
         queues: Queues::new(),
         restoration,

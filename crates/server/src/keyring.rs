@@ -78,12 +78,15 @@ impl Purpose {
 pub(crate) enum Small {
     /// The key of an owner's one-time codes.
     OneTimeCodes,
+    /// What a browser keeps while its owner is at another service to sign in.
+    Provider,
 }
 
 impl Small {
     fn as_str(self) -> &'static str {
         match self {
             Self::OneTimeCodes => "one-time codes",
+            Self::Provider => "sign-in by a provider",
         }
     }
 }
@@ -416,6 +419,7 @@ mod tests {
         assert_ne!(sealed, keyring.seal(Small::OneTimeCodes, "a", b"secret").unwrap());
         assert_eq!(keyring.unseal(Small::OneTimeCodes, "a", sealed.clone()), Ok(b"secret".to_vec()));
         assert!(keyring.unseal(Small::OneTimeCodes, "b", sealed.clone()).is_err());
+        assert!(keyring.unseal(Small::Provider, "a", sealed.clone()).is_err());
         assert!(keyring.unseal(Small::OneTimeCodes, "a", sealed[1..].to_vec()).is_err());
         assert!(keyring.unseal(Small::OneTimeCodes, "a", Vec::new()).is_err());
     }

@@ -16,6 +16,7 @@ use crate::{
     worker::InputSource,
 };
 use rynjer_core::{catalog::Catalog, id::TaskId};
+use rynjer_peers::oidc::Oidc;
 use rynjer_providers::Registry;
 use rynjer_store::{Store, StoreError, task};
 use std::sync::{Arc, OnceLock};
@@ -37,6 +38,8 @@ pub(crate) struct Inner {
     pub(crate) callers: Callers,
     pub(crate) passwords: Passwords,
     pub(crate) letters: Letters,
+    /// Whom people may sign in by, if the operator named one.
+    pub(crate) oidc: Option<Oidc>,
     pub(crate) hub: Hub,
     pub(crate) node: Node,
     pub(crate) queues: Queues,

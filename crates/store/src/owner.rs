@@ -18,6 +18,8 @@ pub struct OwnerRow {
     pub role: String,
     /// Argon2id in the PHC form; none where another service signs them in.
     pub password_hash: Option<String>,
+    /// Whom another service knows them as.
+    pub oidc_subject: Option<String>,
     pub totp_sealed: Option<Vec<u8>>,
     pub totp_enabled_at_ms: Option<i64>,
     /// The newest time step whose one-time code was used.
@@ -28,7 +30,7 @@ pub struct OwnerRow {
 }
 
 const COLUMNS: &str = "id, email, role, password_hash, totp_sealed, totp_enabled_at, totp_step, created_at, \
-                       signed_in_at, disabled_at";
+                       signed_in_at, disabled_at, oidc_subject";
 
 fn owner_of(row: &Row) -> Result<OwnerRow, StoreError> {
     let sealed = if row.0.get(4) == Some(&crate::tx::Value::Null) { None } else { Some(row.bytes(4)?) };
@@ -43,6 +45,7 @@ fn owner_of(row: &Row) -> Result<OwnerRow, StoreError> {
         created_at_ms: row.int(7)?,
         signed_in_at_ms: row.opt_int(8)?,
         disabled_at_ms: row.opt_int(9)?,
+        oidc_subject: row.opt_text(10)?,
     })
 }
 
@@ -79,6 +82,19 @@ pub fn lock(tx: &mut dyn Tx, id: &OwnerId) -> Result<Option<OwnerRow>, StoreErro
 pub fn by_email(tx: &mut dyn Tx, email: &str) -> Result<Option<OwnerRow>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM owners WHERE email = $1");
     tx.one(&sql, &[email.into()])?.as_ref().map(owner_of).transpose()
+}
+
+/// The owner whom an identity of another service is tied to.
+pub fn by_identity(tx: &mut dyn Tx, issuer: &str, subject: &str) -> Result<Option<OwnerRow>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM owners WHERE oidc_issuer = $1 AND oidc_subject = $2");
+    tx.one(&sql, &[issuer.into(), subject.into()])?.as_ref().map(owner_of).transpose()
+}
+
+/// Ties an identity of another service, by issuer and subject, to an owner, or with none takes it away.
+pub fn set_identity(tx: &mut dyn Tx, id: &OwnerId, identity: Option<(&str, &str)>) -> Result<(), StoreError> {
+    let (issuer, subject) = identity.unzip();
+    let params = [id.as_str().into(), issuer.into(), subject.into()];
+    tx.exec("UPDATE owners SET oidc_issuer = $2, oidc_subject = $3 WHERE id = $1", &params).map(drop)
 }
 
 /// All owners, oldest first.

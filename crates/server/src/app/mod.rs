@@ -29,6 +29,7 @@ pub(crate) mod model;
 pub(crate) mod new_password;
 pub(crate) mod node;
 mod normalize;
+pub(crate) mod oidc;
 pub(crate) mod output;
 pub(crate) mod overview;
 pub(crate) mod owner;

@@ -146,7 +146,8 @@ pub(crate) async fn check(app: &App, id: &OwnerId, code: &str) -> Result<(), Err
     let store = app.store.clone();
     let id = id.clone();
     let checked = store.write(move |tx| {
-        let row = owner::lock(tx, &id)?.filter(|row| row.disabled_at_ms.is_none());
+        let row = owner::lock(tx, &id)?
+            .filter(|row| row.disabled_at_ms.is_none() && row.totp_enabled_at_ms.is_some());
         let row = row.ok_or(Error::SignInRefused)?;
         let (subject, limit) = (format!("code:{id}"), Throttle::PERSON);
         if let Some(wait_ms) = limit.wait_ms(throttle::get(tx, &subject)?, now_ms) {

@@ -174,8 +174,8 @@ pub(crate) fn whole_seconds(wait_ms: i64) -> u64 {
     u64::try_from((wait_ms + 999) / 1000).unwrap_or_default().max(1)
 }
 
-/// Starts a session of somebody who proved who they are. An older one of the same browser ends. Where a second
-/// step is due, the session is good for nothing else.
+/// Starts a session of somebody who proved who they are. An older one of the same browser ends. Where a
+/// second step is due, the session is good for nothing else.
 pub(crate) async fn start(
     app: &App,
     owner: &OwnerRow,

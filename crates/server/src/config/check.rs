@@ -24,6 +24,7 @@ fn problem(config: &Config) -> Option<String> {
         .or_else(|| times(config))
         .or_else(|| config.storage.problem())
         .or_else(|| config.smtp.problem())
+        .or_else(|| config.oidc.problem())
 }
 
 fn listening(config: &Config) -> Option<String> {

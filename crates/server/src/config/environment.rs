@@ -19,8 +19,12 @@ const VENDORS: [&str; 8] = ["OPENAI", "GOOGLE", "XAI", "DASHSCOPE", "ARK", "FAL"
 const VENDOR_ENDINGS: [&str; 3] = ["API_KEY", "API_KEY_FILE", "BASE_URL"];
 
 /// Settings of other services that have names of their own, as the vendors' have.
-const SERVICES: [(&str, &str); 2] =
-    [("RYNJER_SMTP_PASSWORD", "smtp.password"), ("RYNJER_SMTP_PASSWORD_FILE", "smtp.password_file")];
+const SERVICES: [(&str, &str); 4] = [
+    ("RYNJER_SMTP_PASSWORD", "smtp.password"),
+    ("RYNJER_SMTP_PASSWORD_FILE", "smtp.password_file"),
+    ("RYNJER_OIDC_CLIENT_SECRET", "oidc.client_secret"),
+    ("RYNJER_OIDC_CLIENT_SECRET_FILE", "oidc.client_secret_file"),
+];
 
 /// Names beside the vendors' that mean something to this program.
 const OTHER_NAMES: [&str; 6] = [

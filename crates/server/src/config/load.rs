@@ -13,8 +13,8 @@ use toml::{Table, Value};
 use super::error::{ConfigError, Origin};
 use super::reader::Reader;
 use super::{
-    Catalog, Console, Database, Fal, Google, Inputs, Keys, Kie, Limits, Log, OpenAi, Replicate, Retention,
-    Routes, Sandbox, Server, Smtp, Storage, Trace, Vendor, Worker,
+    Catalog, Console, Database, Fal, Google, Inputs, Keys, Kie, Limits, Log, Oidc, OpenAi, Replicate,
+    Retention, Routes, Sandbox, Server, Smtp, Storage, Trace, Vendor, Worker,
 };
 use super::{Config, DEFAULT_TEXT, Loaded, check, environment};
 
@@ -71,6 +71,7 @@ fn read(layers: &Layers) -> Result<Config, ConfigError> {
         replicate: Replicate::read(&section("replicate"))?,
         console: Console::read(&section("console"))?,
         smtp: Smtp::read(&section("smtp"))?,
+        oidc: Oidc::read(&section("oidc"))?,
     })
 }
 

@@ -14,6 +14,7 @@ mod keys;
 mod limits;
 mod load;
 mod log;
+mod oidc;
 mod reader;
 mod retention;
 mod sandbox;
@@ -36,6 +37,7 @@ pub use inputs::Inputs;
 pub use keys::Keys;
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
+pub use oidc::Oidc;
 pub use retention::Retention;
 pub use sandbox::Sandbox;
 pub use secret::Secret;
@@ -75,6 +77,7 @@ pub struct Config {
     pub replicate: Replicate,
     pub console: Console,
     pub smtp: Smtp,
+    pub oidc: Oidc,
 }
 
 /// A configuration, and what its operator should hear about it.

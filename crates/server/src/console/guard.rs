@@ -3,7 +3,11 @@
 //! Invariant: no handler with a [`Guard`] runs without a session, and none with a [`Sent`] without a form of
 //! that very session from a page of ours. Not here: what they may change (`app::actor`).
 
-use super::{fault::Fault, form::Form, frame::cookie_name};
+use super::{
+    fault::Fault,
+    form::Form,
+    frame::{cookie_name, flow_cookie_name},
+};
 use crate::{
     app::{
         Error,
@@ -26,6 +30,12 @@ pub(crate) struct Perhaps(pub(crate) Option<Session>);
 
 /// Somebody whose second step of signing in is awaited, if that is so.
 pub(crate) struct Waiting(pub(crate) Option<session::Waiting>);
+
+/// What a browser kept while it was at another service to sign in, and where the browser is.
+pub(crate) struct Kept {
+    pub(crate) flow: Option<String>,
+    pub(crate) address: std::net::IpAddr,
+}
 
 /// A form of somebody who is signed in.
 pub(crate) struct Sent(pub(crate) Session, pub(crate) Form);
@@ -61,6 +71,15 @@ impl FromRequestParts<Shared> for Waiting {
         let Some(cookie) = cookie(&parts.headers, cookie_name(&shared.app)) else { return Ok(Self(None)) };
         let found = session::waiting(&shared.app, cookie).await;
         found.map(Self).map_err(|error| Fault::of(error, &shared.app))
+    }
+}
+
+impl FromRequestParts<Shared> for Kept {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Fault> {
+        let flow = cookie(&parts.headers, flow_cookie_name(&shared.app)).map(str::to_owned);
+        Ok(Self { flow, address: client_address(parts, shared) })
     }
 }
 

@@ -12,6 +12,7 @@ mod fault;
 mod form;
 mod frame;
 mod guard;
+mod oidc;
 mod operator;
 mod reset;
 mod second_step;
@@ -34,5 +35,6 @@ fn pages() -> Router<Shared> {
         .merge(reset::routes())
         .merge(security::routes())
         .merge(second_step::routes())
+        .merge(oidc::routes())
         .merge(operator::routes())
 }

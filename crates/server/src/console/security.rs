@@ -51,6 +51,9 @@ struct Page {
     sessions: Vec<Shown>,
     /// Recovery codes that are left.
     codes_left: i64,
+    /// What the provider is called; empty without one.
+    provider: String,
+    linked: bool,
 }
 
 /// A session as the page shows it.
@@ -82,6 +85,8 @@ async fn show(
     let told = match asked.done.as_str() {
         "password" => "Your new password is set, and you are signed out everywhere else.",
         "removed" => "The second step is off.",
+        "linked" => "You can sign in by the provider from now on.",
+        "unlinked" => "The provider signs you in no longer.",
         "sessions" => "Signed out there.",
         _ => "",
     };
@@ -99,7 +104,9 @@ async fn security_page(
     let sessions = rows.iter().map(|row| Shown::of(row, &session.hash, now_ms)).collect();
     let codes_left = second_step::codes_left(app, session).await.map_err(|error| Fault::of(error, app))?;
     let frame = Frame::new(app, session, PATH, "Security");
-    page(shared, &Page { frame, told, problem, sessions, codes_left })
+    let provider = app.oidc.as_ref().map(|_| app.config.oidc.name.clone()).unwrap_or_default();
+    let linked = session.owner.oidc_subject.is_some();
+    page(shared, &Page { frame, told, problem, sessions, codes_left, provider, linked })
 }
 
 /// The page once more, with what was wrong.

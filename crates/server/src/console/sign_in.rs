@@ -61,6 +61,10 @@ struct LoginPage {
     open: bool,
     /// Whether a forgotten password can be replaced by a letter.
     letters: bool,
+    /// What the button of the provider says; empty without one.
+    provider: String,
+    /// Where the browser goes on from there.
+    query: String,
 }
 
 /// A page that makes an owner: set-up, invitation or sign-up.
@@ -105,7 +109,9 @@ fn login_page(
 ) -> LoginPage {
     let open = shared.app.config.console.sign_up == SignUp::Open;
     let letters = shared.app.letters.is_on();
-    LoginPage { cover: Cover::new("Sign in"), next, email, problem, told, open, letters }
+    let provider = shared.app.oidc.as_ref().map(|_| shared.app.config.oidc.name.clone()).unwrap_or_default();
+    let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("next", &next).finish();
+    LoginPage { cover: Cover::new("Sign in"), next, email, problem, told, open, letters, provider, query }
 }
 
 async fn sign_in(State(shared): State<Shared>, sent: SentByStranger) -> Result<Response, Fault> {
@@ -135,15 +141,16 @@ async fn start(
     let started = session::start(app, owner, older, Some(sent.address)).await;
     let started = started.map_err(|error| Fault::of(error, app))?;
     let cookie = set_cookie(app, Some(started.secret.expose()));
-    let to = match owner.totp_enabled_at_ms {
-        None => onward(next).to_owned(),
-        Some(_) => {
-            let query =
-                url::form_urlencoded::Serializer::new(String::new()).append_pair("next", next).finish();
-            format!("/login/code?{query}")
-        }
-    };
-    Ok(([(header::SET_COOKIE, cookie)], Redirect::to(&to)).into_response())
+    Ok(([(header::SET_COOKIE, cookie)], Redirect::to(&after(owner, next))).into_response())
+}
+
+/// Where a browser goes whose session has begun: to the second step, if one is due.
+pub(super) fn after(owner: &OwnerRow, next: &str) -> String {
+    if owner.totp_enabled_at_ms.is_none() {
+        return onward(next).to_owned();
+    }
+    let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("next", next).finish();
+    format!("/login/code?{query}")
 }
 
 async fn sign_out(State(shared): State<Shared>, Sent(session, _): Sent) -> Result<Response, Fault> {

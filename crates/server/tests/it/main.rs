@@ -48,6 +48,8 @@ mod matrix;
 #[cfg(test)]
 mod node;
 #[cfg(test)]
+mod oidc;
+#[cfg(test)]
 mod operator;
 #[cfg(test)]
 mod preset;

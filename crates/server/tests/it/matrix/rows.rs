@@ -123,6 +123,11 @@ pub(crate) const ROWS: &[(&str, &str, Open)] = &[
     ("POST", "/settings/security/second-step/enable", Form),
     ("POST", "/settings/security/second-step/remove", Form),
     ("POST", "/settings/security/second-step/codes", Form),
+    ("GET", "/settings/security/provider", OwnerPage),
+    ("POST", "/settings/security/provider", Form),
+    ("POST", "/settings/security/provider/remove", Form),
+    ("GET", "/login/oidc", Holder),
+    ("GET", "/login/oidc/callback", Holder),
     ("GET", "/login/code", Holder),
     ("POST", "/login/code", Holder),
     // Operators.
