@@ -4,7 +4,7 @@
 
 use super::tag_of;
 use crate::{
-    app::{Error, overview::AccountView, session::Session},
+    app::{Error, operator::AccountView, session::Session},
     console::{
         confirm,
         fault::Fault,
@@ -23,7 +23,7 @@ use axum::{
     routing::{get, post},
 };
 use rynjer_core::id::AccountId;
-use rynjer_store::overview::{AccountFilter, EntryLine, ListedAccount};
+use rynjer_store::operator::{AccountFilter, EntryLine, ListedAccount};
 use serde::Deserialize;
 
 const PATH: &str = "/operator/accounts";

@@ -4,7 +4,7 @@
 //! `admin prices import`).
 
 use crate::{
-    app::overview,
+    app::operator,
     console::{
         fault::Fault,
         frame::{Frame, page},
@@ -51,7 +51,7 @@ struct Price {
 }
 
 async fn show(State(shared): State<Shared>, Operator(session): Operator) -> Result<Response, Fault> {
-    let (versions, models) = overview::catalog(&shared.app);
+    let (versions, models) = operator::catalog(&shared.app);
     let version = |(at, (name, live)): (usize, (String, bool))| {
         let (state, tag) = match (at, live) {
             (0, _) => ("current", "good"),
@@ -60,7 +60,7 @@ async fn show(State(shared): State<Shared>, Operator(session): Operator) -> Resu
         };
         Version { name, state, tag }
     };
-    let model = |one: overview::ModelView| Model {
+    let model = |one: operator::ModelView| Model {
         name: one.name,
         product: one.product,
         notes: one.notes,

@@ -1,11 +1,11 @@
 //! `/operator/providers`: how providers do, what they cost, and the processes of this installation.
 //!
 //! Invariant: a cost that nobody knows is told as unknown, never as zero. Not here: the sums
-//! (`app::overview`).
+//! (`app::operator`).
 
 use super::tag_of;
 use crate::{
-    app::overview::{self, ProviderHealth},
+    app::operator::{self, ProviderHealth},
     console::{
         fault::Fault,
         frame::{Frame, page},
@@ -159,11 +159,11 @@ async fn show(
     let (fault, app) = (|error| Fault::of(error, &shared.app), &shared.app);
     let days = asked.days.unwrap_or(1).clamp(1, 365);
     let hand = session.operator_hand(app).map_err(fault)?;
-    let view = overview::providers(app, &hand, days).await.map_err(fault)?;
+    let view = operator::providers(app, &hand, days).await.map_err(fault)?;
     page(&shared, &page_of(Frame::new(app, &session, PATH, "Providers"), &view, days, &shared))
 }
 
-fn page_of(frame: Frame, view: &overview::ProviderView, days: u32, shared: &Shared) -> Page {
+fn page_of(frame: Frame, view: &operator::ProviderView, days: u32, shared: &Shared) -> Page {
     let (now_ms, worth) = (shared.app.now_ms(), i64::from(shared.app.config.routes.credit_micro_usd));
     let faults = view.faults.iter().map(|fault| FaultLine {
         at: shown::minute(fault.at_ms),

@@ -13,7 +13,7 @@ use rynjer_store::{
     agent::AgentRow,
     budget,
     node::{self, NodeRow},
-    overview::{self, AccountFilter, EntryLine, FailedAttempt, ListedAccount, Queue},
+    operator::{self, AccountFilter, EntryLine, FailedAttempt, ListedAccount, Queue},
 };
 
 /// How long a process counts that is not heard of.
@@ -66,7 +66,7 @@ impl Admin {
         limit: u32,
     ) -> Result<Vec<ListedAccount>, Error> {
         self.reach.check_all()?;
-        self.store.read(move |tx| Ok(overview::accounts(tx, &filter, limit)?)).await
+        self.store.read(move |tx| Ok(operator::accounts(tx, &filter, limit)?)).await
     }
 
     /// An account and what is around it, in one moment.
@@ -75,10 +75,10 @@ impl Admin {
         let id = id.clone();
         let read = self.store.read(move |tx| {
             Ok(AccountView {
-                account: overview::account(tx, &id)?.ok_or(Error::NotFound)?,
+                account: operator::account(tx, &id)?.ok_or(Error::NotFound)?,
                 budgets: budget::of_account(tx, &id)?,
                 agents: reads::agents(tx, Some(&id))?,
-                entries: overview::newest_entries(tx, &id, ENTRIES_SHOWN)?,
+                entries: operator::newest_entries(tx, &id, ENTRIES_SHOWN)?,
             })
         });
         read.await
@@ -91,8 +91,8 @@ pub(crate) async fn providers(app: &App, hand: &Admin, days: u32) -> Result<Prov
     let (now_ms, reckoning) = (app.now_ms(), hand.reconcile(days).await?);
     let since_ms = now_ms - i64::from(days) * DAY_MS;
     let read = app.store.read(move |tx| {
-        let queues = overview::queues(tx)?;
-        let faults = overview::failed_attempts(tx, since_ms, FAULTS_SHOWN)?;
+        let queues = operator::queues(tx)?;
+        let faults = operator::failed_attempts(tx, since_ms, FAULTS_SHOWN)?;
         Ok::<_, Error>((queues, faults, node::live(tx, now_ms - NODE_LIVES_MS)?))
     });
     let (queues, faults, nodes) = read.await?;
