@@ -18,7 +18,18 @@ struct Exception {
     reason: &'static str,
 }
 
-const EXCEPTIONS: &[Exception] = &[];
+const EXCEPTIONS: &[Exception] = &[
+    Exception {
+        rule: "secrets-in-constant-time",
+        path: "crates/store/src/price.rs",
+        reason: "the hash of a public catalog, sent by nobody",
+    },
+    Exception {
+        rule: "secrets-in-constant-time",
+        path: "crates/store/src/ledger/audit.rs",
+        reason: "the chain of entries, compared with itself",
+    },
+];
 
 /// Folders that hold nothing of ours.
 const SKIPPED: [&str; 2] = ["target", "node_modules"];

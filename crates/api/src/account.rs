@@ -108,7 +108,7 @@ pub struct MeAccount {
     /// The account's id.
     #[schema(example = "acct_06egn8yc0dr0b2kra71j90fzxw")]
     pub account_id: String,
-    /// Whether it is frozen, so that nothing new is accepted.
+    /// Whether it is frozen by the operator or paused by its owner, so that nothing new is accepted.
     pub frozen: bool,
 }
 

@@ -177,6 +177,18 @@ pub struct ErrorData {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub registration_code: Option<String>,
+    /// The short code that the owner can type instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "BCDF-GHJK")]
+    pub user_code: Option<String>,
+    /// Until when the registration code can be bound; the short code lives ten minutes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub expires_at: Option<String>,
+    /// The agent that is to be bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub agent_id: Option<String>,
     /// The server's time in unix seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = 1_742_291_400)]

@@ -51,6 +51,94 @@ impl Throttle {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key;
+    use proptest::prelude::*;
+    use std::collections::{HashMap, HashSet};
+
+    const LIMIT: Throttle = Throttle::USER_CODE;
+
+    /// One more wrong guess, as the store counts it.
+    fn counted(failures: Failures, now_ms: i64) -> Failures {
+        if failures.count > 0 && failures.since_ms >= LIMIT.since_ms(now_ms) {
+            Failures { count: failures.count + 1, ..failures }
+        } else {
+            Failures { count: 1, since_ms: now_ms }
+        }
+    }
+
+    /// Numbers that are the same in each run (SplitMix64).
+    struct Dice(u64);
+
+    impl Dice {
+        fn roll(&mut self) -> u64 {
+            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut mixed = self.0;
+            mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            mixed ^ (mixed >> 31)
+        }
+    }
+
+    /// A million guesses in a day, by a thousand owners who signed in from a thousand addresses, while a
+    /// thousand agents wait to be bound at any moment.
+    #[test]
+    fn a_million_guesses_hit_nothing() {
+        const OWNERS: u64 = 1000;
+        const LIVE: usize = 1000;
+        const GUESSES: i64 = 1_000_000;
+        const DAY_MS: i64 = 86_400_000;
+        let mut dice = Dice(20_261_124);
+        let mut owners: HashMap<u64, Failures> = HashMap::new();
+        let mut live: HashSet<String> = HashSet::new();
+        let (mut window, mut tried, mut hits) = (-1, 0_u64, 0_u64);
+        for guess in 0..GUESSES {
+            let now_ms = guess * DAY_MS / GUESSES;
+            if now_ms / LIMIT.window_ms != window {
+                window = now_ms / LIMIT.window_ms;
+                live = (0..LIVE).map(|_| key::user_code(dice.roll().to_be_bytes())).collect();
+            }
+            let owner = owners.entry(dice.roll() % OWNERS).or_default();
+            if LIMIT.wait_ms(*owner, now_ms).is_some() {
+                continue;
+            }
+            tried += 1;
+            if live.contains(&key::user_code(dice.roll().to_be_bytes())) {
+                hits += 1;
+            } else {
+                *owner = counted(*owner, now_ms);
+            }
+        }
+        assert_eq!(hits, 0);
+        // What the limit lets through, and what it would be worth: less than three hits in 100 such days.
+        assert!(tried <= OWNERS * 5 * 145, "{tried}");
+        let in_a_hundred_days = u128::from(tried) * 1000 * 100 / 20_u128.pow(8);
+        assert!(in_a_hundred_days < 3, "{in_a_hundred_days}");
+    }
+
+    proptest! {
+        /// However guesses are spread, no window that began with a wrong one lets more than five through, and
+        /// whoever waits as long as told gets a try.
+        #[test]
+        fn no_window_lets_more_through(pauses_ms in proptest::collection::vec(0..400_000_i64, 1..200)) {
+            let (mut failures, mut now_ms) = (Failures::default(), 1_000_000_i64);
+            let mut admitted: Vec<i64> = Vec::new();
+            for pause_ms in pauses_ms {
+                now_ms += pause_ms;
+                if let Some(wait_ms) = LIMIT.wait_ms(failures, now_ms) {
+                    prop_assert!((1..=LIMIT.window_ms).contains(&wait_ms));
+                    prop_assert_eq!(LIMIT.wait_ms(failures, now_ms + wait_ms - 1), Some(1));
+                    prop_assert_eq!(LIMIT.wait_ms(failures, now_ms + wait_ms), None);
+                } else {
+                    failures = counted(failures, now_ms);
+                    admitted.push(now_ms);
+                }
+            }
+            let first = admitted.first().copied().unwrap_or_default();
+            let windows = (now_ms - first) / LIMIT.window_ms + 1;
+            let most = i64::from(LIMIT.failures_max) * windows;
+            prop_assert!(i64::try_from(admitted.len()).unwrap() <= most, "{admitted:?} in {windows} windows");
+        }
+    }
 
     #[test]
     fn the_window_opens_again() {

@@ -13,6 +13,7 @@ mod google;
 mod journal;
 mod kie;
 mod media;
+mod moltbook;
 mod moment;
 mod oidc;
 mod openai;
@@ -20,6 +21,7 @@ mod replicate;
 mod serve;
 mod shape;
 mod smtp;
+mod stripe;
 mod world;
 mod xai;
 
@@ -27,9 +29,11 @@ pub use control::{CONTROL_PATH, Fault};
 pub use google::{google_interaction_errors, google_service_account, google_veo_errors};
 pub use journal::Seen;
 pub use media::{clip, picture, song};
+pub use moltbook::{Moltbook, MoltbookFault};
 pub use oidc::{OIDC_CLIENT, OidcPerson, OidcProvider};
 pub use serve::Tls;
 pub use smtp::{Letter, SmtpServer};
+pub use stripe::{Hook, StripeEmulator, event as stripe_event, sign as stripe_sign};
 pub use world::{CallbackOut, ErrorCase, Expected, Job, World};
 
 use axum::Router;

@@ -4,4 +4,6 @@
 //! crate. Not here: vendors of models (`providers`), and what an answer means for an account (`server::app`).
 
 pub mod mail;
+pub mod moltbook;
 pub mod oidc;
+pub mod stripe;

@@ -17,10 +17,12 @@ pub mod media;
 pub mod openai;
 pub mod replicate;
 pub mod sandbox;
+mod sink;
 pub mod upstream;
 pub mod xai;
 
 pub use job::{InputImage, Job, OutputSource, TaskError, Unit};
+pub use sink::Sink;
 
 use futures::future::BoxFuture;
 use guarded::{FetchError, FetchLimits};
@@ -199,9 +201,14 @@ pub trait Provider: Send + Sync {
         let _ = (vendor_model, provider_task_id);
         Box::pin(std::future::ready(Ok(CancelAnswer::NotFree)))
     }
-    /// Fetches an output that it named by URL.
-    fn fetch(&self, url: String, limits: FetchLimits) -> BoxFuture<'_, Result<bytes::Bytes, FetchError>> {
-        let _ = (url, limits);
+    /// Fetches an output that it named by URL. What the sink got is the output only if this succeeds.
+    fn fetch<'a>(
+        &'a self,
+        url: String,
+        limits: FetchLimits,
+        sink: &'a mut dyn Sink,
+    ) -> BoxFuture<'a, Result<(), FetchError>> {
+        let _ = (url, limits, sink);
         let message = "this provider names no URLs".to_owned();
         Box::pin(std::future::ready(Err(FetchError::Unreachable(message))))
     }

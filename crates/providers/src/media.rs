@@ -1,12 +1,19 @@
 //! What a file of untrusted origin is: its type, size in pixels and length, read from its bytes alone.
 //!
-//! Invariant: no input makes this panic, allocate or take more than time linear in its length; declared names
-//! and content types are never believed. Not here: decoding of pixels or samples, fetching, storage.
+//! Invariant: no input makes this panic, hold more than a page of a file or take more than time linear in its
+//! length; declared names and content types are never believed. Not here: decoding of pixels or samples,
+//! fetching, storage.
 
 mod audio;
 mod field;
 mod mp4;
+mod outline;
 mod picture;
+
+pub use field::ReadSeek;
+pub use outline::Outline;
+
+use field::{Paged, View};
 
 /// What sort of thing an output is, as answers name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -69,6 +76,9 @@ pub enum MediaError {
     /// No type of media that we know.
     #[error("the bytes are no known picture, video or audio format")]
     Unknown,
+    /// Nothing is known of the file, since the disk did not give it.
+    #[error("the file could not be read")]
+    Unread,
     /// The right beginning, but not a whole and consistent file.
     #[error("broken {format} file: {problem}")]
     Broken { format: &'static str, problem: &'static str },
@@ -80,8 +90,32 @@ pub enum MediaError {
 ///
 /// Says what is wrong when the file is of no delivered type, cut off, inconsistent or over a limit.
 pub fn inspect(bytes: &[u8], limits: &Limits) -> Result<Media, MediaError> {
-    check_length(bytes, limits)?;
-    let media = sniff(bytes)?;
+    look(View::of(&bytes), limits)
+}
+
+/// As [`inspect`], of a file that need not fit into memory: what tells nothing is passed over.
+///
+/// # Errors
+///
+/// As `inspect`, and `Unread`.
+pub fn inspect_file(file: &mut dyn ReadSeek, limits: &Limits) -> Result<Media, MediaError> {
+    let paged = Paged::new(file).ok_or(MediaError::Unread)?;
+    let media = look(View::of(&paged), limits);
+    if paged.failed() { Err(MediaError::Unread) } else { media }
+}
+
+/// What a file says that it is, by its first [`HEAD_BYTES`] or all of it.
+///
+/// # Errors
+///
+/// It is of no delivered type, whatever follows.
+pub fn begins(head: &[u8]) -> Result<Kind, MediaError> {
+    format(View::of(&head)).map(Format::kind)
+}
+
+fn look(file: View<'_>, limits: &Limits) -> Result<Media, MediaError> {
+    check_length(file, limits)?;
+    let media = sniff(file)?;
     check_pixels(&media, limits)?;
     Ok(media)
 }
@@ -95,17 +129,17 @@ pub fn inspect(bytes: &[u8], limits: &Limits) -> Result<Media, MediaError> {
 /// # Errors
 ///
 /// Says what is wrong, as `inspect`.
-pub(crate) fn inspect_still(bytes: &[u8], limits: &Limits) -> Result<(Media, usize), MediaError> {
-    check_length(bytes, limits)?;
-    let whole = if bytes.starts_with(picture::PNG_SIGNATURE) {
-        picture::png(bytes)?
-    } else if bytes.starts_with(b"\xff\xd8\xff") {
-        picture::jpeg(bytes)?
-    } else if bytes.starts_with(b"RIFF") && bytes.get(8..).is_some_and(|rest| rest.starts_with(b"WEBP")) {
-        picture::webp(bytes)?
-    } else {
-        let other = |media: Media| MediaError::Unsupported { found: media.kind.name() };
-        return Err(sniff(bytes).map_or_else(|error| error, other));
+pub(crate) fn inspect_still(bytes: &[u8], limits: &Limits) -> Result<(Media, u64), MediaError> {
+    let file = View::of(&bytes);
+    check_length(file, limits)?;
+    let whole = match format(file)? {
+        Format::Png => picture::png(file)?,
+        Format::Jpeg => picture::jpeg(file)?,
+        Format::WebP => picture::webp(file)?,
+        _ => {
+            let other = |media: Media| MediaError::Unsupported { found: media.kind.name() };
+            return Err(sniff(file).map_or_else(|error| error, other));
+        }
     };
     check_pixels(&whole.media, limits)?;
     if whole.is_animated {
@@ -121,17 +155,17 @@ pub(crate) fn inspect_still(bytes: &[u8], limits: &Limits) -> Result<(Media, usi
 }
 
 /// Real profiles and texts have a few KiB, the largest some hundred.
-const MAX_COMPRESSED_METADATA_BYTES: usize = 1 << 20;
+const MAX_COMPRESSED_METADATA_BYTES: u64 = 1 << 20;
 /// Encoders write about ten.
 const MAX_SCANS: u32 = 100;
 
-fn check_length(bytes: &[u8], limits: &Limits) -> Result<(), MediaError> {
-    if bytes.is_empty() {
+fn check_length(file: View<'_>, limits: &Limits) -> Result<(), MediaError> {
+    if file.is_empty() {
         return Err(MediaError::Empty);
     }
-    let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    if length > limits.max_bytes {
-        return Err(MediaError::TooManyBytes { bytes: length, max_bytes: limits.max_bytes });
+    let bytes = file.bytes();
+    if bytes > limits.max_bytes {
+        return Err(MediaError::TooManyBytes { bytes, max_bytes: limits.max_bytes });
     }
     Ok(())
 }
@@ -148,32 +182,70 @@ fn check_pixels(media: &Media, limits: &Limits) -> Result<(), MediaError> {
 /// Pictures in the container of videos, as telephones make them.
 const PICTURE_BRANDS: [&[u8]; 6] = [b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1"];
 
-fn sniff(bytes: &[u8]) -> Result<Media, MediaError> {
-    let at = |offset: usize, tag: &[u8]| bytes.get(offset..).is_some_and(|rest| rest.starts_with(tag));
+/// How many bytes tell the type of every file.
+pub const HEAD_BYTES: usize = 16;
+
+/// What we deliver.
+#[derive(Clone, Copy)]
+enum Format {
+    Png,
+    Jpeg,
+    WebP,
+    Mp4,
+    Wav,
+    Flac,
+    Mp3,
+}
+
+impl Format {
+    fn kind(self) -> Kind {
+        match self {
+            Self::Png | Self::Jpeg | Self::WebP => Kind::Image,
+            Self::Mp4 => Kind::Video,
+            Self::Wav | Self::Flac | Self::Mp3 => Kind::Audio,
+        }
+    }
+}
+
+fn format(file: View<'_>) -> Result<Format, MediaError> {
+    let at = |offset: u64, tag: &[u8]| file.has(offset, tag);
+    let unsupported = |found| Err(MediaError::Unsupported { found });
     if at(0, picture::PNG_SIGNATURE) {
-        picture::png(bytes).map(|whole| whole.media)
+        Ok(Format::Png)
     } else if at(0, b"\xff\xd8\xff") {
-        picture::jpeg(bytes).map(|whole| whole.media)
+        Ok(Format::Jpeg)
     } else if at(0, b"RIFF") && at(8, b"WEBP") {
-        picture::webp(bytes).map(|whole| whole.media)
+        Ok(Format::WebP)
     } else if at(0, b"RIFF") && at(8, b"WAVE") {
-        audio::wav(bytes)
+        Ok(Format::Wav)
     } else if at(4, b"ftyp") && PICTURE_BRANDS.iter().any(|brand| at(8, brand)) {
-        Err(MediaError::Unsupported { found: "AVIF or HEIC" })
+        unsupported("AVIF or HEIC")
     } else if at(4, b"ftyp") {
-        mp4::mp4(bytes)
+        Ok(Format::Mp4)
     } else if at(0, b"fLaC") {
-        audio::flac(bytes)
+        Ok(Format::Flac)
     } else if at(0, b"\x1a\x45\xdf\xa3") {
-        Err(MediaError::Unsupported { found: "WebM or Matroska" })
+        unsupported("WebM or Matroska")
     } else if at(0, b"GIF8") {
-        Err(MediaError::Unsupported { found: "GIF" })
+        unsupported("GIF")
     } else if at(0, b"OggS") {
-        Err(MediaError::Unsupported { found: "Ogg" })
-    } else if at(0, b"ID3") || audio::is_mp3_frame(bytes) {
-        audio::mp3(bytes)
+        unsupported("Ogg")
+    } else if at(0, b"ID3") || audio::is_mp3_frame(file) {
+        Ok(Format::Mp3)
     } else {
         Err(MediaError::Unknown)
+    }
+}
+
+fn sniff(file: View<'_>) -> Result<Media, MediaError> {
+    match format(file)? {
+        Format::Png => picture::png(file).map(|whole| whole.media),
+        Format::Jpeg => picture::jpeg(file).map(|whole| whole.media),
+        Format::WebP => picture::webp(file).map(|whole| whole.media),
+        Format::Mp4 => mp4::mp4(file),
+        Format::Wav => audio::wav(file),
+        Format::Flac => audio::flac(file),
+        Format::Mp3 => audio::mp3(file),
     }
 }
 
@@ -189,6 +261,16 @@ mod tests {
     use super::*;
 
     const LIMITS: Limits = Limits { max_bytes: 1 << 20, max_pixels: 1 << 20 };
+
+    /// In memory and from a file, which must agree; and no type comes out that the head did not tell.
+    fn inspect(bytes: &[u8], limits: &Limits) -> Result<Media, MediaError> {
+        let found = super::inspect(bytes, limits);
+        assert_eq!(inspect_file(&mut std::io::Cursor::new(bytes), limits), found);
+        if let Ok(media) = &found {
+            assert_eq!(begins(&bytes[..bytes.len().min(HEAD_BYTES)]), Ok(media.kind));
+        }
+        found
+    }
 
     fn samples() -> Vec<(&'static str, Vec<u8>)> {
         vec![
@@ -241,6 +323,53 @@ mod tests {
             inspect(&png, &Limits { max_pixels: 959, ..exact }),
             Err(MediaError::TooManyPixels { width: 40, height: 24, max_pixels: 959 })
         );
+    }
+
+    /// A film of zeros, and how much of it was read.
+    struct Read(std::io::Cursor<Vec<u8>>, usize);
+
+    impl std::io::Read for Read {
+        fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
+            let read = self.0.read(to)?;
+            self.1 += read;
+            Ok(read)
+        }
+    }
+
+    impl std::io::Seek for Read {
+        fn seek(&mut self, to: std::io::SeekFrom) -> std::io::Result<u64> {
+            self.0.seek(to)
+        }
+    }
+
+    #[test]
+    fn what_tells_nothing_of_a_film_is_not_read() {
+        let small = mp4::tests::small_mp4();
+        // The data comes between the type and the index.
+        let at = small.windows(4).position(|name| name == b"moov").unwrap() - 4;
+        let data = [&0x0100_0008_u32.to_be_bytes()[..], b"mdat", &vec![0; 1 << 24]].concat();
+        let film = [&small[..at], &data, &small[at..]].concat();
+        let limits = Limits { max_bytes: 1 << 30, ..LIMITS };
+        let mut read = Read(std::io::Cursor::new(film.clone()), 0);
+        assert_eq!(inspect_file(&mut read, &limits), super::inspect(&film, &limits));
+        assert!(read.1 <= 4 << 16, "{}", read.1);
+    }
+
+    #[test]
+    fn a_file_that_can_not_be_read_is_not_called_broken() {
+        struct Gone(u64);
+        impl std::io::Read for Gone {
+            fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+                Err(std::io::Error::other("gone"))
+            }
+        }
+        impl std::io::Seek for Gone {
+            fn seek(&mut self, _: std::io::SeekFrom) -> std::io::Result<u64> {
+                Ok(self.0)
+            }
+        }
+        assert_eq!(inspect_file(&mut Gone(1_000), &LIMITS), Err(MediaError::Unread));
+        assert_eq!(inspect_file(&mut Gone(0), &LIMITS), Err(MediaError::Empty));
     }
 
     #[test]

@@ -14,12 +14,15 @@ pub(crate) use answer::{milliseconds, pictures_bytes_max};
 pub(crate) use id::{plain_id, plain_segment};
 pub(crate) use said::{sentence, told, told_of_field};
 
-use crate::guarded::{FetchError, FetchLimits, GuardError, GuardSettings, GuardedClient};
+use crate::{
+    Sink,
+    guarded::{FetchError, FetchLimits, GuardError, GuardSettings, GuardedClient, pour},
+};
 use answer::read;
 use bytes::Bytes;
 use pace::Pace;
 use reqwest::{
-    Client, Method,
+    Client, Method, Response, StatusCode,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue},
     multipart::Form,
 };
@@ -184,6 +187,15 @@ impl Call {
     }
 }
 
+/// What a call for a file brought.
+#[derive(Debug)]
+pub enum Poured {
+    /// All of it is in the sink.
+    File,
+    /// Another answer; nothing is in the sink.
+    Else(Answer),
+}
+
 /// The client of one vendor.
 #[derive(Clone)]
 pub struct Upstream(Arc<Inner>);
@@ -270,9 +282,32 @@ impl Upstream {
             return Err(Failure::NotSent("the vendor named a URL at another host".to_owned()));
         }
         let _turn = if call.submits { Some(self.0.pace.turn().await?) } else { None };
+        let (bytes_max, token) = (call.bytes_max, call.bearer.clone());
+        let answer = read(self.ask(call).await?, bytes_max).await?.without(self.key());
+        Ok(token.iter().fold(answer, |answer, token| answer.without(token.expose())))
+    }
+
+    /// Makes a call that asks for a file, which goes into the sink; any other answer is given back.
+    ///
+    /// # Errors
+    /// As [`GuardedClient::fetch_into`].
+    pub async fn pour(&self, call: Call, max_bytes: u64, sink: &mut dyn Sink) -> Result<Poured, FetchError> {
+        let unreachable = |failure: Failure| FetchError::Unreachable(failure.to_string());
+        if !self.trusts(&call.url) {
+            return Err(FetchError::Unreachable("the vendor named a URL at another host".to_owned()));
+        }
+        let response = self.ask(call).await.map_err(unreachable)?;
+        if response.status() == StatusCode::OK {
+            return pour(response, max_bytes, sink).await.map(|()| Poured::File);
+        }
+        let answer = read(response, JSON_BYTES_MAX).await.map_err(unreachable)?;
+        Ok(Poured::Else(answer.without(self.key())))
+    }
+
+    /// Sends a call to an origin that may see the key.
+    async fn ask(&self, call: Call) -> Result<Response, Failure> {
         let client = if call.submits { &self.0.fresh } else { &self.0.kept };
         let time = Duration::from_millis(u64::from(call.timeout_ms));
-        let bytes_max = call.bytes_max;
         let mut request = client.request(call.method, call.url).timeout(time);
         for (name, value) in call.headers {
             request = request.header(name, value);
@@ -297,13 +332,7 @@ impl Upstream {
             Body::Form(form) => request.multipart(form),
             Body::Fields(text) => request.header(CONTENT_TYPE, FIELDS_TYPE).body(text),
         };
-        match request.send().await {
-            Ok(response) => {
-                let answer = read(response, bytes_max).await?.without(self.key());
-                Ok(token.iter().fold(answer, |answer, token| answer.without(token.expose())))
-            }
-            Err(error) => Err(Failure::of(&error)),
-        }
+        request.send().await.map_err(|error| Failure::of(&error))
     }
 
     /// Fetches a file that the vendor named, as if a stranger had named it, without the key.
@@ -313,6 +342,20 @@ impl Upstream {
     pub async fn fetch(&self, url: &str, limits: &FetchLimits) -> Result<Bytes, FetchError> {
         let url = self.as_safe_as_the_vendor(url)?;
         self.0.guarded.fetch(&url, limits).await
+    }
+
+    /// As [`Self::fetch`], into a sink.
+    ///
+    /// # Errors
+    /// As `fetch`, and what the sink refuses with.
+    pub async fn fetch_into(
+        &self,
+        url: &str,
+        limits: &FetchLimits,
+        sink: &mut dyn Sink,
+    ) -> Result<(), FetchError> {
+        let url = self.as_safe_as_the_vendor(url)?;
+        self.0.guarded.fetch_into(&url, limits, sink).await
     }
 
     /// A vendor that is asked by https has https: a URL of http is asked for by it too, unless it names a

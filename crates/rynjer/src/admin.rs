@@ -9,6 +9,8 @@ mod backup;
 mod budget;
 mod key;
 mod migrate;
+mod pause;
+mod policy;
 mod prices;
 mod reconcile;
 mod relocation;
@@ -37,6 +39,9 @@ pub(crate) fn run(arguments: arguments::Admin, json: bool) -> Result<(), Failure
         Noun::Key(command) => in_runtime(key::run(command, json)),
         Noun::Budget(command) => in_runtime(budget::run(command, json)),
         Noun::User(command) => in_runtime(user::run(command, json)),
+        Noun::Policy(command) => in_runtime(policy::run(command, json)),
+        Noun::Pause(command) => in_runtime(pause::run(command, json)),
+        Noun::Resume(command) => in_runtime(pause::resume(command, json)),
         Noun::Task(command) => in_runtime(task::run(command, json)),
         Noun::Prices(command) => prices::run(&command, json),
         Noun::Audit(at) => in_runtime(audit::run(at.place, json)),

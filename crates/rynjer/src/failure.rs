@@ -159,6 +159,9 @@ impl From<Error> for Failure {
                 "the registration code is wrong, expired, replaced or bound to another account",
             )
             .suggest("let the agent register again, which gives it a fresh code"),
+            Error::UnknownModel { nearest } => {
+                Self::not_found("there is no such model").suggest(format!("nearest: {}", nearest.join(", ")))
+            }
             Error::MissingCredentials
             | Error::InvalidToken { .. }
             | Error::UnexpandedToken
@@ -185,6 +188,10 @@ impl From<Refusal> for Failure {
         let failed = |code: &str, message: String| Self::new(Exit::Failed, code, message);
         match refusal {
             Refusal::AccountUnknown => Self::not_found("there is no such account"),
+            Refusal::AccountPaused => {
+                failed("account_frozen", "the account is paused by its owner".to_owned())
+            }
+            Refusal::AccountClosed => failed("account_closed", "the account is closed".to_owned()),
             Refusal::AccountFrozen => failed("account_frozen", "the account is frozen".to_owned())
                 .suggest("thaw it with `rynjer admin account freeze ACCOUNT --thaw`"),
             Refusal::ReferenceReused => failed(

@@ -11,8 +11,14 @@ mod run;
 #[path = "cli/admin.rs"]
 mod admin;
 #[cfg(test)]
+#[path = "cli/canary.rs"]
+mod canary;
+#[cfg(test)]
 #[path = "cli/collector.rs"]
 mod collector;
+#[cfg(test)]
+#[path = "cli/control.rs"]
+mod control;
 #[cfg(test)]
 #[path = "cli/demo.rs"]
 mod demo;

@@ -11,8 +11,10 @@ use crate::{
         admin::Admin,
         caller::Callers,
         letter::Letters,
+        moderation::{Blocklist, BlocklistError, PromptCheck},
         node,
         password::Passwords,
+        pause::Pauses,
         price::PricesError,
         queue::Queues,
         restoration::Restoration,
@@ -34,6 +36,7 @@ use crate::{
     keyring::{Keyring, Lives},
     metrics, migration,
     objects::{self, OpenError},
+    payments, peers,
     state::{App, Inner},
     vendors,
     worker::{self, InputSource, Worker},
@@ -56,7 +59,7 @@ use tokio_util::task::TaskTracker;
 /// socket.
 const DRAIN_GRACE_MS: u32 = 1000;
 
-/// Outputs that are fetched at once; each may be as large as `storage.max_output_bytes`.
+/// Outputs that are fetched at once; each may take `storage.max_output_bytes` of the disk.
 const FETCHES_AT_ONCE: usize = 4;
 
 /// What a process does.
@@ -110,6 +113,8 @@ pub enum StartError {
          key that this installation was made with (RYNJER_MASTER_KEY, or its master.key as {0})"
     )]
     NoMasterKey(PathBuf),
+    #[error(transparent)]
+    Blocklist(#[from] BlocklistError),
     #[error("{0}")]
     Listen(io::Error),
     #[error("{0}")]
@@ -126,6 +131,8 @@ pub enum StartError {
         "nobody can sign in by the provider: {0}. Correct [oidc] in the configuration, or empty its issuer."
     )]
     Oidc(String),
+    #[error("the section [moltbook] can't be used: {0}. Correct it, or set moltbook.enabled = false.")]
+    Moltbook(String),
     #[error("the output folder {0} can't be used: {1}")]
     Outputs(PathBuf, String),
     #[error("{0}")]
@@ -343,7 +350,11 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
     let outputs = objects::open(&config.storage, &options.data_dir).await?;
     let inputs = InputSource::new(&config.inputs).map_err(|error| StartError::Inputs(error.to_string()))?;
     let (providers, vendors) = vendors::open(&config, &catalog)?;
+    let payments = payments::open(&config)?;
+    let moltbook = peers::moltbook(&config.moltbook).map_err(StartError::Moltbook)?;
+    let prompt_check = prompt_check(&config)?;
     Ok(App::new(Inner {
+        moltbook,
         store,
         catalog,
         keyring,
@@ -351,7 +362,10 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
         clock,
         providers,
         vendors,
+        payments,
         breakers: Breakers::default(),
+        pauses: Pauses::default(),
+        prompt_check,
         fetches: tokio::sync::Semaphore::new(FETCHES_AT_ONCE),
         outputs,
         uploads: Uploads::new(),
@@ -367,6 +381,12 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
         openapi: OnceLock::new(),
         config,
     }))
+}
+
+/// What looks at prompts, if anything does.
+fn prompt_check(config: &Config) -> Result<Option<Box<dyn PromptCheck>>, StartError> {
+    let Some(path) = &config.moderation.blocklist_file else { return Ok(None) };
+    Ok(Some(Box::new(Blocklist::open(path)?)))
 }
 
 /// The folder's master key. None is made beside keys that it could not open.

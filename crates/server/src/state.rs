@@ -5,18 +5,20 @@
 
 use crate::{
     app::{
-        breaker::Breakers, caller::Callers, letter::Letters, node::Node, password::Passwords, queue::Queues,
-        restoration::Restoration, upload::Uploads, vendor::Vendors,
+        breaker::Breakers, caller::Callers, letter::Letters, moderation::PromptCheck, node::Node,
+        password::Passwords, pause::Pauses, queue::Queues, restoration::Restoration, upload::Uploads,
+        vendor::Vendors,
     },
     clock::Clock,
     config::Config,
     hub::{Hub, Ring},
     keyring::Keyring,
     objects::Objects,
+    payments::Payments,
     worker::InputSource,
 };
 use rynjer_core::{catalog::Catalog, id::TaskId};
-use rynjer_peers::oidc::Oidc;
+use rynjer_peers::{moltbook::Moltbook, oidc::Oidc};
 use rynjer_providers::Registry;
 use rynjer_store::{Store, StoreError, task};
 use std::sync::{Arc, OnceLock};
@@ -45,7 +47,13 @@ pub(crate) struct Inner {
     pub(crate) queues: Queues,
     pub(crate) restoration: Restoration,
     pub(crate) vendors: Vendors,
+    /// None where credits can't be bought.
+    pub(crate) payments: Option<Payments>,
     pub(crate) breakers: Breakers,
+    /// The way to Moltbook, if the operator wants it.
+    pub(crate) moltbook: Option<Moltbook>,
+    pub(crate) pauses: Pauses,
+    pub(crate) prompt_check: Option<Box<dyn PromptCheck>>,
     /// Places for outputs that are being fetched.
     pub(crate) fetches: tokio::sync::Semaphore,
     /// Set once the listening address is known; no slash at its end.
@@ -68,7 +76,10 @@ impl App {
         self.store.on_ring(move |ring| {
             let Some(app) = app.upgrade() else { return };
             match Ring::parse(ring) {
-                Some(Ring::Credentials) => app.callers.forget_all(),
+                Some(Ring::Credentials) => {
+                    app.callers.forget_all();
+                    app.pauses.forget();
+                }
                 Some(Ring::Stop(task)) => drop(runtime.spawn(Self(app).stop_if_over(task))),
                 Some(ring) => app.hub.heard(&ring),
                 None => {}
@@ -90,9 +101,10 @@ impl App {
         }
     }
 
-    /// Makes every process ask the store again who its callers are.
+    /// Makes every process ask the store again who its callers are, and what is stopped.
     pub(crate) fn credentials_changed(&self) {
         self.callers.forget_all();
+        self.pauses.forget();
         self.store.ring(|| Ring::Credentials.text());
     }
 

@@ -22,7 +22,7 @@ use rynjer_providers::{
     upstream::{ApiKey, VendorSettings},
     xai::Xai,
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 use url::{Host, Url};
 
 /// How long one output may take to come.
@@ -92,16 +92,7 @@ impl Opened<'_> {
 /// What an adapter needs of a vendor's section.
 fn settings(config: &Config, vendor: &Vendor) -> Result<VendorSettings, String> {
     let base_url = Url::parse(&vendor.base_url).map_err(|error| error.to_string())?;
-    let key = match &vendor.api_key_file {
-        Some(_) if !vendor.api_key.expose().is_empty() => {
-            return Err("it has both a key and a key file: keep one of them".to_owned());
-        }
-        Some(path) => {
-            let read = std::fs::read_to_string(path);
-            read.map_err(|error| format!("its key file {} can't be read: {error}", path.display()))?
-        }
-        None => vendor.api_key.expose().to_owned(),
-    };
+    let key = secret(&vendor.api_key, vendor.api_key_file.as_deref())?;
     if key.trim().is_empty() {
         return Err("its key is empty".to_owned());
     }
@@ -114,6 +105,20 @@ fn settings(config: &Config, vendor: &Vendor) -> Result<VendorSettings, String> 
         allow_hosts: config.inputs.allow_hosts.clone(),
         fetch_timeout_ms: FETCH_TIMEOUT_MS,
     })
+}
+
+/// A secret that stands in the settings or in a file of its own, or nowhere.
+pub(crate) fn secret(text: &SecretText, file: Option<&Path>) -> Result<String, String> {
+    match file {
+        Some(_) if !text.expose().is_empty() => {
+            Err("it has both a key and a key file: keep one of them".to_owned())
+        }
+        Some(path) => {
+            let read = std::fs::read_to_string(path);
+            read.map_err(|error| format!("its key file {} can't be read: {error}", path.display()))
+        }
+        None => Ok(text.expose().to_owned()),
+    }
 }
 
 /// A secret that may be left out.

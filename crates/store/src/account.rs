@@ -20,10 +20,13 @@ pub struct AccountRow {
     pub frozen_reason: Option<String>,
     pub books: Books,
     pub open_tasks: i64,
+    /// Since when its owner lets it spend nothing.
+    pub paused_at_ms: Option<i64>,
+    pub closed_at_ms: Option<i64>,
 }
 
 pub(crate) const COLUMNS: &str = "id, email, mode, created_at, frozen_reason, available, held, revenue, \
-                                  provider_loss, issued, owed, open_tasks";
+                                  provider_loss, issued, owed, open_tasks, paused_at, closed_at";
 
 pub(crate) fn account_of(row: &Row) -> Result<AccountRow, StoreError> {
     Ok(AccountRow {
@@ -41,6 +44,8 @@ pub(crate) fn account_of(row: &Row) -> Result<AccountRow, StoreError> {
             owed: Credits(row.int(10)?),
         },
         open_tasks: row.int(11)?,
+        paused_at_ms: row.opt_int(12)?,
+        closed_at_ms: row.opt_int(13)?,
     })
 }
 
@@ -65,14 +70,22 @@ pub fn get(tx: &mut dyn Tx, id: &AccountId) -> Result<Option<AccountRow>, StoreE
     tx.one(&sql, &[id.as_str().into()])?.as_ref().map(account_of).transpose()
 }
 
-/// Keeps the account's row until the unit is over, so that what the unit sums up in the account stands.
-pub(crate) fn lock(tx: &mut dyn Tx, id: &AccountId) -> Result<(), StoreError> {
+/// The same for a unit that decides from it, or sums up what is in the account: it stands until the unit is
+/// over.
+pub fn lock(tx: &mut dyn Tx, id: &AccountId) -> Result<Option<AccountRow>, StoreError> {
     let lock = tx.dialect().for_update("accounts");
-    tx.one(&format!("SELECT id FROM accounts WHERE id = $1 {lock}"), &[id.as_str().into()]).map(drop)
+    let sql = format!("SELECT {COLUMNS} FROM accounts WHERE id = $1 {lock}");
+    tx.one(&sql, &[id.as_str().into()])?.as_ref().map(account_of).transpose()
 }
 
 /// Freezes with a reason, or thaws with none; tells whether the account exists.
 pub fn set_frozen(tx: &mut dyn Tx, id: &AccountId, reason: Option<&str>) -> Result<bool, StoreError> {
     let params = [id.as_str().into(), reason.into()];
     Ok(tx.exec("UPDATE accounts SET frozen_reason = $2 WHERE id = $1", &params)? == 1)
+}
+
+/// Pauses at a time, or resumes with none; tells whether the account exists.
+pub fn set_paused(tx: &mut dyn Tx, id: &AccountId, at_ms: Option<i64>) -> Result<bool, StoreError> {
+    let params = [id.as_str().into(), at_ms.into()];
+    Ok(tx.exec("UPDATE accounts SET paused_at = $2 WHERE id = $1", &params)? == 1)
 }

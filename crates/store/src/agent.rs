@@ -25,6 +25,10 @@ pub struct AgentRow {
     pub scopes: String,
     pub registration_hash: [u8; 32],
     pub registration_expires_at_ms: i64,
+    pub user_code_hash: [u8; 32],
+    pub user_code_expires_at_ms: i64,
+    /// When it registered last.
+    pub registered_at_ms: i64,
 }
 
 /// What a registration writes.
@@ -43,7 +47,8 @@ pub struct Registration {
 
 const COLUMNS: &str = "id, public_key, account_id, name, version, created_at, bound_at, paused_at, \
                        revoked_at, \
-                       scopes, registration_hash, registration_expires_at";
+                       scopes, registration_hash, registration_expires_at, user_code_hash, \
+                       user_code_expires_at, registered_at";
 
 fn agent_of(row: &Row) -> Result<AgentRow, StoreError> {
     Ok(AgentRow {
@@ -59,6 +64,9 @@ fn agent_of(row: &Row) -> Result<AgentRow, StoreError> {
         scopes: row.text(9)?,
         registration_hash: row.hash(10)?,
         registration_expires_at_ms: row.int(11)?,
+        user_code_hash: row.hash(12)?,
+        user_code_expires_at_ms: row.int(13)?,
+        registered_at_ms: row.int(14)?,
     })
 }
 
@@ -99,6 +107,13 @@ pub fn get(tx: &mut dyn Tx, id: &AgentId) -> Result<Option<AgentRow>, StoreError
     tx.one(&sql, &[id.as_str().into()])?.as_ref().map(agent_of).transpose()
 }
 
+/// Ids and names of an account's agents, newest first, at most so many.
+pub fn names(tx: &mut dyn Tx, account: &AccountId, most: u32) -> Result<Vec<(String, String)>, StoreError> {
+    let sql = "SELECT id, name FROM agents WHERE account_id = $1 ORDER BY id DESC LIMIT $2";
+    let rows = tx.all(sql, &[account.as_str().into(), most.into()])?;
+    rows.iter().map(|row| Ok((row.text(0)?, row.text(1)?))).collect()
+}
+
 /// The same for a unit that decides from it: nobody else changes the agent before this unit is over.
 pub fn lock(tx: &mut dyn Tx, id: &AgentId) -> Result<Option<AgentRow>, StoreError> {
     let lock = tx.dialect().for_update("agents");
@@ -112,7 +127,20 @@ pub fn by_registration(tx: &mut dyn Tx, hash: &[u8; 32]) -> Result<Option<AgentR
     tx.one(&sql, &[hash.into()])?.as_ref().map(agent_of).transpose()
 }
 
-/// Gives the agent to an account with the scopes that its keys may ask for.
+/// The agent of a code that people type, while the code lives. Two agents may have been given the same code
+/// by chance: then it is nobody's.
+pub fn by_user_code(tx: &mut dyn Tx, hash: &[u8; 32], now_ms: i64) -> Result<Option<AgentRow>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM agents WHERE user_code_hash = $1 AND user_code_expires_at > $2 LIMIT 2"
+    );
+    match tx.all(&sql, &[hash.into(), now_ms.into()])?.as_slice() {
+        [row] => agent_of(row).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// Gives the agent to an account with the scopes that its keys may ask for. The code that people type is
+/// spent by it.
 pub fn bind(
     tx: &mut dyn Tx,
     id: &AgentId,
@@ -121,21 +149,28 @@ pub fn bind(
     now_ms: i64,
 ) -> Result<(), StoreError> {
     tx.exec(
-        "UPDATE agents SET account_id = $2, scopes = $3, bound_at = $4 WHERE id = $1",
+        "UPDATE agents SET account_id = $2, scopes = $3, bound_at = $4, user_code_expires_at = $4 \
+         WHERE id = $1",
         &[id.as_str().into(), account.as_str().into(), scopes.into(), now_ms.into()],
     )
     .map(drop)
 }
 
-/// Takes the agent from its account; the registration code is dead from now on.
+/// Takes the agent from its account; its codes are dead from now on.
 pub fn unbind(tx: &mut dyn Tx, id: &AgentId, now_ms: i64) -> Result<(), StoreError> {
-    // The expired time makes the code useless; the hash column must stay unique and so is left alone.
+    // The expired times make the codes useless; the hash column must stay unique and so is left alone.
     tx.exec(
-        "UPDATE agents SET account_id = NULL, scopes = '', bound_at = NULL, registration_expires_at = $2 \
-         WHERE id = $1",
+        "UPDATE agents SET account_id = NULL, scopes = '', bound_at = NULL, registration_expires_at = $2, \
+         user_code_expires_at = $2 WHERE id = $1",
         &[id.as_str().into(), now_ms.into()],
     )
     .map(drop)
+}
+
+/// What the agent's keys may ask for from now on.
+pub fn set_scopes(tx: &mut dyn Tx, id: &AgentId, scopes: &str) -> Result<(), StoreError> {
+    let params = [id.as_str().into(), scopes.into()];
+    tx.exec("UPDATE agents SET scopes = $2 WHERE id = $1", &params).map(drop)
 }
 
 /// Pauses from `paused_at_ms`, or resumes with none.

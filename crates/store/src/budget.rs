@@ -7,7 +7,7 @@ use crate::{error::StoreError, ledger::charge_text, tx::Tx};
 use rynjer_core::{
     budget::{Budget, Charge, Period, Subject},
     credits::Credits,
-    id::{AccountId, BudgetId},
+    id::{AccountId, BudgetId, KeyId},
 };
 
 /// Sets the limit of a subject over a period; a new budget counts what was spent since its window began.
@@ -57,6 +57,22 @@ pub fn set(
     Ok(fresh.clone())
 }
 
+/// Takes a limit away; whether there was one. What open tasks were counted in it is forgotten with it.
+pub fn remove(
+    tx: &mut dyn Tx,
+    account: &AccountId,
+    (subject, subject_id): (Subject, &str),
+    period: Period,
+) -> Result<bool, StoreError> {
+    crate::account::lock(tx, account)?;
+    let removed = tx.one(
+        "DELETE FROM budgets WHERE account_id = $1 AND subject = $2 AND subject_id = $3 AND period = $4 \
+         RETURNING id",
+        &[account.as_str().into(), subject.as_str().into(), subject_id.into(), period.as_str().into()],
+    )?;
+    Ok(removed.is_some())
+}
+
 /// The condition that selects a subject's tasks; `$2` is its id.
 fn tasks_of(subject: Subject) -> &'static str {
     match subject {
@@ -99,6 +115,45 @@ fn charge_open_tasks(
     );
     let params = [account.as_str().into(), subject_id.into(), window_start_ms.into(), (&charge).into()];
     tx.exec(&sql, &params).map(drop)
+}
+
+/// All budgets of an account, for a unit that decides from them: nobody else changes one before it is over.
+pub fn lock_of_account(tx: &mut dyn Tx, account: &AccountId) -> Result<Vec<Budget>, StoreError> {
+    crate::account::lock(tx, account)?;
+    of_account(tx, account)
+}
+
+/// Gives a key the caps of another one. Each begins with what the other has spent, and gets back what the
+/// other's open tasks release.
+pub fn carry_over(
+    tx: &mut dyn Tx,
+    account: &AccountId,
+    (from, to): (&KeyId, &KeyId),
+    fresh: impl Fn() -> BudgetId,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    crate::account::lock(tx, account)?;
+    let caps = of_account(tx, account)?;
+    for cap in caps.iter().filter(|cap| cap.subject == Subject::Key && cap.subject_id == from.as_str()) {
+        let id = fresh();
+        tx.exec(
+            "INSERT INTO budgets (id, account_id, subject, subject_id, period, limit_credits, window_start, \
+             spent, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            &[
+                id.as_str().into(),
+                account.as_str().into(),
+                Subject::Key.as_str().into(),
+                to.as_str().into(),
+                cap.period.as_str().into(),
+                cap.limit.into(),
+                cap.window_start_ms.into(),
+                cap.spent.into(),
+                now_ms.into(),
+            ],
+        )?;
+        charge_open_tasks(tx, account, &id, (Subject::Key, from.as_str()), cap.window_start_ms)?;
+    }
+    Ok(())
 }
 
 /// All budgets of an account.

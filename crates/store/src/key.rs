@@ -5,9 +5,14 @@
 
 use crate::{
     error::StoreError,
+    policy::policy_of,
     tx::{Row, Tx},
 };
-use rynjer_core::id::{AccountId, AgentId, FamilyId, KeyId};
+use rynjer_core::{
+    budget::Subject,
+    id::{AccountId, AgentId, FamilyId, KeyId},
+    policy::Policies,
+};
 
 /// A key as it is written and listed.
 #[derive(Debug, Clone)]
@@ -35,6 +40,8 @@ pub struct Credential {
     pub agent: Option<CredentialAgent>,
     /// Set when the credential is an access token of a family.
     pub family: Option<CredentialFamily>,
+    /// What its owner lets it ask for.
+    pub policies: Policies,
 }
 
 /// The agent that a credential belongs to.
@@ -124,6 +131,41 @@ pub fn of_account(tx: &mut dyn Tx, account: &AccountId) -> Result<Vec<KeyRow>, S
     tx.all(&sql, &[account.as_str().into()])?.iter().map(key_of).collect()
 }
 
+/// Keys of an account that belong to none of its agents, newest first.
+pub fn of_account_itself(tx: &mut dyn Tx, account: &AccountId) -> Result<Vec<KeyRow>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM keys k WHERE k.account_id = $1 AND k.agent_id IS NULL ORDER BY k.id DESC"
+    );
+    tx.all(&sql, &[account.as_str().into()])?.iter().map(key_of).collect()
+}
+
+/// How an agent's keys are used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct KeyUse {
+    /// Keys that are neither revoked nor expired.
+    pub live: i64,
+    pub last_used_at_ms: Option<i64>,
+}
+
+/// How the keys of each agent of an account are used; agents that never had one are left out.
+pub fn use_of_agents(
+    tx: &mut dyn Tx,
+    account: &AccountId,
+    now_ms: i64,
+) -> Result<std::collections::HashMap<AgentId, KeyUse>, StoreError> {
+    let rows = tx.all(
+        "SELECT agent_id, CAST(SUM(CASE WHEN revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2) \
+         THEN 1 ELSE 0 END) AS BIGINT), MAX(last_used_at) FROM keys \
+         WHERE account_id = $1 AND agent_id IS NOT NULL GROUP BY agent_id",
+        &[account.as_str().into(), now_ms.into()],
+    )?;
+    let of_row = |row: &Row| {
+        let used = KeyUse { live: row.int(1)?, last_used_at_ms: row.opt_int(2)? };
+        Ok((AgentId::from_stored(row.text(0)?), used))
+    };
+    rows.iter().map(of_row).collect()
+}
+
 /// Revokes a key of an account; the time of its first revocation, or `None` if there is no such key.
 pub fn revoke(
     tx: &mut dyn Tx,
@@ -152,15 +194,70 @@ pub fn revoke_all_of_agent(tx: &mut dyn Tx, agent: &AgentId, now_ms: i64) -> Res
         .map(drop)
 }
 
+/// One key of an account, for a unit that decides from it: nobody else changes it before the unit is over.
+pub fn lock(tx: &mut dyn Tx, account: &AccountId, key: &KeyId) -> Result<Option<KeyRow>, StoreError> {
+    let lock = tx.dialect().for_update("k");
+    let sql = format!("SELECT {COLUMNS} FROM keys k WHERE k.account_id = $1 AND k.id = $2 {lock}");
+    tx.one(&sql, &[account.as_str().into(), key.as_str().into()])?.as_ref().map(key_of).transpose()
+}
+
+/// Ends a key with its tokens at a time, unless they end before.
+pub fn end_at(tx: &mut dyn Tx, account: &AccountId, key: &KeyId, at_ms: i64) -> Result<(), StoreError> {
+    let params = [account.as_str().into(), key.as_str().into(), at_ms.into()];
+    tx.exec(
+        "UPDATE keys SET expires_at = $3 WHERE account_id = $1 AND id = $2 \
+         AND (expires_at IS NULL OR expires_at > $3)",
+        &params,
+    )?;
+    tx.exec(
+        "UPDATE token_families SET expires_at = $3 WHERE account_id = $1 AND key_id = $2 AND expires_at > $3",
+        &params,
+    )
+    .map(drop)
+}
+
+/// Gives a key what another one may ask for.
+pub fn carry_policy(
+    tx: &mut dyn Tx,
+    account: &AccountId,
+    from: &KeyId,
+    to: &KeyId,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    tx.exec(
+        "INSERT INTO policies (account_id, subject, subject_id, models, max_price, updated_at) \
+         SELECT account_id, subject, CAST($3 AS TEXT), models, max_price, CAST($4 AS BIGINT) FROM policies \
+         WHERE account_id = $1 AND subject = 'key' AND subject_id = $2",
+        &[account.as_str().into(), from.as_str().into(), to.as_str().into(), now_ms.into()],
+    )
+    .map(drop)
+}
+
+/// What the key may be used for from now on.
+pub fn set_scopes(tx: &mut dyn Tx, key: &KeyId, scopes: &str) -> Result<(), StoreError> {
+    let params = [key.as_str().into(), scopes.into()];
+    tx.exec("UPDATE keys SET scopes = $2 WHERE id = $1", &params).map(drop)
+}
+
 /// Notes when a key was last used.
 pub fn touch(tx: &mut dyn Tx, key: &KeyId, now_ms: i64) -> Result<(), StoreError> {
     let params = [key.as_str().into(), now_ms.into()];
     tx.exec("UPDATE keys SET last_used_at = $2 WHERE id = $1", &params).map(drop)
 }
 
-const JOINS: &str = "JOIN accounts a ON a.id = k.account_id LEFT JOIN agents g ON g.id = k.agent_id";
+const JOINS: &str = "JOIN accounts a ON a.id = k.account_id LEFT JOIN agents g ON g.id = k.agent_id \
+                     LEFT JOIN policies pa ON pa.account_id = k.account_id AND pa.subject = 'account' \
+                     AND pa.subject_id = k.account_id \
+                     LEFT JOIN policies pg ON pg.account_id = k.account_id AND pg.subject = 'agent' \
+                     AND pg.subject_id = k.agent_id \
+                     LEFT JOIN policies pk ON pk.account_id = k.account_id AND pk.subject = 'key' \
+                     AND pk.subject_id = k.id";
 const STATE: &str = "a.mode, a.frozen_reason IS NOT NULL, g.account_id, g.scopes, g.paused_at IS NOT NULL, \
-                     g.revoked_at IS NOT NULL";
+                     g.revoked_at IS NOT NULL, pa.models, pa.max_price, pg.models, pg.max_price, pk.models, \
+                     pk.max_price";
+
+/// The first column after [`COLUMNS`] and [`STATE`].
+const FAMILY: usize = 23;
 
 fn credential_of(row: &Row, family: Option<CredentialFamily>) -> Result<Credential, StoreError> {
     let key = key_of(row)?;
@@ -173,7 +270,18 @@ fn credential_of(row: &Row, family: Option<CredentialFamily>) -> Result<Credenti
         }),
         _ => None,
     };
-    Ok(Credential { key, account_mode: row.text(11)?, account_frozen: row.bool(12)?, agent, family })
+    let mut policies = Vec::new();
+    for (first, subject) in [(17, Subject::Account), (19, Subject::Agent), (21, Subject::Key)] {
+        policies.extend(policy_of(row, first, subject)?);
+    }
+    Ok(Credential {
+        key,
+        account_mode: row.text(11)?,
+        account_frozen: row.bool(12)?,
+        agent,
+        family,
+        policies: Policies(policies),
+    })
 }
 
 /// What a presented API key stands for.
@@ -190,10 +298,10 @@ pub fn credential_by_family(tx: &mut dyn Tx, family: &FamilyId) -> Result<Option
     );
     let Some(row) = tx.one(&sql, &[family.as_str().into()])? else { return Ok(None) };
     let family = CredentialFamily {
-        id: FamilyId::from_stored(row.text(17)?),
-        scopes: row.text(18)?,
-        revoked: row.bool(19)?,
-        expires_at_ms: row.int(20)?,
+        id: FamilyId::from_stored(row.text(FAMILY)?),
+        scopes: row.text(FAMILY + 1)?,
+        revoked: row.bool(FAMILY + 2)?,
+        expires_at_ms: row.int(FAMILY + 3)?,
     };
     credential_of(&row, Some(family)).map(Some)
 }

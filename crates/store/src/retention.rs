@@ -12,6 +12,10 @@ use rynjer_core::id::{AccountId, TaskId};
 /// Rows that one sweep touches at most, so that it never holds up the writer.
 const SWEEP_MAX: i64 = 500;
 
+/// How long events of the payment service are remembered. It sends one again for days, or by hand for a
+/// month; after that the ledger's references still tell.
+const PAYMENT_EVENTS_MS: i64 = 60 * 86_400_000;
+
 /// Times before which things are old, in milliseconds since 1970.
 #[derive(Debug, Clone, Copy)]
 pub struct Horizons {
@@ -39,20 +43,46 @@ pub fn sweep(tx: &mut dyn Tx, horizons: Horizons) -> Result<u64, StoreError> {
          (SELECT id FROM token_families WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)",
         &[now, most],
     )?;
-    touched += tx.exec(
-        // Said again outside: where a server waits for another change of the row, it looks at no more.
-        "DELETE FROM agents WHERE account_id IS NULL AND registered_at < $1 AND id IN \
-         (SELECT id FROM agents WHERE account_id IS NULL AND registered_at < $1 \
-          AND NOT EXISTS (SELECT 1 FROM keys WHERE keys.agent_id = agents.id) LIMIT $2)",
-        &[Param::Int(horizons.unbound_agents_before_ms), most],
-    )?;
+    touched += forget_agents(tx, horizons.unbound_agents_before_ms)?;
     touched += tx.exec(
         "UPDATE tasks SET body = NULL, metadata = NULL WHERE (account_id, id) IN \
          (SELECT account_id, id FROM tasks WHERE created_at < $1 AND body IS NOT NULL \
           AND finished_at IS NOT NULL LIMIT $2)",
         &[Param::Int(horizons.bodies_before_ms), most],
     )?;
+    touched += tx.exec(
+        "DELETE FROM payment_events WHERE id IN \
+         (SELECT id FROM payment_events WHERE received_at < $1 ORDER BY received_at LIMIT $2)",
+        &[Param::Int(horizons.now_ms - PAYMENT_EVENTS_MS), most],
+    )?;
     Ok(touched)
+}
+
+/// Deletes agents that found no owner, with what another network said of them.
+fn forget_agents(tx: &mut dyn Tx, before_ms: i64) -> Result<u64, StoreError> {
+    let forgotten = tx.all(
+        // Said again outside: where a server waits for another change of the row, it looks at no more.
+        "DELETE FROM agents WHERE account_id IS NULL AND registered_at < $1 AND id IN \
+         (SELECT id FROM agents WHERE account_id IS NULL AND registered_at < $1 \
+          AND NOT EXISTS (SELECT 1 FROM keys WHERE keys.agent_id = agents.id) LIMIT $2) \
+         RETURNING id, public_key",
+        &[before_ms.into(), SWEEP_MAX.into()],
+    )?;
+    for row in &forgotten {
+        if row.text(1)?.starts_with("moltbook:") {
+            tx.exec("DELETE FROM moltbook_agents WHERE agent_id = $1", &[(&row.text(0)?).into()])?;
+        }
+    }
+    Ok(u64::try_from(forgotten.len()).unwrap_or(u64::MAX))
+}
+
+/// Deletes old news; how much.
+pub fn expire_notices(tx: &mut dyn Tx, before_ms: i64) -> Result<u64, StoreError> {
+    tx.exec(
+        "DELETE FROM notices WHERE (account_id, id) IN \
+         (SELECT account_id, id FROM notices WHERE at < $1 ORDER BY at LIMIT $2)",
+        &[before_ms.into(), SWEEP_MAX.into()],
+    )
 }
 
 /// Marks old outputs deleted and returns the keys of their files.

@@ -5,6 +5,7 @@
 
 mod manifest;
 mod scan;
+mod secrets;
 mod words;
 
 use std::fmt;
@@ -91,6 +92,8 @@ fn source(path: &str, text: &str) -> Vec<Breach> {
     if !path.contains("/tests/") {
         for (at, line) in (1..).zip(production) {
             found.extend(words::misplaced(path, line).into_iter().map(|(rule, what)| (at, rule, what)));
+            let compared = secrets::compared(path, line).into_iter();
+            found.extend(compared.map(|what| (at, "secrets-in-constant-time", what)));
         }
     }
     found

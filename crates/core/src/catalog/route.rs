@@ -47,6 +47,13 @@ pub enum Cause {
         /// What it would cost.
         price: Credits,
     },
+    /// It costs more than the caller's owner allows.
+    AbovePolicy {
+        /// What it would cost.
+        price: Credits,
+        /// What the owner allows.
+        most: Credits,
+    },
     /// It has no price where one is asked for.
     NotPriced(String),
 }
@@ -61,6 +68,9 @@ impl Cause {
             }
             Self::Unavailable(reason) => format!("Not available: {reason}."),
             Self::TooDear { price } => format!("It costs {price} credits, which is more than max_credits."),
+            Self::AbovePolicy { price, most } => {
+                format!("It costs {price} credits, and the owner's policy allows at most {most}.")
+            }
             Self::NotPriced(text) => format!("It has no price: {text}."),
         }
     }
@@ -82,11 +92,22 @@ pub struct Route {
     pub product: Product,
     /// The best first.
     pub ranked: Vec<Ranked>,
-    /// The others, in the order of the catalog.
+    /// The others, in the order of the catalog, and then those that are too dear for the owner.
     pub unsuitable: Vec<Unsuitable>,
 }
 
 impl Route {
+    /// Passes over what costs more than an owner allows; it comes after what was passed over before.
+    pub fn keep_within(&mut self, most: Credits) {
+        let (kept, dear): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.ranked).into_iter().partition(|one| one.price.total <= most);
+        self.ranked = kept;
+        self.unsuitable.extend(dear.into_iter().map(|one| Unsuitable {
+            model: one.plan.model,
+            cause: Cause::AbovePolicy { price: one.price.total, most },
+        }));
+    }
+
     /// What no model of the product can do: the fields that each of them refuses, with what any of them
     /// allows. Empty if some could but for their price or for who serves them, or if they fail at different
     /// fields.

@@ -8,6 +8,7 @@ use super::{
     apply::{Decision, post},
     book::{Book, EntryKind, Line},
     command::{Accept, Outcome, Refusal},
+    notice,
     working::{AcceptedTask, Account, Run, Working},
 };
 use crate::{
@@ -86,6 +87,9 @@ fn refused(
     if account.frozen_reason.is_some() {
         return Some(Refusal::AccountFrozen);
     }
+    if account.paused {
+        return Some(Refusal::AccountPaused);
+    }
     if account.open_tasks >= command.open_tasks_max {
         return Some(Refusal::TooManyOpenTasks { open: account.open_tasks, max: command.open_tasks_max });
     }
@@ -146,8 +150,10 @@ fn charge_budgets(working: &mut Working, command: &Accept, price: Credits, now_m
     let mut charges = Vec::new();
     for (index, budget) in account.budgets.iter_mut().enumerate() {
         if limits(budget, command) {
+            let before = budget.spent_at(now_ms);
             charges.push(budget.charge(price, now_ms));
             account.budgets_changed.insert(index);
+            working.notices.extend(notice::crossed(&command.account, budget, before, now_ms));
         }
     }
     charges

@@ -86,6 +86,9 @@ fn grant(working: &mut Working, now_ms: i64, command: &Grant) -> Decision {
     if let Some(outcome) = replayed(working, account, &command.reference, &asked) {
         return Ok(outcome);
     }
+    if account.closed {
+        return Ok(Outcome::Refused(Refusal::AccountClosed));
+    }
     let most = Credits(GRANTED_MAX.0.saturating_add(account.books.issued.0));
     if let Some(outcome) = amount_refused(command.amount, most) {
         return Ok(outcome);

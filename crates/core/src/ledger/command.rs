@@ -228,6 +228,10 @@ pub enum Refusal {
     },
     AccountUnknown,
     AccountFrozen,
+    /// Its owner stopped it for a while.
+    AccountPaused,
+    /// It was closed for good.
+    AccountClosed,
     TooManyOpenTasks {
         open: i64,
         max: i64,

@@ -8,6 +8,7 @@ mod accept;
 mod apply;
 mod book;
 mod command;
+mod notice;
 mod settle;
 #[cfg(test)]
 mod tests;
@@ -19,4 +20,5 @@ pub use command::{
     Accept, Capture, Clawback, Command, Grant, Guard, Loss, LostUnits, NewOutput, NewTask, Outcome, Refund,
     Refusal, Release, RunLimit,
 };
+pub use notice::{BUDGET_THRESHOLD, BudgetNotice};
 pub use working::{AcceptedTask, Account, CapturedOutput, Reference, Run, RunKey, TaskMoney, Working};

@@ -8,6 +8,7 @@ mod budgets;
 mod desk;
 mod model;
 mod money;
+mod notices;
 mod order;
 mod random;
 mod settling;

@@ -6,6 +6,7 @@
 use super::{
     book::{Books, Entry, EntryKind, Fault, Line},
     command::{NewOutput, NewTask},
+    notice::BudgetNotice,
 };
 use crate::{
     budget::{Budget, Charge},
@@ -20,6 +21,10 @@ use std::collections::{HashMap, HashSet};
 pub struct Account {
     pub id: AccountId,
     pub frozen_reason: Option<String>,
+    /// Its owner stopped it for a while.
+    pub paused: bool,
+    /// For good: no credits are given any more.
+    pub closed: bool,
     pub books: Books,
     pub sequence: i64,
     pub head_hash: [u8; 32],
@@ -139,6 +144,8 @@ pub struct Working {
     pub entries: Vec<Entry>,
     pub new_tasks: Vec<AcceptedTask>,
     pub new_outputs: Vec<CapturedOutput>,
+    /// What owners should hear about.
+    pub notices: Vec<BudgetNotice>,
 }
 
 /// How far `Working`'s lists reached before a command, so that a fault takes back exactly that command.
@@ -146,6 +153,7 @@ pub(super) struct Mark {
     entries: usize,
     new_tasks: usize,
     new_outputs: usize,
+    notices: usize,
 }
 
 impl Working {
@@ -154,6 +162,7 @@ impl Working {
             entries: self.entries.len(),
             new_tasks: self.new_tasks.len(),
             new_outputs: self.new_outputs.len(),
+            notices: self.notices.len(),
         }
     }
 
@@ -161,5 +170,6 @@ impl Working {
         self.entries.truncate(mark.entries);
         self.new_tasks.truncate(mark.new_tasks);
         self.new_outputs.truncate(mark.new_outputs);
+        self.notices.truncate(mark.notices);
     }
 }

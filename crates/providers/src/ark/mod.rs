@@ -11,7 +11,7 @@ mod wire;
 
 use crate::{
     Ambiguity, Callback, CallbackError, CancelAnswer, Heard, Job, OnProgress, PollAnswer, Provider,
-    ProviderError, SubmitAnswer,
+    ProviderError, Sink, SubmitAnswer,
     fan_out::{self, Part, PartAnswer},
     guarded::{FetchError, FetchLimits, GuardError},
     upstream::{Call, KeyStyle, Upstream, VendorSettings},
@@ -123,8 +123,13 @@ impl Provider for Ark {
         })
     }
 
-    fn fetch(&self, url: String, limits: FetchLimits) -> BoxFuture<'_, Result<bytes::Bytes, FetchError>> {
-        Box::pin(async move { self.upstream.fetch(&url, &limits).await })
+    fn fetch<'a>(
+        &'a self,
+        url: String,
+        limits: FetchLimits,
+        sink: &'a mut dyn Sink,
+    ) -> BoxFuture<'a, Result<(), FetchError>> {
+        Box::pin(async move { self.upstream.fetch_into(&url, &limits, sink).await })
     }
 
     /// There is no signature: the secret of the URL was checked before.

@@ -17,7 +17,7 @@ mod map;
 mod wire;
 
 use crate::{
-    Ambiguity, CancelAnswer, Job, LookUpAnswer, OnProgress, PollAnswer, Provider, ProviderError,
+    Ambiguity, CancelAnswer, Job, LookUpAnswer, OnProgress, PollAnswer, Provider, ProviderError, Sink,
     SubmitAnswer,
     fan_out::{self, Part, PartAnswer},
     guarded::{FetchError, FetchLimits, GuardError},
@@ -141,7 +141,12 @@ impl Provider for DashScope {
         })
     }
 
-    fn fetch(&self, url: String, limits: FetchLimits) -> BoxFuture<'_, Result<bytes::Bytes, FetchError>> {
-        Box::pin(async move { self.upstream.fetch(&url, &limits).await })
+    fn fetch<'a>(
+        &'a self,
+        url: String,
+        limits: FetchLimits,
+        sink: &'a mut dyn Sink,
+    ) -> BoxFuture<'a, Result<(), FetchError>> {
+        Box::pin(async move { self.upstream.fetch_into(&url, &limits, sink).await })
     }
 }

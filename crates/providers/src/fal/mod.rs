@@ -16,12 +16,11 @@ mod wire;
 
 use crate::{
     Ambiguity, Callback, CallbackError, CancelAnswer, Heard, Job, OnProgress, PollAnswer, Provider,
-    ProviderError, SubmitAnswer,
+    ProviderError, Sink, SubmitAnswer,
     fan_out::{self, Part, PartAnswer},
     guarded::{FetchError, FetchLimits, GuardError},
     upstream::{Call, KeyStyle, Upstream, VendorSettings, plain_id},
 };
-use bytes::Bytes;
 use futures::future::{BoxFuture, join_all};
 use hear::Keys;
 use map::Endpoint;
@@ -178,8 +177,13 @@ impl Provider for Fal {
         })
     }
 
-    fn fetch(&self, url: String, limits: FetchLimits) -> BoxFuture<'_, Result<Bytes, FetchError>> {
-        Box::pin(async move { self.upstream.fetch(&url, &limits).await })
+    fn fetch<'a>(
+        &'a self,
+        url: String,
+        limits: FetchLimits,
+        sink: &'a mut dyn Sink,
+    ) -> BoxFuture<'a, Result<(), FetchError>> {
+        Box::pin(async move { self.upstream.fetch_into(&url, &limits, sink).await })
     }
 
     fn hear(&self, callback: Callback) -> BoxFuture<'_, Result<Heard, CallbackError>> {

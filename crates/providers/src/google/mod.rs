@@ -21,12 +21,11 @@ mod veo;
 pub use cloud::{CloudSettings, SetupError};
 
 use crate::{
-    Ambiguity, Job, OnProgress, PollAnswer, Provider, ProviderError, SubmitAnswer, TaskError, Unit,
+    Ambiguity, Job, OnProgress, PollAnswer, Provider, ProviderError, Sink, SubmitAnswer, TaskError, Unit,
     fan_out::{self, Part, PartAnswer},
     guarded::{FetchError, FetchLimits},
-    upstream::{Answer, Call, FILES_BYTES_MAX, KeyStyle, Upstream, VendorSettings},
+    upstream::{Call, FILES_BYTES_MAX, KeyStyle, Poured, Upstream, VendorSettings},
 };
-use bytes::Bytes;
 use cloud::Cloud;
 use futures::future::BoxFuture;
 use interaction::{Ready, State};
@@ -174,18 +173,17 @@ impl Google {
     }
 
     /// Google's own files need the key; where it sends on to, nobody gets it.
-    async fn file(&self, url: String, limits: FetchLimits) -> Result<Bytes, FetchError> {
+    async fn file(&self, url: String, limits: FetchLimits, sink: &mut dyn Sink) -> Result<(), FetchError> {
         let own = Url::parse(&url).ok().filter(|url| self.upstream.trusts(url));
-        let Some(own) = own else { return self.upstream.fetch(&url, &limits).await };
-        let call = Call::get(own.clone())
-            .timeout_ms(self.upstream.settings().fetch_timeout_ms)
-            .bytes_max(usize::try_from(limits.max_bytes).unwrap_or(usize::MAX));
-        let gone = |_| FetchError::Unreachable("the provider's file could not be fetched".to_owned());
-        let answer: Answer = self.upstream.send(call).await.map_err(gone)?;
+        let Some(own) = own else { return self.upstream.fetch_into(&url, &limits, sink).await };
+        let call = Call::get(own.clone()).timeout_ms(self.upstream.settings().fetch_timeout_ms);
+        let poured = self.upstream.pour(call, limits.max_bytes, sink).await?;
+        let Poured::Else(answer) = poured else { return Ok(()) };
         let next = answer.header("location").and_then(|text| own.join(text).ok());
         match (answer.status, next) {
-            (200, _) => Ok(answer.body),
-            (301 | 302 | 303 | 307 | 308, Some(next)) => self.upstream.fetch(next.as_str(), &limits).await,
+            (301 | 302 | 303 | 307 | 308, Some(next)) => {
+                self.upstream.fetch_into(next.as_str(), &limits, sink).await
+            }
             (status, _) => {
                 let message = format!("the provider answered with status {status} instead of its file");
                 Err(FetchError::Unreachable(message))
@@ -228,7 +226,12 @@ impl Provider for Google {
         Box::pin(self.ask(job, provider_task_id))
     }
 
-    fn fetch(&self, url: String, limits: FetchLimits) -> BoxFuture<'_, Result<Bytes, FetchError>> {
-        Box::pin(self.file(url, limits))
+    fn fetch<'a>(
+        &'a self,
+        url: String,
+        limits: FetchLimits,
+        sink: &'a mut dyn Sink,
+    ) -> BoxFuture<'a, Result<(), FetchError>> {
+        Box::pin(self.file(url, limits, sink))
     }
 }

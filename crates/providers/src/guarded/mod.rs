@@ -11,12 +11,13 @@ mod picture;
 mod resolve;
 mod target;
 
+pub(crate) use body::pour;
 pub use picture::inspect_image;
 pub use resolve::{Resolve, SystemResolver};
 
-use crate::InputImage;
+use crate::{InputImage, Sink};
 use allow::AllowList;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use reqwest::{
     Response, StatusCode,
     header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderValue, LOCATION},
@@ -55,7 +56,7 @@ pub struct FetchLimits {
     pub max_pixels: u64,
 }
 
-/// Why a URL gave no file of use. Both hold one sentence for the user.
+/// Why a URL gave no file of use. Each holds one sentence for the user.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
     /// Nothing was fetched: the task error `input_unreachable`.
@@ -64,6 +65,9 @@ pub enum FetchError {
     /// Something was fetched and isn't taken: the task error `input_rejected`.
     #[error("{0}")]
     Rejected(String),
+    /// What came could not be kept, which is no fault of the URL.
+    #[error("{0}")]
+    Unwritten(String),
 }
 
 /// Why no client could be made.
@@ -94,7 +98,7 @@ pub struct GuardedClient {
 
 /// What one hop gave.
 enum Hop {
-    Arrived(Bytes),
+    Arrived,
     Moved(Target),
 }
 
@@ -163,29 +167,51 @@ impl GuardedClient {
         inspect_image(&bytes, limits)
     }
 
-    /// Fetches a file of at most `limits.max_bytes`.
+    /// Fetches a file of at most `limits.max_bytes` into memory.
     ///
     /// # Errors
     ///
     /// `Unreachable` if no server that may be asked gave the file in time, `Rejected` if the file is too
     /// large or was sent compressed.
     pub async fn fetch(&self, url: &str, limits: &FetchLimits) -> Result<Bytes, FetchError> {
-        let walk = Box::pin(self.walk(url, limits));
+        let mut file = BytesMut::new();
+        self.fetch_into(url, limits, &mut file).await?;
+        Ok(file.freeze())
+    }
+
+    /// Fetches a file of at most `limits.max_bytes` into a sink. What the sink got is the file only if this
+    /// succeeds.
+    ///
+    /// # Errors
+    ///
+    /// As `fetch`, and what the sink refuses with.
+    pub async fn fetch_into(
+        &self,
+        url: &str,
+        limits: &FetchLimits,
+        sink: &mut dyn Sink,
+    ) -> Result<(), FetchError> {
+        let walk = Box::pin(self.walk(url, limits, sink));
         tokio::time::timeout(self.timeout, walk).await.unwrap_or_else(|_| Err(not_reached()))
     }
 
-    async fn walk(&self, url: &str, limits: &FetchLimits) -> Result<Bytes, FetchError> {
+    async fn walk(&self, url: &str, limits: &FetchLimits, sink: &mut dyn Sink) -> Result<(), FetchError> {
         let mut target = Target::parse(url, &self.allow)?;
         for _ in 0..=MAX_REDIRECTS {
-            match self.hop(&target, limits).await? {
-                Hop::Arrived(file) => return Ok(file),
+            match self.hop(&target, limits, sink).await? {
+                Hop::Arrived => return Ok(()),
                 Hop::Moved(next) => target = next,
             }
         }
         Err(FetchError::Unreachable(format!("The URL leads to more than {MAX_REDIRECTS} redirects.")))
     }
 
-    async fn hop(&self, target: &Target, limits: &FetchLimits) -> Result<Hop, FetchError> {
+    async fn hop(
+        &self,
+        target: &Target,
+        limits: &FetchLimits,
+        sink: &mut dyn Sink,
+    ) -> Result<Hop, FetchError> {
         let addresses = self.checked_addresses(target).await?;
         let request = self.client.get(target.url.clone()).send();
         let response = PINNED.scope(Arc::clone(&addresses), request).await.map_err(|_| not_reached())?;
@@ -198,7 +224,7 @@ impl GuardedClient {
             return Err(not_reached());
         }
         match response.status() {
-            StatusCode::OK => body::read(response, limits.max_bytes).await.map(Hop::Arrived),
+            StatusCode::OK => pour(response, limits.max_bytes, sink).await.map(|()| Hop::Arrived),
             StatusCode::MOVED_PERMANENTLY
             | StatusCode::FOUND
             | StatusCode::SEE_OTHER

@@ -30,7 +30,7 @@ pub fn inspect_image(bytes: &Bytes, limits: &FetchLimits) -> Result<InputImage, 
     let (media, end) = inspect_still(bytes, &limits).map_err(|error| rejected(error.to_string()))?;
     match (media.width, media.height) {
         (Some(width), Some(height)) => Ok(InputImage {
-            bytes: bytes.slice(..end.min(bytes.len())),
+            bytes: bytes.slice(..usize::try_from(end).unwrap_or(usize::MAX).min(bytes.len())),
             mime: media.mime,
             width,
             height,

@@ -16,7 +16,7 @@ mod wire;
 
 use crate::{
     Ambiguity, Callback, CallbackError, Heard, InputForm, Job, OnProgress, OutputSource, PollAnswer,
-    Provider, ProviderError, SubmitAnswer, Unit,
+    Provider, ProviderError, Sink, SubmitAnswer, Unit,
     fan_out::{self, Part, PartAnswer},
     guarded::{FetchError, FetchLimits, GuardError},
     upstream::{ApiKey, Call, KeyStyle, Upstream, VendorSettings},
@@ -165,8 +165,13 @@ impl Provider for Kie {
         Box::pin(self.ask(job, provider_task_id))
     }
 
-    fn fetch(&self, url: String, limits: FetchLimits) -> BoxFuture<'_, Result<bytes::Bytes, FetchError>> {
-        Box::pin(async move { self.upstream.fetch(&url, &limits).await })
+    fn fetch<'a>(
+        &'a self,
+        url: String,
+        limits: FetchLimits,
+        sink: &'a mut dyn Sink,
+    ) -> BoxFuture<'a, Result<(), FetchError>> {
+        Box::pin(async move { self.upstream.fetch_into(&url, &limits, sink).await })
     }
 
     fn hear(&self, callback: Callback) -> BoxFuture<'_, Result<Heard, CallbackError>> {

@@ -3,40 +3,36 @@
 //! Invariant: a WAV is accepted only whole; FLAC and MP3 streams may end after any frame, as players allow,
 //! so only their headers and first frames are proven. Not here: samples, tags, cover pictures.
 
-use super::{
-    Kind, Media, MediaError,
-    field::{array, be_u32, be_u64, byte, le_u16, le_u32, length, part},
-    milliseconds,
-};
+use super::{Kind, Media, MediaError, field::View, milliseconds};
 
 fn found(mime: &'static str, extension: &'static str, duration_ms: Option<u64>) -> Media {
     Media { kind: Kind::Audio, mime, extension, width: None, height: None, duration_ms }
 }
 
 /// A FLAC: stream information first, whole metadata blocks, then a frame.
-pub(super) fn flac(bytes: &[u8]) -> Result<Media, MediaError> {
+pub(super) fn flac(bytes: View<'_>) -> Result<Media, MediaError> {
     let broken = |problem| MediaError::Broken { format: "FLAC", problem };
-    let first = be_u32(bytes, 4).ok_or(broken("cut off in the header"))?;
+    let first = bytes.be_u32(4).ok_or(broken("cut off in the header"))?;
     if first & 0x7fff_ffff != 34 {
         return Err(broken("the stream information is not first"));
     }
     // Twenty bits of sample rate, three of channels, five of sample size, thirty-six of total samples.
-    let facts = be_u64(bytes, 18).ok_or(broken("cut off in the header"))?;
+    let facts = bytes.be_u64(18).ok_or(broken("cut off in the header"))?;
     let samples_per_second = facts >> 44;
     let samples = facts & 0xf_ffff_ffff;
     if samples_per_second == 0 {
         return Err(broken("impossible sample rate"));
     }
-    let mut at = 4_usize;
+    let mut at = 4_u64;
     loop {
-        let header = be_u32(bytes, at).ok_or(broken("a metadata block is cut off"))?;
-        let size = length(header & 0x00ff_ffff).ok_or(broken("a metadata block is cut off"))?;
+        let header = bytes.be_u32(at).ok_or(broken("a metadata block is cut off"))?;
+        let size = u64::from(header & 0x00ff_ffff);
         at = at.saturating_add(4).saturating_add(size);
         if header >> 31 == 1 {
             break;
         }
     }
-    match array(bytes, at) {
+    match bytes.array(at) {
         Some([0xff, 0xf8 | 0xf9]) => {}
         Some(_) => return Err(broken("no audio frame after the metadata")),
         None => return Err(broken("cut off before the first audio frame")),
@@ -47,16 +43,16 @@ pub(super) fn flac(bytes: &[u8]) -> Result<Media, MediaError> {
 }
 
 /// A WAV: the declared size is there, with a format and samples.
-pub(super) fn wav(bytes: &[u8]) -> Result<Media, MediaError> {
+pub(super) fn wav(bytes: View<'_>) -> Result<Media, MediaError> {
     let broken = |problem| MediaError::Broken { format: "WAV", problem };
-    let declared = le_u32(bytes, 4).and_then(length).ok_or(broken("cut off in the header"))?;
-    let inside = part(bytes, 8, declared).ok_or(broken("shorter than its header says"))?;
+    let declared = bytes.le_u32(4).map(u64::from).ok_or(broken("cut off in the header"))?;
+    let inside = bytes.part(8, declared).ok_or(broken("shorter than its header says"))?;
     let mut bytes_per_second = None;
-    let mut at = 4_usize;
-    while at < inside.len() {
-        let name: [u8; 4] = array(inside, at).ok_or(broken("a chunk is cut off"))?;
-        let size = le_u32(inside, at + 4).and_then(length).ok_or(broken("a chunk is cut off"))?;
-        let body = part(inside, at + 8, size).ok_or(broken("a chunk is cut off"))?;
+    let mut at = 4_u64;
+    while at < inside.bytes() {
+        let name: [u8; 4] = inside.array(at).ok_or(broken("a chunk is cut off"))?;
+        let size = inside.le_u32(at + 4).map(u64::from).ok_or(broken("a chunk is cut off"))?;
+        let body = inside.part(at + 8, size).ok_or(broken("a chunk is cut off"))?;
         match &name {
             b"fmt " => bytes_per_second = Some(wav_rate(body).ok_or(broken("impossible sample format"))?),
             b"data" => {
@@ -64,7 +60,6 @@ pub(super) fn wav(bytes: &[u8]) -> Result<Media, MediaError> {
                 if size == 0 {
                     return Err(broken("no samples"));
                 }
-                let size = u64::try_from(size).unwrap_or(u64::MAX);
                 return Ok(found("audio/wav", "wav", milliseconds(size, u64::from(rate))));
             }
             _ => {}
@@ -76,13 +71,13 @@ pub(super) fn wav(bytes: &[u8]) -> Result<Media, MediaError> {
 }
 
 /// Bytes per second, if the numbers of the format agree with each other.
-fn wav_rate(body: &[u8]) -> Option<u32> {
-    let channels = le_u16(body, 2)?;
-    let samples_per_second = le_u32(body, 4)?;
-    let bytes_per_second = le_u32(body, 8)?;
-    let bytes_per_sample = le_u16(body, 12)?;
-    let bits = le_u16(body, 14)?;
-    let is_plain = matches!(le_u16(body, 0)?, 1 | 3 | 0xfffe);
+fn wav_rate(body: View<'_>) -> Option<u32> {
+    let channels = body.le_u16(2)?;
+    let samples_per_second = body.le_u32(4)?;
+    let bytes_per_second = body.le_u32(8)?;
+    let bytes_per_sample = body.le_u16(12)?;
+    let bits = body.le_u16(14)?;
+    let is_plain = matches!(body.le_u16(0)?, 1 | 3 | 0xfffe);
     let agrees = u64::from(samples_per_second) * u64::from(bytes_per_sample) == u64::from(bytes_per_second);
     let fits = u32::from(channels) * u32::from(bits).div_ceil(8) == u32::from(bytes_per_sample);
     (is_plain && agrees && fits && bytes_per_second > 0).then_some(bytes_per_second)
@@ -91,19 +86,19 @@ fn wav_rate(body: &[u8]) -> Option<u32> {
 /// One frame of MPEG layer III, as its header says.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Frame {
-    bytes: usize,
+    bytes: u64,
     samples: u32,
     samples_per_second: u32,
     /// Where a seek table would be, counted from the frame's start.
-    table_at: usize,
+    table_at: u64,
 }
 
 /// Kilobits per second by the header's index; zero and fifteen are not allowed.
 const FIRST_RATES: [u32; 15] = [0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320];
 const LATER_RATES: [u32; 15] = [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160];
 
-fn mp3_frame(bytes: &[u8], at: usize) -> Option<Frame> {
-    let header = be_u32(bytes, at)?;
+fn mp3_frame(bytes: View<'_>, at: u64) -> Option<Frame> {
+    let header = bytes.be_u32(at)?;
     let field = |shift: u32, bits: u32| (header >> shift) & ((1 << bits) - 1);
     let is_layer_three = field(21, 11) == 0x7ff && field(17, 2) == 1;
     // Later versions halve and quarter the sample rate.
@@ -120,7 +115,7 @@ fn mp3_frame(bytes: &[u8], at: usize) -> Option<Frame> {
         return None;
     }
     let samples = if is_first_version { 1_152 } else { 576 };
-    let bytes = length(samples / 8 * kilobits * 1_000 / samples_per_second + field(9, 1))?;
+    let bytes = u64::from(samples / 8 * kilobits * 1_000 / samples_per_second + field(9, 1));
     let is_mono = field(6, 2) == 3;
     let table_at = match (is_first_version, is_mono) {
         (true, false) => 36,
@@ -131,55 +126,55 @@ fn mp3_frame(bytes: &[u8], at: usize) -> Option<Frame> {
 }
 
 /// Whether the bytes begin like an MP3 without a tag.
-pub(super) fn is_mp3_frame(bytes: &[u8]) -> bool {
+pub(super) fn is_mp3_frame(bytes: View<'_>) -> bool {
     mp3_frame(bytes, 0).is_some()
 }
 
 /// The length of an ID3 tag at the beginning; zero without one.
-fn id3_bytes(bytes: &[u8]) -> Option<usize> {
-    if !bytes.starts_with(b"ID3") {
+fn id3_bytes(bytes: View<'_>) -> Option<u64> {
+    if !bytes.has(0, b"ID3") {
         return Some(0);
     }
-    let size: [u8; 4] = array(bytes, 6)?;
+    let size: [u8; 4] = bytes.array(6)?;
     // Sizes use seven bits of each byte.
     let body = size
         .iter()
         .try_fold(0_u32, |sum, digit| (*digit < 0x80).then_some((sum << 7) | u32::from(*digit)))?;
-    let footer = if byte(bytes, 5)? & 0x10 == 0 { 0 } else { 10 };
-    length(body)?.checked_add(10 + footer)
+    let footer = if bytes.byte(5)? & 0x10 == 0 { 0 } else { 10 };
+    u64::from(body).checked_add(10 + footer)
 }
 
 /// An MP3: two frames in a row (or one that ends the file), the length from a walk over all of them.
-pub(super) fn mp3(bytes: &[u8]) -> Result<Media, MediaError> {
+pub(super) fn mp3(bytes: View<'_>) -> Result<Media, MediaError> {
     let broken = |problem| MediaError::Broken { format: "MP3", problem };
     let tag = id3_bytes(bytes).ok_or(broken("impossible ID3 tag"))?;
-    let after_tag = bytes.get(tag..).ok_or(broken("the ID3 tag is cut off"))?;
-    let padding = after_tag.iter().take_while(|byte| **byte == 0).count();
+    let after_tag = bytes.rest(tag).ok_or(broken("the ID3 tag is cut off"))?;
+    let padding = after_tag.position(|byte| byte != 0).unwrap_or(after_tag.bytes());
     let first_at = tag.saturating_add(padding);
     let first = mp3_frame(bytes, first_at).ok_or(broken("no audio frame"))?;
     let rate = first.samples_per_second;
-    let table: Option<[u8; 4]> = array(bytes, first_at.saturating_add(first.table_at));
+    let table: Option<[u8; 4]> = bytes.array(first_at.saturating_add(first.table_at));
     // A first frame that holds a seek table has no sound.
     let silent = u64::from(matches!(table.as_ref(), Some(b"Xing" | b"Info")));
     let mut at = first_at;
     let mut frames = 0_u64;
     while let Some(frame) = mp3_frame(bytes, at).filter(|frame| frame.samples_per_second == rate) {
         let end = at.saturating_add(frame.bytes);
-        if end > bytes.len() {
+        if end > bytes.bytes() {
             break;
         }
         at = end;
         frames += 1;
     }
-    let rest = bytes.get(at..).unwrap_or_default();
+    let rest = bytes.rest(at).ok_or(broken("no audio frame"))?;
     if frames == 0 || (frames == 1 && !rest.is_empty()) {
         return Err(broken("no second audio frame"));
     }
     // Where something else follows, the number of frames is only known so far.
     let is_end = rest.is_empty()
         || mp3_frame(bytes, at).is_some()
-        || [&b"TAG"[..], b"APETAGEX", b"LYRICS"].iter().any(|tag| rest.starts_with(tag))
-        || rest.iter().all(|byte| *byte == 0);
+        || [&b"TAG"[..], b"APETAGEX", b"LYRICS"].iter().any(|tag| rest.has(0, tag))
+        || rest.is_zero();
     let samples = frames.saturating_sub(silent) * u64::from(first.samples);
     let duration_ms = if is_end { milliseconds(samples, u64::from(rate)) } else { None };
     Ok(found("audio/mpeg", "mp3", duration_ms.filter(|length_ms| *length_ms > 0)))
@@ -188,6 +183,18 @@ pub(super) fn mp3(bytes: &[u8]) -> Result<Media, MediaError> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+
+    fn flac(bytes: &[u8]) -> Result<Media, MediaError> {
+        super::flac(View::of(&bytes))
+    }
+
+    fn wav(bytes: &[u8]) -> Result<Media, MediaError> {
+        super::wav(View::of(&bytes))
+    }
+
+    fn mp3(bytes: &[u8]) -> Result<Media, MediaError> {
+        super::mp3(View::of(&bytes))
+    }
 
     /// A second and a half of silence, 8 kHz, one channel of 16 bits, behind a chunk of odd size.
     pub(in crate::media) fn small_wav() -> Vec<u8> {
@@ -282,7 +289,7 @@ pub(super) mod tests {
         assert_eq!(mp3(b"ID3\x04\0\0\0\0\0\x05title<html>"), broken("no audio frame"));
         // Layer II, a free rate and a reserved sample rate are no layer III.
         for header in [b"\xff\xfd\x90\0", b"\xff\xfb\x00\0", b"\xff\xfb\x9c\0", b"\xff\xf9\x50\0"] {
-            assert!(!is_mp3_frame(header), "{header:?}");
+            assert!(!is_mp3_frame(View::of(&&header[..])), "{header:?}");
         }
     }
 }

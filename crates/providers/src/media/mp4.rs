@@ -3,17 +3,16 @@
 //! Invariant: boxes are entered to a fixed depth by name (moov, trak, mdia), never by recursion, and a box
 //! that reaches outside its parent is refused. Not here: codecs, samples, edit lists, rotation.
 
-use super::{
-    Kind, Media, MediaError,
-    field::{array, be_u32, be_u64, byte, length, part},
-    milliseconds,
-};
+use super::{Kind, Media, MediaError, field::View, milliseconds};
 
 /// More tracks than any player shows.
 const MAX_TRACKS: u32 = 64;
 
 /// Brands of files that browsers play as `video/mp4`, by their first letters.
 const PLAYABLE_BRANDS: [&[u8]; 6] = [b"iso", b"mp4", b"avc1", b"M4V", b"dash", b"3gp"];
+
+/// Brands that are looked at; no encoder writes more.
+const BRANDS_BYTES_MAX: u64 = 64 << 10;
 
 fn broken(problem: &'static str) -> MediaError {
     MediaError::Broken { format: "MP4", problem }
@@ -22,26 +21,27 @@ fn broken(problem: &'static str) -> MediaError {
 /// One box: its name and what is inside.
 struct Part<'a> {
     name: [u8; 4],
-    body: &'a [u8],
+    body: View<'a>,
 }
 
 /// The boxes of a container, in order; ends at the first lie.
 struct Parts<'a> {
-    rest: &'a [u8],
+    rest: View<'a>,
     /// Only the last box of a file may leave its size open.
     is_file: bool,
+    ended: bool,
 }
 
 impl<'a> Parts<'a> {
     fn read(&mut self) -> Option<Part<'a>> {
-        let name = array(self.rest, 4)?;
-        let (header, size) = match be_u32(self.rest, 0)? {
-            0 if self.is_file => (8, self.rest.len()),
-            1 => (16, usize::try_from(be_u64(self.rest, 8)?).ok()?),
-            size => (8, length(size)?),
+        let name = self.rest.array(4)?;
+        let (header, size) = match self.rest.be_u32(0)? {
+            0 if self.is_file => (8, self.rest.bytes()),
+            1 => (16, self.rest.be_u64(8)?),
+            size => (8, u64::from(size)),
         };
-        let body = part(self.rest, header, size.checked_sub(header)?)?;
-        self.rest = self.rest.get(size..)?;
+        let body = self.rest.part(header, size.checked_sub(header)?)?;
+        self.rest = self.rest.rest(size)?;
         Some(Part { name, body })
     }
 }
@@ -51,20 +51,23 @@ impl<'a> Iterator for Parts<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         // Encoders end some containers with four zero bytes.
-        if self.rest.is_empty() || (!self.is_file && self.rest == [0; 4]) {
+        if self.ended
+            || self.rest.is_empty()
+            || (!self.is_file && self.rest.bytes() == 4 && self.rest.is_zero())
+        {
             return None;
         }
         let read = self.read();
         if read.is_none() {
-            self.rest = &[];
+            self.ended = true;
         }
         let cut_off = if self.is_file { "a box is cut off" } else { "a box is larger than what it is in" };
         Some(read.ok_or_else(|| broken(cut_off)))
     }
 }
 
-fn inside(body: &[u8]) -> Parts<'_> {
-    Parts { rest: body, is_file: false }
+fn inside(body: View<'_>) -> Parts<'_> {
+    Parts { rest: body, is_file: false, ended: false }
 }
 
 /// What the movie header and the tracks tell.
@@ -79,16 +82,16 @@ struct Movie {
 }
 
 /// An MP4 with a video track.
-pub(super) fn mp4(bytes: &[u8]) -> Result<Media, MediaError> {
+pub(super) fn mp4(bytes: View<'_>) -> Result<Media, MediaError> {
     let mut movie = None;
-    let mut data_bytes = 0_usize;
-    for (index, read) in (Parts { rest: bytes, is_file: true }).enumerate() {
+    let mut data_bytes = 0_u64;
+    for (index, read) in (Parts { rest: bytes, is_file: true, ended: false }).enumerate() {
         let read = read?;
         match &read.name {
             b"ftyp" if index == 0 => check_brands(read.body)?,
             b"moov" if movie.is_some() => return Err(broken("two movie headers (moov)")),
             b"moov" => movie = Some(read_movie(read.body)?),
-            b"mdat" => data_bytes = data_bytes.saturating_add(read.body.len()),
+            b"mdat" => data_bytes = data_bytes.saturating_add(read.body.bytes()),
             _ => {}
         }
     }
@@ -109,23 +112,23 @@ pub(super) fn mp4(bytes: &[u8]) -> Result<Media, MediaError> {
     })
 }
 
-fn check_brands(body: &[u8]) -> Result<(), MediaError> {
-    let major = array(body, 0).ok_or_else(|| broken("no brand (ftyp)"))?;
+fn check_brands(body: View<'_>) -> Result<(), MediaError> {
+    let major = body.array(0).ok_or_else(|| broken("no brand (ftyp)"))?;
     // Behind the major brand is a version number, then the compatible brands.
-    let compatible = body.get(8..).unwrap_or_default().as_chunks::<4>().0;
+    let mut compatible = (8..body.bytes().min(BRANDS_BYTES_MAX)).step_by(4).filter_map(|at| body.array(at));
     let is_picture = matches!(&major, b"avif" | b"avis" | b"heic" | b"heix" | b"hevc" | b"mif1" | b"msf1");
     if is_picture {
         return Err(MediaError::Unsupported { found: "AVIF or HEIC" });
     }
     let plays = |brand: &[u8; 4]| PLAYABLE_BRANDS.iter().any(|known| brand.starts_with(known));
-    if plays(&major) || compatible.iter().any(plays) {
+    if plays(&major) || compatible.any(|brand| plays(&brand)) {
         Ok(())
     } else {
         Err(MediaError::Unsupported { found: "QuickTime or unknown MP4" })
     }
 }
 
-fn read_movie(body: &[u8]) -> Result<Movie, MediaError> {
+fn read_movie(body: View<'_>) -> Result<Movie, MediaError> {
     let mut movie = Movie::default();
     for read in inside(body) {
         let read = read?;
@@ -151,29 +154,29 @@ fn read_movie(body: &[u8]) -> Result<Movie, MediaError> {
 }
 
 /// Units per second and units; none when the rate is zero. An unknown length is written as all ones.
-fn movie_length(body: &[u8]) -> Option<(u32, u64)> {
-    let (rate, units) = if byte(body, 0)? == 1 {
-        (be_u32(body, 20)?, Some(be_u64(body, 24)?).filter(|units| *units != u64::MAX))
+fn movie_length(body: View<'_>) -> Option<(u32, u64)> {
+    let (rate, units) = if body.byte(0)? == 1 {
+        (body.be_u32(20)?, Some(body.be_u64(24)?).filter(|units| *units != u64::MAX))
     } else {
-        let units = be_u32(body, 16)?;
-        (be_u32(body, 12)?, Some(u64::from(units)).filter(|_| units != u32::MAX))
+        let units = body.be_u32(16)?;
+        (body.be_u32(12)?, Some(u64::from(units)).filter(|_| units != u32::MAX))
     };
     (rate > 0).then_some((rate, units.unwrap_or(0)))
 }
 
-fn fragments_length(body: &[u8]) -> Result<Option<u64>, MediaError> {
+fn fragments_length(body: View<'_>) -> Result<Option<u64>, MediaError> {
     for read in inside(body) {
         let read = read?;
         if &read.name == b"mehd" {
-            let is_long = byte(read.body, 0) == Some(1);
-            return Ok(if is_long { be_u64(read.body, 4) } else { be_u32(read.body, 4).map(u64::from) });
+            let is_long = read.body.byte(0) == Some(1);
+            return Ok(if is_long { read.body.be_u64(4) } else { read.body.be_u32(4).map(u64::from) });
         }
     }
     Ok(None)
 }
 
 /// Width and height of a track, if it is a video track.
-fn video_frame(track: &[u8]) -> Result<Option<(u32, u32)>, MediaError> {
+fn video_frame(track: View<'_>) -> Result<Option<(u32, u32)>, MediaError> {
     let mut size = None;
     let mut is_video = false;
     for read in inside(track) {
@@ -192,16 +195,16 @@ fn video_frame(track: &[u8]) -> Result<Option<(u32, u32)>, MediaError> {
 }
 
 /// Sizes are 16.16 fixed point, at the end of the header; its version moves them.
-fn track_size(body: &[u8]) -> Option<(u32, u32)> {
-    let at = if byte(body, 0)? == 1 { 88 } else { 76 };
-    Some((be_u32(body, at)? >> 16, be_u32(body, at + 4)? >> 16))
+fn track_size(body: View<'_>) -> Option<(u32, u32)> {
+    let at = if body.byte(0)? == 1 { 88 } else { 76 };
+    Some((body.be_u32(at)? >> 16, body.be_u32(at + 4)? >> 16))
 }
 
-fn is_video_media(body: &[u8]) -> Result<bool, MediaError> {
+fn is_video_media(body: View<'_>) -> Result<bool, MediaError> {
     for read in inside(body) {
         let read = read?;
         if &read.name == b"hdlr" {
-            return Ok(array(read.body, 8) == Some(*b"vide"));
+            return Ok(read.body.array(8) == Some(*b"vide"));
         }
     }
     Ok(false)
@@ -210,6 +213,10 @@ fn is_video_media(body: &[u8]) -> Result<bool, MediaError> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+
+    fn mp4(bytes: &[u8]) -> Result<Media, MediaError> {
+        super::mp4(View::of(&bytes))
+    }
 
     fn boxed(name: &[u8; 4], bodies: &[&[u8]]) -> Vec<u8> {
         let body = bodies.concat();

@@ -4,16 +4,14 @@
 //! allowed, because cameras and vendors append gain maps and provenance there. Not here: pixels, colour,
 //! orientation.
 
-use super::{
-    Kind, Media, MediaError,
-    field::{array, be_u16, be_u32, byte, le_u16, le_u32, length, part},
-};
+use super::{Kind, Media, MediaError, field::View};
 
 pub(super) const PNG_SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
+const PNG_SIGNATURE_BYTES: u64 = 8;
 
 /// Positions of a sequential read; what is missing is a cut file.
 struct Walk<'a> {
-    bytes: &'a [u8],
+    bytes: View<'a>,
     format: &'static str,
 }
 
@@ -32,40 +30,44 @@ impl Walk<'_> {
 pub(super) struct Whole {
     pub(super) media: Media,
     /// Where the end mark ends; what follows belongs to no picture.
-    pub(super) end: usize,
+    pub(super) end: u64,
     pub(super) is_animated: bool,
     /// Bytes of chunks that are inflated when they are read: profiles and texts of a PNG.
-    pub(super) compressed_metadata_bytes: usize,
+    pub(super) compressed_metadata_bytes: u64,
     /// Passes over all pixels, each of which costs a decoder as much as the picture has pixels.
     pub(super) scans: u32,
 }
 
-fn found(mime: &'static str, extension: &'static str, width: u32, height: u32, end: usize) -> Whole {
+fn found(mime: &'static str, extension: &'static str, width: u32, height: u32, end: u64) -> Whole {
     let (width, height) = (Some(width), Some(height));
     let media = Media { kind: Kind::Image, mime, extension, width, height, duration_ms: None };
     Whole { media, end, is_animated: false, compressed_metadata_bytes: 0, scans: 1 }
 }
 
 /// A PNG: every chunk's checksum, the header first, picture data, and the end mark.
-pub(super) fn png(bytes: &[u8]) -> Result<Whole, MediaError> {
+pub(super) fn png(bytes: View<'_>) -> Result<Whole, MediaError> {
     let walk = Walk { bytes, format: "PNG" };
     let header = png_header(&walk)?;
     let mut whole = found("image/png", "png", header.width, header.height, 0);
-    let mut at = PNG_SIGNATURE.len();
-    let mut data_bytes = 0_usize;
+    let mut at = PNG_SIGNATURE_BYTES;
+    let mut data_bytes = 0_u64;
     loop {
-        let size = walk.need(be_u32(bytes, at).and_then(length), "cut off before the end mark (IEND)")?;
+        let size = walk.need(bytes.be_u32(at).map(u64::from), "cut off before the end mark (IEND)")?;
         // The checksum covers the chunk's name and content.
         let body = at.checked_add(4).zip(size.checked_add(4));
-        let body =
-            walk.need(body.and_then(|(start, size)| part(bytes, start, size)), "a chunk is cut off")?;
+        let body = walk.need(body.and_then(|(start, size)| bytes.part(start, size)), "a chunk is cut off")?;
         let sum_at = at.saturating_add(8).saturating_add(size);
-        let sum = walk.need(be_u32(bytes, sum_at), "a chunk is cut off")?;
-        if crc32fast::hash(body) != sum {
+        let sum = walk.need(bytes.be_u32(sum_at), "a chunk is cut off")?;
+        let mut crc = crc32fast::Hasher::new();
+        body.each(|piece| {
+            crc.update(piece);
+            true
+        });
+        if crc.finalize() != sum {
             return Err(walk.broken("the checksum of a chunk is wrong"));
         }
         at = sum_at.saturating_add(4);
-        match body.first_chunk::<4>() {
+        match body.array::<4>(0).as_ref() {
             Some(b"IEND") if data_bytes == 0 => return Err(walk.broken("no picture data (IDAT)")),
             Some(b"IEND") if header.least_data_bytes() > data_bytes => {
                 return Err(walk.broken("too little picture data (IDAT)"));
@@ -81,9 +83,9 @@ pub(super) fn png(bytes: &[u8]) -> Result<Whole, MediaError> {
 }
 
 /// Whether the flag behind the keyword of an international text is set.
-fn is_compressed_text(body: &[u8]) -> bool {
-    let end_of_keyword = body.iter().position(|byte| *byte == 0);
-    end_of_keyword.is_some_and(|at| byte(body, at + 1) != Some(0))
+fn is_compressed_text(body: View<'_>) -> bool {
+    let end_of_keyword = body.position(|byte| byte == 0);
+    end_of_keyword.is_some_and(|at| body.byte(at + 1) != Some(0))
 }
 
 struct PngHeader {
@@ -97,23 +99,23 @@ const MAX_DEFLATE_RATIO: u128 = 1_032;
 
 impl PngHeader {
     /// Fewer bytes of picture data can't hold all pixels, however well they are compressed.
-    fn least_data_bytes(&self) -> usize {
+    fn least_data_bytes(&self) -> u64 {
         let bits = u128::from(self.width) * u128::from(self.height) * u128::from(self.bits_per_pixel);
-        usize::try_from(bits / 8 / MAX_DEFLATE_RATIO).unwrap_or(usize::MAX)
+        u64::try_from(bits / 8 / MAX_DEFLATE_RATIO).unwrap_or(u64::MAX)
     }
 }
 
 fn png_header(walk: &Walk<'_>) -> Result<PngHeader, MediaError> {
-    let name: Option<[u8; 8]> = array(walk.bytes, 8);
+    let name: Option<[u8; 8]> = walk.bytes.array(8);
     if walk.need(name, "cut off in the header")? != *b"\0\0\0\x0dIHDR" {
         return Err(walk.broken("the header (IHDR) is not first"));
     }
-    let width = walk.need(be_u32(walk.bytes, 16), "cut off in the header")?;
-    let height = walk.need(be_u32(walk.bytes, 20), "cut off in the header")?;
+    let width = walk.need(walk.bytes.be_u32(16), "cut off in the header")?;
+    let height = walk.need(walk.bytes.be_u32(20), "cut off in the header")?;
     if width == 0 || height == 0 || width > 0x7fff_ffff || height > 0x7fff_ffff {
         return Err(walk.broken("impossible width or height"));
     }
-    let depth_and_colour: [u8; 2] = walk.need(array(walk.bytes, 24), "cut off in the header")?;
+    let depth_and_colour: [u8; 2] = walk.need(walk.bytes.array(24), "cut off in the header")?;
     let (depth, channels) = match depth_and_colour {
         [depth @ (1 | 2 | 4 | 8 | 16), 0] | [depth @ (1 | 2 | 4 | 8), 3] => (depth, 1),
         [depth @ (8 | 16), 4] => (depth, 2),
@@ -125,7 +127,7 @@ fn png_header(walk: &Walk<'_>) -> Result<PngHeader, MediaError> {
 }
 
 /// A JPEG: segments up to the end mark (EOI), scans skipped byte by byte.
-pub(super) fn jpeg(bytes: &[u8]) -> Result<Whole, MediaError> {
+pub(super) fn jpeg(bytes: View<'_>) -> Result<Whole, MediaError> {
     let walk = Walk { bytes, format: "JPEG" };
     let mut at = 2;
     let mut size = None;
@@ -139,15 +141,15 @@ pub(super) fn jpeg(bytes: &[u8]) -> Result<Whole, MediaError> {
             0xd8 => return Err(walk.broken("a second start mark")),
             _ => {}
         }
-        let segment = walk.need(be_u16(bytes, at).map(usize::from), "a segment is cut off")?;
-        if segment < 2 || part(bytes, at, segment).is_none() {
+        let segment = walk.need(bytes.be_u16(at).map(u64::from), "a segment is cut off")?;
+        if segment < 2 || bytes.part(at, segment).is_none() {
             return Err(walk.broken("the length of a segment is wrong"));
         }
         match marker {
             0xc4 | 0xc8 | 0xcc => {}
             0xc0..=0xcf => {
-                let height = walk.need(be_u16(bytes, at + 3), "the frame header is cut off")?;
-                let width = walk.need(be_u16(bytes, at + 5), "the frame header is cut off")?;
+                let height = walk.need(bytes.be_u16(at + 3), "the frame header is cut off")?;
+                let width = walk.need(bytes.be_u16(at + 5), "the frame header is cut off")?;
                 if segment < 11 || width == 0 || height == 0 || size.is_some() {
                     return Err(walk.broken("impossible frame header"));
                 }
@@ -173,14 +175,14 @@ pub(super) fn jpeg(bytes: &[u8]) -> Result<Whole, MediaError> {
 }
 
 /// Reads one marker, with its fill bytes, and moves behind it.
-fn jpeg_marker(walk: &Walk<'_>, at: &mut usize) -> Result<u8, MediaError> {
+fn jpeg_marker(walk: &Walk<'_>, at: &mut u64) -> Result<u8, MediaError> {
     let cut_off = "cut off before the end mark (EOI)";
-    if walk.need(byte(walk.bytes, *at), cut_off)? != 0xff {
+    if walk.need(walk.bytes.byte(*at), cut_off)? != 0xff {
         return Err(walk.broken("a marker is missing"));
     }
     loop {
         *at += 1;
-        match walk.need(byte(walk.bytes, *at), cut_off)? {
+        match walk.need(walk.bytes.byte(*at), cut_off)? {
             0xff => {}
             0 => return Err(walk.broken("a marker is missing")),
             marker => {
@@ -192,25 +194,31 @@ fn jpeg_marker(walk: &Walk<'_>, at: &mut usize) -> Result<u8, MediaError> {
 }
 
 /// The position of the marker that ends a scan: not a stuffed zero, not a restart.
-fn scan_end(bytes: &[u8], from: usize) -> usize {
-    let rest = bytes.get(from..).unwrap_or_default();
-    let end = rest.windows(2).position(|pair| matches!(pair, [0xff, 0x01..=0xcf | 0xd8..=0xfe]));
-    end.map_or(bytes.len(), |offset| from + offset)
+fn scan_end(bytes: View<'_>, from: u64) -> u64 {
+    let mut last = 0;
+    let end = bytes.rest(from).and_then(|rest| {
+        rest.position(|byte| {
+            let ends = last == 0xff && matches!(byte, 0x01..=0xcf | 0xd8..=0xfe);
+            last = byte;
+            ends
+        })
+    });
+    end.map_or(bytes.bytes(), |offset| from + offset - 1)
 }
 
 /// A WebP: the declared size is there, and some picture chunk tells the dimensions.
-pub(super) fn webp(bytes: &[u8]) -> Result<Whole, MediaError> {
+pub(super) fn webp(bytes: View<'_>) -> Result<Whole, MediaError> {
     let walk = Walk { bytes, format: "WebP" };
-    let declared = walk.need(le_u32(bytes, 4).and_then(length), "cut off in the header")?;
-    let inside = walk.need(part(bytes, 8, declared), "shorter than its header says")?;
+    let declared = walk.need(bytes.le_u32(4).map(u64::from), "cut off in the header")?;
+    let inside = walk.need(bytes.part(8, declared), "shorter than its header says")?;
     let mut canvas: Option<(u32, u32)> = None;
     let mut is_animated = false;
     let mut has_pixels = false;
     let mut at = 4;
-    while at < inside.len() {
-        let name: [u8; 4] = walk.need(array(inside, at), "a chunk is cut off")?;
-        let size = walk.need(le_u32(inside, at + 4).and_then(length), "a chunk is cut off")?;
-        let body = walk.need(part(inside, at + 8, size), "a chunk is cut off")?;
+    while at < inside.bytes() {
+        let name: [u8; 4] = walk.need(inside.array(at), "a chunk is cut off")?;
+        let size = walk.need(inside.le_u32(at + 4).map(u64::from), "a chunk is cut off")?;
+        let body = walk.need(inside.part(at + 8, size), "a chunk is cut off")?;
         let size_of_picture = match &name {
             b"VP8 " => Some(lossy_size(body)),
             b"VP8L" => Some(lossless_size(body)),
@@ -240,35 +248,51 @@ pub(super) fn webp(bytes: &[u8]) -> Result<Whole, MediaError> {
     }
 }
 
-fn lossy_size(body: &[u8]) -> Option<(u32, u32)> {
-    let is_key_frame = byte(body, 0)? & 1 == 0;
-    let start: [u8; 3] = array(body, 3)?;
-    let width = u32::from(le_u16(body, 6)? & 0x3fff);
-    let height = u32::from(le_u16(body, 8)? & 0x3fff);
+fn lossy_size(body: View<'_>) -> Option<(u32, u32)> {
+    let is_key_frame = body.byte(0)? & 1 == 0;
+    let start: [u8; 3] = body.array(3)?;
+    let width = u32::from(body.le_u16(6)? & 0x3fff);
+    let height = u32::from(body.le_u16(8)? & 0x3fff);
     (is_key_frame && start == [0x9d, 0x01, 0x2a] && width > 0 && height > 0).then_some((width, height))
 }
 
-fn lossless_size(body: &[u8]) -> Option<(u32, u32)> {
-    let bits = le_u32(body, 1)?;
-    (byte(body, 0)? == 0x2f).then_some(((bits & 0x3fff) + 1, ((bits >> 14) & 0x3fff) + 1))
+fn lossless_size(body: View<'_>) -> Option<(u32, u32)> {
+    let bits = body.le_u32(1)?;
+    (body.byte(0)? == 0x2f).then_some(((bits & 0x3fff) + 1, ((bits >> 14) & 0x3fff) + 1))
 }
 
-fn canvas_size(body: &[u8]) -> Option<(u32, u32)> {
-    let width = le_u32(body, 4)? & 0x00ff_ffff;
-    let height = le_u32(body, 6)? >> 8;
+fn canvas_size(body: View<'_>) -> Option<(u32, u32)> {
+    let width = body.le_u32(4)? & 0x00ff_ffff;
+    let height = body.le_u32(6)? >> 8;
     Some((width + 1, height + 1))
 }
 
 /// The size of one frame of an animation, behind its place.
-fn frame_size(body: &[u8]) -> Option<(u32, u32)> {
-    let width = le_u32(body, 6)? & 0x00ff_ffff;
-    let height = le_u32(body, 8)? >> 8;
+fn frame_size(body: View<'_>) -> Option<(u32, u32)> {
+    let width = body.le_u32(6)? & 0x00ff_ffff;
+    let height = body.le_u32(8)? >> 8;
     Some((width + 1, height + 1))
 }
 
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+
+    fn png(bytes: &[u8]) -> Result<Whole, MediaError> {
+        super::png(View::of(&bytes))
+    }
+
+    fn jpeg(bytes: &[u8]) -> Result<Whole, MediaError> {
+        super::jpeg(View::of(&bytes))
+    }
+
+    fn webp(bytes: &[u8]) -> Result<Whole, MediaError> {
+        super::webp(View::of(&bytes))
+    }
+
+    fn bytes_of(file: &[u8]) -> u64 {
+        u64::try_from(file.len()).unwrap()
+    }
 
     /// A picture of 40 by 24 pixels.
     pub(in crate::media) fn encoded(format: image::ImageFormat) -> Vec<u8> {
@@ -318,13 +342,13 @@ pub(super) mod tests {
         use image::ImageFormat::{Jpeg, Png, WebP};
         let expected = [("image/png", "png"), ("image/jpeg", "jpg"), ("image/webp", "webp")];
         let read = [png(&encoded(Png)), jpeg(&encoded(Jpeg)), webp(&encoded(WebP))];
-        let ends = [Png, Jpeg, WebP].map(|format| encoded(format).len());
+        let ends = [Png, Jpeg, WebP].map(|format| bytes_of(&encoded(format)));
         for ((read, (mime, extension)), end) in read.into_iter().zip(expected).zip(ends) {
             assert_eq!(read, Ok(found(mime, extension, 40, 24, end)));
         }
         let (extended, lossy) = (extended_webp(), lossy_webp());
-        assert_eq!(webp(&extended), Ok(found("image/webp", "webp", 100, 50, extended.len())));
-        assert_eq!(webp(&lossy), Ok(found("image/webp", "webp", 40, 24, lossy.len())));
+        assert_eq!(webp(&extended), Ok(found("image/webp", "webp", 100, 50, bytes_of(&extended))));
+        assert_eq!(webp(&lossy), Ok(found("image/webp", "webp", 40, 24, bytes_of(&lossy))));
     }
 
     #[test]
@@ -332,7 +356,7 @@ pub(super) mod tests {
         for format in [image::ImageFormat::Png, image::ImageFormat::Jpeg, image::ImageFormat::WebP] {
             let mut file = encoded(format);
             file.extend_from_slice(b"gain map");
-            assert!(super::super::sniff(&file).is_ok(), "{format:?}");
+            assert!(super::super::sniff(View::of(&&file[..])).is_ok(), "{format:?}");
         }
     }
 
@@ -372,7 +396,7 @@ pub(super) mod tests {
         let whole = encoded(image::ImageFormat::Jpeg);
         let mut file = b"\xff\xd8\xff\xe1\0\x0f\xff\xd8\xff\xc0\0\x0b\x08\0\x01\0\x01\xff\xd9".to_vec();
         file.extend_from_slice(&whole[2..]);
-        assert_eq!(jpeg(&file), Ok(found("image/jpeg", "jpg", 40, 24, file.len())));
+        assert_eq!(jpeg(&file), Ok(found("image/jpeg", "jpg", 40, 24, bytes_of(&file))));
     }
 
     #[test]

@@ -9,13 +9,13 @@ mod videos;
 mod wire;
 
 use crate::{
-    Ambiguity, Job, LookUpAnswer, OnProgress, PollAnswer, Provider, ProviderError, SubmitAnswer, TaskError,
+    Ambiguity, Job, LookUpAnswer, OnProgress, PollAnswer, Provider, ProviderError, Sink, SubmitAnswer,
+    TaskError,
     fan_out::{self, Part, PartAnswer},
     guarded::{FetchError, FetchLimits, GuardError},
     look_up::Finds,
-    upstream::{Call, KeyStyle, Upstream, VendorSettings},
+    upstream::{Call, KeyStyle, Poured, Upstream, VendorSettings},
 };
-use bytes::Bytes;
 use futures::future::BoxFuture;
 use std::sync::atomic::{AtomicU32, Ordering};
 use url::Url;
@@ -120,23 +120,21 @@ impl OpenAi {
     }
 
     /// The files of clips need the key; all others are fetched as if a stranger had named them.
-    async fn file(&self, url: String, limits: FetchLimits) -> Result<Bytes, FetchError> {
+    async fn file(&self, url: String, limits: FetchLimits, sink: &mut dyn Sink) -> Result<(), FetchError> {
         let ours = self.upstream.url("/videos/");
         let is_ours = |url: &Url| self.upstream.trusts(url) && url.path().starts_with(ours.path());
         let Some(content_url) = Url::parse(&url).ok().filter(is_ours) else {
-            return self.upstream.fetch(&url, &limits).await;
+            return self.upstream.fetch_into(&url, &limits, sink).await;
         };
         let call = Call::get(content_url.clone())
             .header("accept", "application/binary")
-            .timeout_ms(self.upstream.settings().fetch_timeout_ms)
-            .bytes_max(usize::try_from(limits.max_bytes).unwrap_or(usize::MAX));
-        let unreachable = |failure: crate::upstream::Failure| FetchError::Unreachable(failure.to_string());
-        let answer = self.upstream.send(call).await.map_err(unreachable)?;
+            .timeout_ms(self.upstream.settings().fetch_timeout_ms);
+        let poured = self.upstream.pour(call, limits.max_bytes, sink).await?;
+        let Poured::Else(answer) = poured else { return Ok(()) };
         let moved = answer.header("location").and_then(|place| content_url.join(place).ok());
         match (answer.status, moved) {
-            (200, _) => Ok(answer.body),
             // The key stays behind.
-            (301..=308, Some(place)) => self.upstream.fetch(place.as_str(), &limits).await,
+            (301..=308, Some(place)) => self.upstream.fetch_into(place.as_str(), &limits, sink).await,
             (status, _) => {
                 Err(FetchError::Unreachable(format!("the provider answered with {status} instead of a file")))
             }
@@ -182,7 +180,12 @@ impl Provider for OpenAi {
         Box::pin(self.find(job, started_at_ms))
     }
 
-    fn fetch(&self, url: String, limits: FetchLimits) -> BoxFuture<'_, Result<Bytes, FetchError>> {
-        Box::pin(self.file(url, limits))
+    fn fetch<'a>(
+        &'a self,
+        url: String,
+        limits: FetchLimits,
+        sink: &'a mut dyn Sink,
+    ) -> BoxFuture<'a, Result<(), FetchError>> {
+        Box::pin(self.file(url, limits, sink))
     }
 }

@@ -16,12 +16,11 @@ mod wire;
 
 use crate::{
     Ambiguity, Callback, CallbackError, CancelAnswer, Heard, InputForm, Job, LookUpAnswer, OnProgress,
-    PollAnswer, Provider, ProviderError, SubmitAnswer, Unit,
+    PollAnswer, Provider, ProviderError, Sink, SubmitAnswer, Unit,
     fan_out::{self, Part, PartAnswer},
     guarded::{FetchError, FetchLimits, GuardError},
     upstream::{ApiKey, Call, KeyStyle, Upstream, VendorSettings},
 };
-use bytes::Bytes;
 use futures::future::{BoxFuture, join_all};
 use look_up::Sought;
 use map::Names;
@@ -226,8 +225,13 @@ impl Provider for Replicate {
         })
     }
 
-    fn fetch(&self, url: String, limits: FetchLimits) -> BoxFuture<'_, Result<Bytes, FetchError>> {
-        Box::pin(async move { self.upstream.fetch(&url, &limits).await })
+    fn fetch<'a>(
+        &'a self,
+        url: String,
+        limits: FetchLimits,
+        sink: &'a mut dyn Sink,
+    ) -> BoxFuture<'a, Result<(), FetchError>> {
+        Box::pin(async move { self.upstream.fetch_into(&url, &limits, sink).await })
     }
 
     fn hear(&self, callback: Callback) -> BoxFuture<'_, Result<Heard, CallbackError>> {

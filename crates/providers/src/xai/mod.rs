@@ -8,12 +8,11 @@ mod map;
 mod wire;
 
 use crate::{
-    Ambiguity, Job, OnProgress, PollAnswer, Provider, ProviderError, SubmitAnswer,
+    Ambiguity, Job, OnProgress, PollAnswer, Provider, ProviderError, Sink, SubmitAnswer,
     fan_out::{self, Part, PartAnswer},
     guarded::{FetchError, FetchLimits, GuardError},
     upstream::{Call, KeyStyle, Upstream, VendorSettings},
 };
-use bytes::Bytes;
 use futures::future::BoxFuture;
 use rynjer_core::catalog::Product;
 use serde_json::Value;
@@ -96,7 +95,12 @@ impl Provider for Xai {
     }
 
     /// Its files are public for a day: the key stays here.
-    fn fetch(&self, url: String, limits: FetchLimits) -> BoxFuture<'_, Result<Bytes, FetchError>> {
-        Box::pin(async move { self.upstream.fetch(&url, &limits).await })
+    fn fetch<'a>(
+        &'a self,
+        url: String,
+        limits: FetchLimits,
+        sink: &'a mut dyn Sink,
+    ) -> BoxFuture<'a, Result<(), FetchError>> {
+        Box::pin(async move { self.upstream.fetch_into(&url, &limits, sink).await })
     }
 }

@@ -3,7 +3,7 @@
 //! Invariant: as `main`. Not here: the gateway.
 
 use crate::support::{
-    KEY, errors, file, go_on, image_job, input, media, settings, trouble, units, video_job,
+    KEY, errors, fetch, file, go_on, image_job, input, media, settings, trouble, units, video_job,
 };
 use data_encoding::BASE64;
 use rynjer_emulator::{
@@ -377,10 +377,10 @@ async fn the_key_goes_to_no_other_host() {
     let other = Emulator::start(Vendor::Google).await.unwrap();
     drop(other.world().file("x", bytes::Bytes::from_static(b"x")));
     let url = format!("{}/v1beta/files/x:download?alt=media", other.world().origin());
-    assert!(provider.fetch(url, LIMITS).await.is_err());
+    assert!(fetch(&provider, url, LIMITS).await.is_err());
     assert_eq!(other.world().seen().len(), 0);
     let url = format!("{}/v1beta/files/none:download?alt=media", emulator.world().origin());
-    assert!(provider.fetch(url, LIMITS).await.is_err());
+    assert!(fetch(&provider, url, LIMITS).await.is_err());
 }
 
 #[tokio::test]

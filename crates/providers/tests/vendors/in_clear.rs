@@ -2,7 +2,10 @@
 //!
 //! Invariant: as `main`, for every vendor. Not here: redirects from one server to another (`guarded`).
 
-use crate::{every, support::settings};
+use crate::{
+    every,
+    support::{fetch, settings},
+};
 use rynjer_emulator::{Emulator, Vendor, google_service_account};
 use rynjer_providers::{
     google::{CloudSettings, Google, SetupError},
@@ -19,11 +22,11 @@ async fn no_file_of_a_vendor_behind_https_comes_in_clear() {
         let mut known = settings(&emulator);
         known.allow_hosts = vec![emulator.address().to_string()];
         let open = every::provider(vendor, known.clone(), &emulator);
-        assert_eq!(open.fetch(url.clone(), limits).await.unwrap(), "x", "{}", vendor.name());
+        assert_eq!(fetch(&*open, url.clone(), limits).await.unwrap(), "x", "{}", vendor.name());
         emulator.world().forget_seen();
         known.base_url = "https://vendor.example/v1".parse().unwrap();
         let closed = every::provider(vendor, known, &emulator);
-        assert!(closed.fetch(url, limits).await.is_err(), "{}", vendor.name());
+        assert!(fetch(&*closed, url, limits).await.is_err(), "{}", vendor.name());
         assert_eq!(emulator.world().seen().len(), 0, "{}", vendor.name());
     }
 }

@@ -4,7 +4,7 @@
 
 use crate::{
     openai::form_field,
-    support::{KEY, errors, file, go_on, input, media, settings, trouble, units, video_job},
+    support::{KEY, errors, fetch, file, go_on, input, media, settings, trouble, units, video_job},
 };
 use rynjer_core::catalog::Mode;
 use rynjer_emulator::{Emulator, Expected, Fault, Vendor};
@@ -210,13 +210,13 @@ async fn the_key_goes_to_the_files_of_clips_and_nowhere_else() {
     assert!(!file(&provider, &made[0]).await.is_empty());
     let Unit::Delivered(OutputSource::Url(url)) = &made[0] else { panic!("{made:?}") };
     let limits = FetchLimits { max_bytes: 1 << 20, max_pixels: 1 << 20 };
-    assert!(provider.fetch(url.clone(), FetchLimits { max_bytes: 10, ..limits }).await.is_err());
-    assert!(provider.fetch(url.replace("content", "nothing"), limits).await.is_err());
+    assert!(fetch(&provider, url.clone(), FetchLimits { max_bytes: 10, ..limits }).await.is_err());
+    assert!(fetch(&provider, url.replace("content", "nothing"), limits).await.is_err());
 
     // Another server at another port is a stranger: it gets no key, and is not even asked on loopback.
     let stranger = Emulator::start(Vendor::OpenAi).await.unwrap();
     let moved = url.replace(emulator.world().origin(), stranger.world().origin());
-    assert!(provider.fetch(moved, limits).await.is_err());
+    assert!(fetch(&provider, moved, limits).await.is_err());
     assert_eq!(stranger.world().seen().len(), 0);
 }
 
@@ -239,7 +239,7 @@ async fn a_file_that_is_elsewhere_is_fetched_there_without_the_key() {
         String::from_utf8_lossy(&head[..length]).into_owned()
     };
     let limits = FetchLimits { max_bytes: 1 << 20, max_pixels: 1 << 20 };
-    let fetched = provider.fetch(format!("{base_url}/videos/v1/content?variant=video"), limits);
+    let fetched = fetch(&provider, format!("{base_url}/videos/v1/content?variant=video"), limits);
     let (head, file) = tokio::join!(answered, fetched);
     assert!(head.contains(&format!("Bearer {KEY}")), "{head}");
     assert_eq!(file.unwrap(), rynjer_emulator::clip(160, 90, 500));

@@ -2,12 +2,12 @@
 //!
 //! Invariant: a job that is not done after many polls fails the test. Not here: vendors.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use rynjer_core::catalog::{Mode, Product};
 use rynjer_emulator::{Emulator, ErrorCase, Expected, Vendor};
 use rynjer_providers::{
     InputImage, Job, OnProgress, OutputSource, PollAnswer, Provider, ProviderError, SubmitAnswer, Unit,
-    guarded::FetchLimits,
+    guarded::{FetchError, FetchLimits},
     media::{Limits, Media, inspect},
     upstream::{ApiKey, VendorSettings},
 };
@@ -102,12 +102,23 @@ pub(crate) async fn units(provider: &dyn Provider, job: &Job) -> Result<Vec<Unit
     panic!("{id} is never done")
 }
 
+/// Fetches a file into memory.
+pub(crate) async fn fetch(
+    provider: &dyn Provider,
+    url: String,
+    limits: FetchLimits,
+) -> Result<Bytes, FetchError> {
+    let mut file = BytesMut::new();
+    provider.fetch(url, limits, &mut file).await?;
+    Ok(file.freeze())
+}
+
 /// The file of a delivered unit.
 pub(crate) async fn file(provider: &dyn Provider, unit: &Unit) -> Bytes {
     let limits = FetchLimits { max_bytes: 1 << 26, max_pixels: 1 << 26 };
     match unit {
         Unit::Delivered(OutputSource::Bytes(bytes)) => bytes.clone(),
-        Unit::Delivered(OutputSource::Url(url)) => provider.fetch(url.clone(), limits).await.unwrap(),
+        Unit::Delivered(OutputSource::Url(url)) => fetch(provider, url.clone(), limits).await.unwrap(),
         other => panic!("{other:?}"),
     }
 }

@@ -1,12 +1,13 @@
-//! `admin account`: make, list, show, freeze, grant.
+//! `admin account`: make, list, show, freeze, export, close, grant, take back.
 //!
-//! Invariant: a grant with a reference is given once. Not here: budgets of an account (`budget`).
+//! Invariant: what has a reference is given or taken once. Not here: budgets of an account (`budget`).
 
 use super::{account_id, account_row, budget, moment, open, rfc3339};
 use crate::{
-    cli::{admin::Account, value::AccountName},
+    cli::{Place, admin::Account, value::AccountName},
     failure::Failure,
     folder, print,
+    serve::settings,
     table::{page, table},
     terminal::Style,
     words::{count, credits, grouped},
@@ -15,6 +16,7 @@ use data_encoding::HEXLOWER;
 use rynjer_server::app::admin::Admin;
 use rynjer_store::account::AccountRow;
 use serde_json::{Value, json};
+use std::path::Path;
 
 /// What a test account starts with unless told otherwise; the gateway gives its new owners as many.
 const TEST_CREDITS: i64 = 1000;
@@ -42,8 +44,22 @@ pub(super) async fn run(command: Account, json: bool) -> Result<(), Failure> {
             let row = admin.account_freeze(&id, reason).await?;
             print::answer(json, &object(&row), |style| one(style, &row))
         }
+        Account::Export { account, out, config, place } => {
+            export(&open(&place)?, &account, &out, (config.as_deref(), &place), json).await
+        }
+        Account::Close { account, yes: _, place } => {
+            let admin = open(&place)?;
+            let id = account_id(&admin, &account).await?;
+            let row = admin.account_close(&id).await?;
+            print::answer(json, &object(&row), |style| one(style, &row))?;
+            print::hint(json, "a running gateway deletes the files within a day");
+            Ok(())
+        }
         Account::Grant { account, credits, reference, place } => {
             grant(&open(&place)?, &account, credits, reference, json).await
+        }
+        Account::Clawback { account, credits, reference, place } => {
+            clawback(&open(&place)?, &account, credits, &reference, json).await
         }
     }
 }
@@ -61,7 +77,7 @@ async fn list(admin: &Admin, json: bool) -> Result<(), Failure> {
                 grouped(row.books.held.0),
                 grouped(row.books.revenue.0),
                 grouped(row.open_tasks),
-                if row.frozen_reason.is_some() { "frozen" } else { "active" }.to_owned(),
+                state(row).to_owned(),
             ]
         });
         let headings =
@@ -122,6 +138,67 @@ async fn grant(
     })
 }
 
+async fn export(
+    admin: &Admin,
+    name: &AccountName,
+    out: &Path,
+    (config, place): (Option<&Path>, &Place),
+    json: bool,
+) -> Result<(), Failure> {
+    let id = account_id(admin, name).await?;
+    let storage = settings::without_flags(config)?.config.storage;
+    let data_dir = folder::data_dir(place.data_dir.as_deref()).unwrap_or_default();
+    let told = admin.account_export(&id, (&storage, &data_dir), out).await?;
+    let value = json!({
+        "account_id": id.as_str(), "file": out.display().to_string(), "tasks": told.tasks,
+        "entries": told.entries, "files": told.files, "missing": told.missing,
+    });
+    print::answer(json, &value, |style| {
+        let rows = [
+            ("account", id.to_string()),
+            ("written", out.display().to_string()),
+            ("tasks", told.tasks.to_string()),
+            ("ledger", count(usize::try_from(told.entries).unwrap_or(usize::MAX), "entry", "entries")),
+            ("files", told.files.to_string()),
+        ];
+        page(style, &rows)
+    })?;
+    if !told.missing.is_empty() {
+        print::hint(json, &format!("not in the storage any more: {}", told.missing.join(", ")));
+    }
+    Ok(())
+}
+
+async fn clawback(
+    admin: &Admin,
+    name: &AccountName,
+    amount: i64,
+    reference: &str,
+    json: bool,
+) -> Result<(), Failure> {
+    let id = account_id(admin, name).await?;
+    let replayed = admin.account_clawback(&id, amount, reference).await?;
+    let row = admin.account_show(&id).await?;
+    let mut value = object(&row);
+    value["taken_back"] = if replayed { 0 } else { amount }.into();
+    value["reference"] = reference.into();
+    value["replayed"] = replayed.into();
+    print::answer(json, &value, |style| {
+        let taken =
+            if replayed { format!("nothing more: {reference} was taken before") } else { credits(amount) };
+        let mut lines = vec![
+            ("account", row.id.to_string()),
+            ("taken back", taken),
+            ("reference", reference.to_owned()),
+            ("available", credits(row.books.available.0)),
+        ];
+        if row.books.owed.0 != 0 {
+            lines.push(("owed", credits(row.books.owed.0)));
+        }
+        page(style, &lines)
+    })
+}
+
 fn fresh_reference() -> String {
     format!("admin-{}", HEXLOWER.encode(&rynjer_server::entropy::bytes::<8>()))
 }
@@ -139,8 +216,19 @@ fn object(row: &AccountRow) -> Value {
         "open_tasks": row.open_tasks,
         "frozen": row.frozen_reason.is_some(),
         "frozen_reason": row.frozen_reason,
+        "paused": row.paused_at_ms.is_some(),
+        "closed": row.closed_at_ms.is_some(),
         "created_at": rfc3339(Some(row.created_at_ms)),
     })
+}
+
+fn state(row: &AccountRow) -> &'static str {
+    match (row.closed_at_ms, &row.frozen_reason, row.paused_at_ms) {
+        (Some(_), _, _) => "closed",
+        (None, Some(_), _) => "frozen",
+        (None, None, Some(_)) => "paused",
+        (None, None, None) => "active",
+    }
 }
 
 /// An account for people.
@@ -157,6 +245,9 @@ fn one(style: Style, row: &AccountRow) -> String {
     ];
     if row.books.owed.0 != 0 {
         lines.push(("owed", credits(row.books.owed.0)));
+    }
+    if row.paused_at_ms.is_some() {
+        lines.push(("paused", moment(row.paused_at_ms)));
     }
     if let Some(reason) = &row.frozen_reason {
         lines.push(("frozen", reason.clone()));

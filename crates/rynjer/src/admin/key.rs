@@ -1,4 +1,4 @@
-//! `admin key`: make, list and revoke API keys.
+//! `admin key`: make, rotate, list and revoke API keys.
 //!
 //! Invariant: a key's text is printed once, where it is made. Not here: keys that agents make for
 //! themselves.
@@ -19,6 +19,8 @@ use rynjer_server::app::admin::Admin;
 use rynjer_store::key::KeyRow;
 use serde_json::{Value, json};
 
+const HOUR_MS: i64 = 3_600_000;
+
 /// Runs `rynjer admin key …`.
 pub(super) async fn run(command: Key, json: bool) -> Result<(), Failure> {
     match command {
@@ -26,6 +28,7 @@ pub(super) async fn run(command: Key, json: bool) -> Result<(), Failure> {
             create(&open(&place)?, &account, scopes.unwrap_or(Scopes::ALL), &name, json).await
         }
         Key::List { account, place } => list(&open(&place)?, &account, json).await,
+        Key::Rotate { key, overlap_hours, place } => rotate(&open(&place)?, &key, overlap_hours, json).await,
         Key::Revoke { key, place } => revoke(&open(&place)?, &key, json).await,
     }
 }
@@ -50,6 +53,33 @@ async fn create(
                 ("name", row.name.clone()),
                 ("scopes", scopes(&row.scopes).join(", ")),
                 ("api key", secret.expose().to_owned()),
+            ],
+        )
+    })?;
+    print::hint(json, "keep the API key safe: it is shown this once");
+    Ok(())
+}
+
+async fn rotate(admin: &Admin, key: &KeyId, overlap_hours: i64, json: bool) -> Result<(), Failure> {
+    let overlap_ms = overlap_hours * HOUR_MS;
+    let old_ends_at_ms = Some(admin.clock.now_ms() + overlap_ms);
+    let rotated = admin.key_rotate(key, overlap_ms).await;
+    let (row, secret) = rotated.map_err(|error| Failure::from(error).naming(&format!("key {key}")))?;
+    let mut value = object(&row, admin.clock.now_ms());
+    value["api_key"] = secret.expose().into();
+    value["old_key_id"] = key.as_str().into();
+    value["old_key_ends_at"] = rfc3339(old_ends_at_ms).into();
+    print::answer(json, &value, |style| {
+        page(
+            style,
+            &[
+                ("key", row.id.to_string()),
+                ("name", row.name.clone()),
+                ("scopes", scopes(&row.scopes).join(", ")),
+                ("expires", moment(row.expires_at_ms)),
+                ("api key", secret.expose().to_owned()),
+                ("old key", key.to_string()),
+                ("old key ends", moment(old_ends_at_ms)),
             ],
         )
     })?;

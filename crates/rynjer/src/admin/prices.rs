@@ -21,16 +21,21 @@ use std::path::{Path, PathBuf};
 pub(super) fn run(command: &Prices, json: bool) -> Result<(), Failure> {
     match command {
         Prices::Show { catalog: Some(file), .. } => show(&read(file)?, json),
-        Prices::Show { catalog: None, place } => match installed(place) {
-            Some(file) => show(&read(&file)?, json),
-            None => show(&parsed("the built-in catalog", Catalog::builtin())?, json),
-        },
+        Prices::Show { catalog: None, place } => show(&catalog(place)?, json),
         Prices::Check { file } => check(file, json),
         Prices::Import { file, place } => in_runtime(import(file, place, json)),
     }
 }
 
-/// The catalog that was imported into a place, if any.
+/// The catalog of a place: the one that was imported, else the built-in one.
+pub(super) fn catalog(place: &Place) -> Result<Catalog, Failure> {
+    match installed(place) {
+        Some(file) => read(&file),
+        None => parsed("the built-in catalog", Catalog::builtin()),
+    }
+}
+
+/// The catalog file that was imported into a place, if any.
 fn installed(place: &Place) -> Option<PathBuf> {
     let data_dir = folder::data_dir(place.data_dir.as_deref()).ok()?;
     price::installed_catalog(&data_dir)

@@ -3,6 +3,12 @@
 //! Invariant: nothing secret is an argument except registration codes, which are spent once bound. Not here:
 //! what the commands do (`crate::admin`).
 
+mod pause;
+mod policy;
+
+pub(crate) use pause::{Pause, Resume};
+pub(crate) use policy::Policy;
+
 use super::{
     Place,
     value::{self, AccountName, Limit},
@@ -49,6 +55,15 @@ pub(crate) enum Noun {
     /// People, who sign in and own accounts
     #[command(subcommand)]
     User(User),
+    /// Which models may be used, and at what price
+    #[command(subcommand)]
+    Policy(Policy),
+    /// Stop an account, a model or a provider for a while; agents by `agent pause`
+    #[command(subcommand)]
+    Pause(Pause),
+    /// Let what is paused go on
+    #[command(subcommand)]
+    Resume(Resume),
     /// Generations
     #[command(subcommand)]
     Task(Task),
@@ -155,6 +170,31 @@ pub(crate) enum Account {
         #[command(flatten)]
         place: Place,
     },
+    /// Write everything of an account into a tar file: tables, prompts and files, and no secrets
+    Export {
+        /// Its id or e-mail
+        #[arg(value_parser = value::account)]
+        account: AccountName,
+        /// The new file
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        out: PathBuf,
+        /// The settings that `serve` was started with, if its files are not in the data folder
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        config: Option<PathBuf>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Close an account for good: its keys end, prompts and files are erased, the ledger stays
+    Close {
+        /// Its id or e-mail
+        #[arg(value_parser = value::account)]
+        account: AccountName,
+        /// Yes, for good
+        #[arg(long, required = true)]
+        yes: bool,
+        #[command(flatten)]
+        place: Place,
+    },
     /// Give an account credits
     Grant {
         /// Its id or e-mail
@@ -166,6 +206,20 @@ pub(crate) enum Account {
         /// A name for this grant: repeating it grants nothing more [default: a new one]
         #[arg(long, value_name = "R")]
         reference: Option<String>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Take credits back from an account; what is spent already is owed and freezes it
+    Clawback {
+        /// Its id or e-mail
+        #[arg(value_parser = value::account)]
+        account: AccountName,
+        /// How many
+        #[arg(value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+        credits: i64,
+        /// A name for it: repeating it takes nothing more
+        #[arg(long, value_name = "R")]
+        reference: String,
         #[command(flatten)]
         place: Place,
     },
@@ -256,6 +310,17 @@ pub(crate) enum Key {
         /// The account's id or e-mail
         #[arg(long, value_parser = value::account)]
         account: AccountName,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Put a new key in the place of one; both work for a while
+    Rotate {
+        /// The key's id (key_…)
+        #[arg(value_parser = value::key)]
+        key: KeyId,
+        /// For how many hours the old key works on
+        #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(i64).range(0..=720))]
+        overlap_hours: i64,
         #[command(flatten)]
         place: Place,
     },
@@ -372,6 +437,20 @@ pub(crate) enum Task {
         /// The task's id (task_…)
         #[arg(value_parser = value::task)]
         task: TaskId,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Give back what a task was charged
+    Refund {
+        /// The task's id (task_…)
+        #[arg(value_parser = value::task)]
+        task: TaskId,
+        /// How many credits [default: all that is left of the charge]
+        #[arg(value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+        credits: Option<i64>,
+        /// A name for it: repeating it gives nothing more
+        #[arg(long, value_name = "R")]
+        reference: String,
         #[command(flatten)]
         place: Place,
     },

@@ -17,15 +17,23 @@ const KEY_FILE: &str = "RYNJER_MASTER_KEY_FILE";
 
 /// Merges and checks all layers.
 pub(crate) fn load(arguments: &Serve) -> Result<Loaded, Failure> {
-    let text = match &arguments.config {
+    merged(arguments.config.as_deref(), flags(arguments))
+}
+
+/// Merges and checks file and environment, for commands that need what `serve` was started with.
+pub(crate) fn without_flags(config: Option<&Path>) -> Result<Loaded, Failure> {
+    merged(config, Table::new())
+}
+
+fn merged(config: Option<&Path>, flags: Table) -> Result<Loaded, Failure> {
+    let text = match config {
         Some(path) => Some(read(path, "the settings")?),
         None => None,
     };
-    let file = arguments.config.as_deref().zip(text.as_deref());
+    let file = config.zip(text.as_deref());
     let variables = std::env::vars_os();
     let variables =
         variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let flags = flags(arguments);
     let given = !flags.is_empty();
     Config::load(file, variables, flags).map_err(|error| refused(&error, given))
 }

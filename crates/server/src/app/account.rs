@@ -68,7 +68,7 @@ pub(crate) async fn me(app: &App, caller: &Caller) -> Result<MeAnswer, Error> {
     Ok(MeAnswer {
         account: MeAccount {
             account_id: caller.account.to_string(),
-            frozen: account.frozen_reason.is_some(),
+            frozen: account.frozen_reason.is_some() || account.paused_at_ms.is_some(),
         },
         agent: agent.map(|row| MeAgent {
             agent_id: row.id.to_string(),

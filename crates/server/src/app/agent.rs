@@ -17,6 +17,7 @@ use rynjer_core::{
 };
 use rynjer_store::agent::{self, Registration};
 use sha2::{Digest, Sha256};
+use std::fmt;
 
 /// How long a code can bind.
 const CODE_LIVES_MS: i64 = 24 * 3_600_000;
@@ -37,21 +38,7 @@ pub(crate) async fn register(app: &App, fields: &Fields) -> Result<RegisterAnswe
         return Err(Error::Invalid(problems));
     };
     let signed = signed::verify(app, fields, &public_key)?;
-    let now_ms = app.now_ms();
-    let code = ApiKey::new(KeyKind::RegistrationCode, entropy::bytes());
-    let user_code = key::user_code(entropy::bytes());
-    let expires_at_ms = now_ms + CODE_LIVES_MS;
-    let registration = Registration {
-        id: AgentId::new(now_ms, entropy::id()),
-        public_key: public_key.to_hex(),
-        name: name.to_owned(),
-        version: version.to_owned(),
-        now_ms,
-        registration_hash: code.hash(),
-        registration_expires_at_ms: expires_at_ms,
-        user_code_hash: Sha256::digest(user_code.as_bytes()).into(),
-        user_code_expires_at_ms: now_ms + USER_CODE_LIVES_MS,
-    };
+    let (registration, codes) = begin(app.now_ms(), public_key.to_hex(), name, version);
     let agent = signed::commit(app, Some(signed), move |tx| {
         let known = agent::by_public_key(tx, &registration.public_key)?;
         if known.is_some_and(|agent| agent.revoked_at_ms.is_some()) {
@@ -62,13 +49,49 @@ pub(crate) async fn register(app: &App, fields: &Fields) -> Result<RegisterAnswe
     .await?;
     Ok(RegisterAnswer {
         agent_id: agent.id.to_string(),
-        registration_code: code.expose().to_owned(),
-        expires_at: rfc3339(expires_at_ms),
+        registration_code: codes.registration,
+        expires_at: codes.expires_at,
         bind_url: bind_url(app),
-        user_code,
+        user_code: codes.user,
         bound: agent.account_id.is_some(),
         warnings: fields.unknown(RegisterRequest::FIELDS),
     })
+}
+
+/// What an agent gives its owner, once.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Codes {
+    pub registration: String,
+    pub user: String,
+    /// The registration code's end.
+    pub expires_at: String,
+}
+
+impl fmt::Debug for Codes {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Codes").field("expires_at", &self.expires_at).finish_non_exhaustive()
+    }
+}
+
+/// A registration with fresh codes.
+pub(crate) fn begin(now_ms: i64, public_key: String, name: &str, version: &str) -> (Registration, Codes) {
+    let code = ApiKey::new(KeyKind::RegistrationCode, entropy::bytes());
+    let user_code = key::user_code(entropy::bytes());
+    let expires_at_ms = now_ms + CODE_LIVES_MS;
+    let registration = Registration {
+        id: AgentId::new(now_ms, entropy::id()),
+        public_key,
+        name: name.to_owned(),
+        version: version.to_owned(),
+        now_ms,
+        registration_hash: code.hash(),
+        registration_expires_at_ms: expires_at_ms,
+        user_code_hash: Sha256::digest(user_code.as_bytes()).into(),
+        user_code_expires_at_ms: now_ms + USER_CODE_LIVES_MS,
+    };
+    let registration_code = code.expose().to_owned();
+    let expires_at = rfc3339(expires_at_ms);
+    (registration, Codes { registration: registration_code, user: user_code, expires_at })
 }
 
 /// Where the owner says yes.

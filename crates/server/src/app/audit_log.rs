@@ -57,4 +57,19 @@ impl Admin {
             .read(move |tx| Ok::<_, Error>(audit_log::of_account(tx, &account, before.as_deref(), limit)?));
         read.await
     }
+
+    /// The newest lines about one thing of an account.
+    ///
+    /// # Errors
+    /// No such account within reach.
+    pub async fn audit_lines_of(
+        &self,
+        account: &AccountId,
+        subject_id: &str,
+        limit: u32,
+    ) -> Result<Vec<AuditLine>, Error> {
+        self.reach.check(Some(account))?;
+        let (account, subject_id) = (account.to_string(), subject_id.to_owned());
+        self.store.read(move |tx| Ok(audit_log::of_subject(tx, &account, &subject_id, limit)?)).await
+    }
 }

@@ -8,6 +8,7 @@ use moka::sync::Cache;
 use rynjer_core::{
     id::{AccountId, AgentId, FamilyId, KeyId},
     key::{ApiKey, KeyError, KeyKind},
+    policy::Policies,
     scope::{Scope, Scopes},
 };
 use rynjer_store::{
@@ -38,6 +39,8 @@ pub(crate) struct Caller {
     pub(crate) agent: Option<AgentId>,
     pub(crate) agent_paused: bool,
     pub(crate) key: KeyId,
+    /// What its owner lets it ask for.
+    pub(crate) policies: Arc<Policies>,
     pub(crate) scopes: Scopes,
     /// What an agent's API key (not its tokens) may be exchanged for.
     pub(crate) is_key: bool,
@@ -210,6 +213,7 @@ fn caller_of(credential: &Credential, now_ms: i64, generation: u64) -> Result<Ca
         agent: key.agent_id.clone(),
         agent_paused: credential.agent.as_ref().is_some_and(|agent| agent.paused),
         key: key.id.clone(),
+        policies: Arc::new(credential.policies.clone()),
         scopes,
         is_key: true,
         expires_at_ms: key.expires_at_ms,

@@ -3,7 +3,8 @@
 //! Invariant: each variant carries what the caller needs to do better; internal causes are for the log alone.
 //! Not here: status codes and sentences (`http::error`).
 
-use rynjer_core::{credits::Credits, ledger::Refusal};
+use crate::app::agent::Codes;
+use rynjer_core::{budget::Subject, credits::Credits, ledger::Refusal};
 use rynjer_store::StoreError;
 
 /// A field of a request that is wrong.
@@ -19,6 +20,14 @@ impl Field {
     pub fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { field: field.into(), problem: problem.into(), allowed: Vec::new() }
     }
+}
+
+/// What is wrong with an identity token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    Missing,
+    Invalid,
+    Expired,
 }
 
 /// Why a use case did not do what it was asked.
@@ -52,6 +61,22 @@ pub enum Error {
     AgentNotBound {
         bind_url: String,
     },
+    /// The same of an agent that Moltbook vouches for, with codes for its owner.
+    MoltbookNotBound {
+        agent_id: String,
+        bind_url: String,
+        codes: Codes,
+    },
+    MoltbookRefused {
+        refused: Refused,
+        reason: &'static str,
+    },
+    /// The operator has not turned it on.
+    MoltbookOff,
+    /// Moltbook can't be asked now, for no fault of the agent's.
+    MoltbookAway {
+        retry_after_s: u64,
+    },
     AgentPaused,
     RegistrationCodeInvalid,
     NotFound,
@@ -73,6 +98,12 @@ pub enum Error {
     },
     PriceAboveMax {
         price: Credits,
+    },
+    /// Above what the owner allows for one generation.
+    PriceAbovePolicy {
+        price: Credits,
+        most: Credits,
+        subject: Subject,
     },
     QuoteExpired,
     QuoteMismatch {

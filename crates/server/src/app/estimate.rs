@@ -4,7 +4,7 @@
 //! here: acceptance.
 
 use crate::{
-    app::{Error, account, caller::Caller, model, normalize::Wanted, quote, request::Fields, route},
+    app::{Error, account, caller::Caller, model, normalize::Wanted, pause, quote, request::Fields, route},
     state::App,
 };
 use rynjer_api::{Breakdown, EstimateAnswer, EstimateRequest, Multiplier};
@@ -34,6 +34,7 @@ pub(crate) async fn estimate(app: &App, caller: &Caller, fields: &Fields) -> Res
         return Err(Error::Invalid(problems));
     }
     let asked = Asked { estimate: true, ..wanted.asked() };
+    pause::look(app).await?;
     let chosen = route::choose(app, caller, &wanted, &asked, (max_credits, None))?;
     let plan = chosen.plan(app, &asked)?;
     let price = app.catalog.price(&plan, wanted.price_version.as_deref()).map_err(model::price_error)?;
@@ -47,7 +48,7 @@ pub(crate) async fn estimate(app: &App, caller: &Caller, fields: &Fields) -> Res
         breakdown: breakdown(&plan, &price, wanted.preset.as_deref()),
         quote_id,
         expires_at: rfc3339(expires_at_ms),
-        affordable: price.total <= spendable,
+        affordable: price.total <= spendable && caller.policies.too_dear(price.total).is_none(),
         mode: caller.mode(),
         warnings: fields.unknown(EstimateRequest::FIELDS),
     })

@@ -8,9 +8,9 @@ use crate::{
         Error, Field,
         body::TaskBody,
         caller::Caller,
-        input, model,
+        input, model, moderation,
         normalize::Wanted,
-        quote,
+        pause, policy, quote,
         request::Fields,
         restoration, route, task,
         vendor::{self, Served},
@@ -82,6 +82,7 @@ pub(crate) async fn generate(
     let request = read(fields, idempotency_key)?;
     let fingerprint = fingerprint(app, &request);
     quote::meet(app, request.quote_id.as_deref()).await;
+    pause::look(app).await?;
     let checked = match prepare(app, caller, &request) {
         Ok(checked) => checked,
         Err(refused) => {
@@ -310,8 +311,12 @@ fn prepare(app: &App, caller: &Caller, request: &Request) -> Result<Checked, Err
         caller.needs(scope_of(product))?;
     }
     let plan = chosen.plan(app, &asked)?;
-    let served = vendor::choose(app, caller.live, &plan, &need(request, &plan)).map_err(|reason| {
-        Error::ModelUnavailable { reason, alternatives: model::alternatives(app, caller.live, plan.product) }
+    moderation::check(app.prompt_check.as_deref(), request.prompt.as_deref())?;
+    let served = model::closed(app, caller, &plan.model.name)
+        .and_then(|()| vendor::choose(app, caller.live, &plan, &need(request, &plan)));
+    let served = served.map_err(|reason| Error::ModelUnavailable {
+        reason,
+        alternatives: model::alternatives(app, caller, plan.product),
     })?;
     let (price_version, unit_price) = priced(app, caller, request, &plan)?;
     if caller.agent_paused {
@@ -350,6 +355,7 @@ fn priced(app: &App, caller: &Caller, request: &Request, plan: &Plan) -> Result<
     if request.max_credits.is_some_and(|max| total.0 > max) {
         return Err(Error::PriceAboveMax { price: total });
     }
+    policy::check_price(caller, total)?;
     Ok((version, unit))
 }
 

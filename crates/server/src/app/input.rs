@@ -248,7 +248,9 @@ async fn picture(app: &App, text: &str) -> Result<InputImage, Error> {
 
 fn rejected(error: FetchError) -> Error {
     match error {
-        FetchError::Unreachable(message) | FetchError::Rejected(message) => problem(message),
+        FetchError::Unreachable(message) | FetchError::Rejected(message) | FetchError::Unwritten(message) => {
+            problem(message)
+        }
     }
 }
 

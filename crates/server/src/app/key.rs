@@ -4,7 +4,10 @@
 //! once. Not here: account keys (`admin`).
 
 use crate::{
-    app::{Error, Field, agent::bind_url, caller::Caller, request::Fields, restoration, signed},
+    app::{
+        Error, Field, actor::Actor, agent::bind_url, audit_log::note, caller::Caller, request::Fields,
+        restoration, signed,
+    },
     entropy,
     state::App,
 };
@@ -20,9 +23,11 @@ use rynjer_core::{
     time::{DAY_MS, rfc3339},
 };
 use rynjer_store::{
+    Tx,
     agent::{self, AgentRow},
     key::{self, KeyRow},
 };
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// The agent that a request names; strangers and unknown ids look the same.
@@ -39,7 +44,9 @@ pub(crate) async fn named_agent(app: &App, fields: &Fields) -> Result<AgentRow, 
 
 /// Verifies a request under the key of the agent that it names.
 pub(crate) fn verify_agent(app: &App, fields: &Fields, agent: &AgentRow) -> Result<signed::Signed, Error> {
-    let public_key = PublicKey::parse_hex(&agent.public_key).map_err(Error::internal)?;
+    // An agent that another network vouches for has no key, so nothing is signed by it.
+    let no_key = |_| Error::InvalidSignature { reason: "no such agent, or its key did not sign this".into() };
+    let public_key = PublicKey::parse_hex(&agent.public_key).map_err(no_key)?;
     signed::verify(app, fields, &public_key)
 }
 
@@ -137,7 +144,9 @@ pub(crate) async fn create(app: &App, fields: &Fields) -> Result<KeyCreateAnswer
             last_used_at_ms: None,
             revoked_at_ms: None,
         };
-        Ok::<_, Error>(key::insert(tx, &row)?)
+        key::insert(tx, &row)?;
+        let detail = json!({ "name": row.name, "scopes": row.scopes, "expires_at": rfc3339(expires_at_ms) });
+        note_of_agent(tx, now_ms, &row, "key.created", &detail)
     })
     .await?;
     Ok(KeyCreateAnswer {
@@ -148,6 +157,19 @@ pub(crate) async fn create(app: &App, fields: &Fields) -> Result<KeyCreateAnswer
         mode: None,
         warnings: fields.unknown(KeyCreateRequest::FIELDS),
     })
+}
+
+/// A line about what an agent did to a key of its own.
+fn note_of_agent(
+    tx: &mut dyn Tx,
+    now_ms: i64,
+    row: &KeyRow,
+    action: &'static str,
+    detail: &Value,
+) -> Result<(), Error> {
+    let Some(agent) = &row.agent_id else { return Ok(()) };
+    let by = Actor::Agent(agent.clone());
+    Ok(note(tx, now_ms, &by, Some(&row.account_id), action, row.id.as_str(), detail)?)
 }
 
 /// Scopes as the wire lists them.
@@ -233,9 +255,13 @@ pub(crate) async fn revoke(
     let id = KeyId::parse(&key_id);
     let revoked_at_ms = signed::commit(app, signed, move |tx| {
         let (Some(id), Some(account)) = (&id, &agent.account_id) else { return Err(Error::NotFound) };
-        let own = key::of_agent(tx, account, &agent.id)?.iter().any(|row| row.id == *id);
-        let revoked = if own { key::revoke(tx, account, id, now_ms)? } else { None };
-        revoked.ok_or(Error::NotFound)
+        let own = key::of_agent(tx, account, &agent.id)?.into_iter().find(|row| row.id == *id);
+        let own = own.ok_or(Error::NotFound)?;
+        let revoked_at_ms = key::revoke(tx, account, id, now_ms)?.ok_or(Error::NotFound)?;
+        if own.revoked_at_ms.is_none() {
+            note_of_agent(tx, now_ms, &own, "key.revoked", &json!({}))?;
+        }
+        Ok(revoked_at_ms)
     })
     .await?;
     app.credentials_changed();

@@ -4,7 +4,7 @@
 //! requests (`estimate`).
 
 use crate::{
-    app::{Error, Field, caller::Caller, vendor},
+    app::{Error, Field, caller::Caller, pause, policy, vendor},
     state::App,
 };
 use rynjer_api::{Model, ModelsAnswer, Multiplier, Preset, Product, QualityMode, Scene, Units};
@@ -14,20 +14,27 @@ use std::collections::BTreeMap;
 /// The provider that serves test accounts, always and only.
 pub(crate) const SANDBOX: &str = "sandbox";
 
-/// Who serves a model to an account, or why nobody does.
-pub(crate) fn served_by(app: &App, live: bool, model: &catalog::Model) -> Result<String, String> {
-    vendor::served_by(app, live, model).map(|served| served.shown())
+/// Who serves a model to a caller, or why nobody does.
+pub(crate) fn served_by(app: &App, caller: &Caller, model: &catalog::Model) -> Result<String, String> {
+    closed(app, caller, &model.name)?;
+    vendor::served_by(app, caller.live, model).map(|served| served.shown())
+}
+
+/// Refuses a model that the operator paused or the owner does not allow.
+pub(crate) fn closed(app: &App, caller: &Caller, model: &str) -> Result<(), String> {
+    policy::forbidden(caller, model).or_else(|| app.pauses.of_model(model)).map_or(Ok(()), Err)
 }
 
 /// All models for a caller.
-pub(crate) fn list(app: &App, caller: &Caller) -> ModelsAnswer {
-    ModelsAnswer {
+pub(crate) async fn list(app: &App, caller: &Caller) -> Result<ModelsAnswer, Error> {
+    pause::look(app).await?;
+    Ok(ModelsAnswer {
         currency: "credits".to_owned(),
         price_version: app.catalog.current().name.clone(),
         mode: caller.mode(),
-        models: app.catalog.models().iter().map(|model| shown(app, caller.live, model)).collect(),
+        models: app.catalog.models().iter().map(|model| shown(app, caller, model)).collect(),
         presets: app.catalog.presets().iter().map(|one| preset(app, one)).collect(),
-    }
+    })
 }
 
 fn preset(app: &App, preset: &catalog::Preset) -> Preset {
@@ -42,8 +49,8 @@ fn preset(app: &App, preset: &catalog::Preset) -> Preset {
     }
 }
 
-fn shown(app: &App, live: bool, model: &catalog::Model) -> Model {
-    let served = served_by(app, live, model);
+fn shown(app: &App, caller: &Caller, model: &catalog::Model) -> Model {
+    let served = served_by(app, caller, model);
     let price = app.catalog.model_price(&model.name);
     let mode = model.text_mode().or_else(|| model.image_mode());
     let resolutions: BTreeMap<String, i64> = app
@@ -86,10 +93,10 @@ fn shown(app: &App, live: bool, model: &catalog::Model) -> Model {
     }
 }
 
-/// The models that an account can use now and that make the same thing.
-pub(crate) fn alternatives(app: &App, live: bool, product: catalog::Product) -> Vec<String> {
+/// The models that a caller can use now and that make the same thing.
+pub(crate) fn alternatives(app: &App, caller: &Caller, product: catalog::Product) -> Vec<String> {
     let models = app.catalog.models().iter();
-    let usable = models.filter(|model| model.product == product && served_by(app, live, model).is_ok());
+    let usable = models.filter(|model| model.product == product && served_by(app, caller, model).is_ok());
     usable.map(|model| model.name.clone()).collect()
 }
 

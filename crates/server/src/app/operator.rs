@@ -4,7 +4,7 @@
 //! (`admin`), and one's own account (`account`).
 
 use crate::{
-    app::{Error, admin::Admin, breaker::Ailing, model, reconcile::Reckoning},
+    app::{Error, admin::Admin, breaker::Ailing, pause::Kind, reconcile::Reckoning, vendor},
     state::App,
 };
 use rynjer_core::{budget::Budget, id::AccountId, time::DAY_MS};
@@ -14,6 +14,7 @@ use rynjer_store::{
     budget,
     node::{self, NodeRow},
     operator::{self, AccountFilter, EntryLine, FailedAttempt, ListedAccount, Queue},
+    pause::PauseRow,
 };
 
 /// How long a process counts that is not heard of.
@@ -40,6 +41,8 @@ pub(crate) struct ProviderView {
 /// How one of them does.
 pub(crate) struct ProviderHealth {
     pub(crate) name: String,
+    /// Why the operator stopped it; may be empty.
+    pub(crate) paused: Option<String>,
     pub(crate) ailing: Vec<Ailing>,
     pub(crate) waiting: i64,
     pub(crate) under_way: i64,
@@ -54,6 +57,8 @@ pub(crate) struct ModelView {
     pub(crate) product: &'static str,
     pub(crate) notes: String,
     pub(crate) prices: Vec<(String, i64)>,
+    /// Why the operator stopped it; may be empty.
+    pub(crate) paused: Option<String>,
     /// For live accounts: who serves it, or why nobody does.
     pub(crate) served: Result<String, String>,
 }
@@ -96,7 +101,11 @@ pub(crate) async fn providers(app: &App, hand: &Admin, days: u32) -> Result<Prov
         Ok::<_, Error>((queues, faults, node::live(tx, now_ms - NODE_LIVES_MS)?))
     });
     let (queues, faults, nodes) = read.await?;
-    let health = |name: &str| health(app, name, &queues, &reckoning);
+    let pauses = hand.pause_list().await?;
+    let health = |name: &str| ProviderHealth {
+        paused: reason(&pauses, Kind::Provider, name),
+        ..health(app, name, &queues, &reckoning)
+    };
     let mut names: Vec<&str> = app.providers.names().collect();
     names.sort_unstable();
     let providers = names.into_iter().map(health).collect();
@@ -111,6 +120,7 @@ fn health(app: &App, name: &str, queues: &[Queue], reckoning: &Reckoning) -> Pro
     };
     ProviderHealth {
         name: name.to_owned(),
+        paused: None,
         ailing: app.breakers.ailing(name, app.now_ms()),
         waiting: queue.map_or(0, |queue| queue.waiting),
         under_way: queue.map_or(0, |queue| queue.under_way),
@@ -119,8 +129,15 @@ fn health(app: &App, name: &str, queues: &[Queue], reckoning: &Reckoning) -> Pro
     }
 }
 
+/// Why something is stopped; none where it is not.
+fn reason(pauses: &[PauseRow], kind: Kind, name: &str) -> Option<String> {
+    let row = pauses.iter().find(|row| row.kind == kind.as_str() && row.name == name);
+    row.map(|row| row.reason.clone())
+}
+
 /// The price versions, the current one first, and every model.
-pub(crate) fn catalog(app: &App) -> (Vec<(String, bool)>, Vec<ModelView>) {
+pub(crate) async fn catalog(app: &App, hand: &Admin) -> Result<(Vec<(String, bool)>, Vec<ModelView>), Error> {
+    let pauses = hand.pause_list().await?;
     let current = &app.catalog.current().name;
     let mut versions: Vec<(String, bool)> =
         app.catalog.price_versions().iter().map(|version| (version.name.clone(), version.live)).collect();
@@ -138,8 +155,9 @@ pub(crate) fn catalog(app: &App) -> (Vec<(String, bool)>, Vec<ModelView>) {
             product: one.product.as_str(),
             notes: one.notes.clone(),
             prices,
-            served: model::served_by(app, true, one),
+            paused: reason(&pauses, Kind::Model, &one.name),
+            served: vendor::served_by(app, true, one).map(|served| served.shown()),
         }
     };
-    (versions, app.catalog.models().iter().map(shown).collect())
+    Ok((versions, app.catalog.models().iter().map(shown).collect()))
 }

@@ -9,7 +9,7 @@ use crate::{
         caller::Caller,
         model,
         normalize::{self, Taste, Wanted},
-        quote,
+        pause, policy, quote,
         request::Fields,
     },
     state::App,
@@ -24,7 +24,8 @@ use rynjer_core::{
 pub(crate) const AUTO: &str = "auto";
 
 /// Ranks the models for a question.
-pub(crate) fn answer(app: &App, caller: &Caller, fields: &Fields) -> Result<RouteAnswer, Error> {
+pub(crate) async fn answer(app: &App, caller: &Caller, fields: &Fields) -> Result<RouteAnswer, Error> {
+    pause::look(app).await?;
     let mut problems = Vec::new();
     let wanted = Wanted::without_model(fields, false, &mut problems);
     let asked = asked(fields, &wanted, &mut problems);
@@ -87,7 +88,7 @@ fn asked(fields: &Fields, wanted: &Wanted, problems: &mut Vec<Field>) -> Asked {
 
 fn shown(app: &App, caller: &Caller, wanted: &Wanted, ranked: &Ranked, rank: u32) -> RankedModel {
     let plan = &ranked.plan;
-    let served = model::served_by(app, caller.live, &plan.model).ok();
+    let served = model::served_by(app, caller, &plan.model).ok();
     RankedModel {
         rank,
         model: plan.model.name.clone(),
@@ -110,7 +111,11 @@ fn shown(app: &App, caller: &Caller, wanted: &Wanted, ranked: &Ranked, rank: u32
 }
 
 fn route(app: &App, caller: &Caller, ask: &RouteAsk<'_>) -> Route {
-    app.catalog.route(ask, |one| model::served_by(app, caller.live, one).err())
+    let mut route = app.catalog.route(ask, |one| model::served_by(app, caller, one).err());
+    if let Some((most, _)) = caller.policies.max_price() {
+        route.keep_within(most);
+    }
+    route
 }
 
 /// The use case of a request, by any of its words.
@@ -187,7 +192,7 @@ pub(crate) fn choose(
     let ask = RouteAsk { asked: asked.clone(), quality_mode, use_case, max_credits };
     let mut route = route(app, caller, &ask);
     if route.ranked.is_empty() {
-        return Err(nothing_fits(&route));
+        return Err(nothing_fits(caller, &route));
     }
     let first = route.ranked.remove(0);
     let model = first.plan.model.name.clone();
@@ -195,7 +200,7 @@ pub(crate) fn choose(
 }
 
 /// Why `auto` found nothing: the price if that is all, else who serves it, else what nobody can do.
-fn nothing_fits(route: &Route) -> Error {
+fn nothing_fits(caller: &Caller, route: &Route) -> Error {
     let causes = || route.unsuitable.iter().map(|other| &other.cause);
     let prices = causes().filter_map(|cause| match cause {
         Cause::TooDear { price } => Some(*price),
@@ -203,6 +208,15 @@ fn nothing_fits(route: &Route) -> Error {
     });
     if let Some(price) = prices.min() {
         return Error::PriceAboveMax { price };
+    }
+    let forbidden = causes().filter_map(|cause| match cause {
+        Cause::AbovePolicy { price, .. } => {
+            policy::check_price(caller, *price).err().map(|error| (*price, error))
+        }
+        _ => None,
+    });
+    if let Some((_, error)) = forbidden.min_by_key(|(price, _)| *price) {
+        return error;
     }
     let unavailable = causes().find_map(|cause| match cause {
         Cause::Unavailable(reason) => Some(reason.clone()),

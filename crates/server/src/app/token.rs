@@ -6,6 +6,8 @@
 use crate::{
     app::{
         Error, Field,
+        actor::Actor,
+        audit_log::note,
         caller::Caller,
         key::{asked_scopes, named_agent, scope_texts, verify_agent},
         request::Fields,
@@ -29,10 +31,11 @@ use rynjer_store::{
     token::{self, FamilyRow},
 };
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::sync::Arc;
 
 /// Life of an access token.
-const ACCESS_SECONDS: i64 = 900;
+pub(crate) const ACCESS_SECONDS: i64 = 900;
 /// A signed retry gets the same successor for this long.
 const RETRY_MS: i64 = 30_000;
 
@@ -99,7 +102,7 @@ pub(crate) async fn issue(app: &App, caller: &Arc<Caller>, fields: &Fields) -> R
         Ok(family)
     })
     .await?;
-    answer(app, &family, &refresh, caller.live, fields.unknown(TokenRequest::FIELDS))
+    answer(app, &family, Some(&refresh), caller.live, fields.unknown(TokenRequest::FIELDS))
 }
 
 /// When the key expires, if it is still good inside this unit.
@@ -153,7 +156,7 @@ pub(crate) async fn refresh(app: &App, fields: &Fields) -> Result<TokenAnswer, E
     let refreshed = signed::commit(app, signed, rotated).await?;
     match refreshed {
         Refreshed::Rotated(family, live) => {
-            answer(app, &family, &successor, live, fields.unknown(RefreshRequest::FIELDS))
+            answer(app, &family, Some(&successor), live, fields.unknown(RefreshRequest::FIELDS))
         }
         Refreshed::Killed => {
             app.credentials_changed();
@@ -213,13 +216,17 @@ fn rotate(
         return Ok(Refreshed::Rotated(family, live));
     }
     token::revoke_family(tx, &family.id, now_ms)?;
+    let (account, agent) = (Some(&family.account_id), family.agent_id.as_str());
+    let detail = json!({ "key_id": family.key_id.as_str(), "revoked": "all tokens of the family" });
+    note(tx, now_ms, &Actor::Gateway, account, "token.reused", agent, &detail)?;
     Ok(Refreshed::Killed)
 }
 
-fn answer(
+/// A signed access token of a family, with the refresh token that follows it.
+pub(crate) fn answer(
     app: &App,
     family: &FamilyRow,
-    refresh: &ApiKey,
+    refresh: Option<&ApiKey>,
     live: bool,
     warnings: Vec<String>,
 ) -> Result<TokenAnswer, Error> {
@@ -247,7 +254,7 @@ fn answer(
         access_token,
         token_type: "Bearer".to_owned(),
         expires_in: exp - now_s,
-        refresh_token: Some(refresh.expose().to_owned()),
+        refresh_token: refresh.map(|refresh| refresh.expose().to_owned()),
         agent_id: family.agent_id.to_string(),
         account_id: family.account_id.to_string(),
         scopes: scope_texts(scopes),

@@ -393,7 +393,9 @@ fn no_picture() -> Error {
 
 fn unusable(error: FetchError) -> Error {
     match error {
-        FetchError::Unreachable(message) | FetchError::Rejected(message) => Error::field("file", message),
+        FetchError::Unreachable(message) | FetchError::Rejected(message) | FetchError::Unwritten(message) => {
+            Error::field("file", message)
+        }
     }
 }
 

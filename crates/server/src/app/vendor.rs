@@ -67,7 +67,7 @@ pub(crate) fn shown(provider: &str, vendor_model: &str) -> String {
     format!("{provider}/{model}")
 }
 
-/// The routes of a model that this gateway may take, in their order.
+/// The routes of a model that this gateway may take, in their order, also those of a paused vendor.
 fn usable<'a>(app: &'a App, model: &'a str) -> impl Iterator<Item = &'a VendorRoute> {
     app.catalog.routes_of(model).filter(|route| {
         let allowed = match route.condition {
@@ -103,17 +103,23 @@ fn fits(app: &App, route: &VendorRoute, need: &Need<'_>) -> Result<(), String> {
 /// Who serves a model to an account, or why nobody does.
 pub(crate) fn served_by(app: &App, live: bool, model: &Model) -> Result<Served, String> {
     if !live {
-        return Ok(sandbox(&model.name));
+        return sandbox(app, &model.name);
     }
-    let first = usable(app, &model.name).next();
+    let first = usable(app, &model.name).find(|route| !app.pauses.stops(&route.provider));
     first.map(Served::of).ok_or_else(|| nobody(app, &model.name))
 }
 
-fn sandbox(model: &str) -> Served {
-    Served { provider: SANDBOX.to_owned(), vendor_model: model.to_owned() }
+fn sandbox(app: &App, model: &str) -> Result<Served, String> {
+    match app.pauses.of_provider(SANDBOX) {
+        Some(reason) => Err(reason),
+        None => Ok(Served { provider: SANDBOX.to_owned(), vendor_model: model.to_owned() }),
+    }
 }
 
 fn nobody(app: &App, model: &str) -> String {
+    if let Some(reason) = usable(app, model).find_map(|route| app.pauses.of_provider(&route.provider)) {
+        return reason;
+    }
     if app.providers.names().all(|name| name == SANDBOX) {
         return "no vendor key is configured on this gateway; test accounts can use the model in the sandbox"
             .to_owned();
@@ -133,11 +139,11 @@ fn nobody(app: &App, model: &str) -> String {
 /// The route of a new task: the first that can make it, one that works before one that is left alone.
 pub(crate) fn choose(app: &App, live: bool, plan: &Plan, need: &Need<'_>) -> Result<Served, String> {
     if !live {
-        return Ok(sandbox(&plan.model.name));
+        return sandbox(app, &plan.model.name);
     }
     let name = &plan.model.name;
     let (mut fit, mut unfit) = (Vec::new(), Vec::new());
-    for route in usable(app, name) {
+    for route in usable(app, name).filter(|route| !app.pauses.stops(&route.provider)) {
         match fits(app, route, need) {
             Ok(()) => fit.push(route),
             Err(reason) => unfit.push(format!("{} can't: {reason}", route.provider)),
@@ -155,6 +161,12 @@ pub(crate) fn choose(app: &App, live: bool, plan: &Plan, need: &Need<'_>) -> Res
     Err(format!("no configured vendor makes {name} as asked: {}", unfit.join("; ")))
 }
 
+/// Whether a route is neither stopped nor left alone.
+fn works(app: &App, route: &VendorRoute, now_ms: i64) -> bool {
+    !app.pauses.stops(&route.provider)
+        && app.breakers.lets_through(&route.provider, &route.vendor_model, now_ms)
+}
+
 /// The next route of a task after the one that did not take it, of those that work.
 pub(crate) fn after(app: &App, task: &Leased, body: &TaskBody) -> Option<Served> {
     if task.provider == SANDBOX {
@@ -165,23 +177,32 @@ pub(crate) fn after(app: &App, task: &Leased, body: &TaskBody) -> Option<Served>
     let is_this =
         |route: &VendorRoute| route.provider == task.provider && route.vendor_model == task.vendor_model;
     let mut routes = usable(app, &task.model).skip_while(|route| !is_this(route)).skip(1);
-    let next = routes.find(|route| {
-        fits(app, route, &need).is_ok()
-            && app.breakers.lets_through(&route.provider, &route.vendor_model, now_ms)
-    });
-    next.map(Served::of)
+    routes.find(|route| fits(app, route, &need).is_ok() && works(app, route, now_ms)).map(Served::of)
 }
 
-/// The vendor models of a provider that are left alone and whose tasks have nowhere else to go: they wait in
-/// the queue. The others are claimed, and go on at another route.
+/// All vendor models of a provider.
+fn all_of(app: &App, provider: &str) -> Vec<String> {
+    if provider == SANDBOX {
+        return app.catalog.models().iter().map(|model| model.name.clone()).collect();
+    }
+    let routes = app.catalog.vendor_routes().iter().filter(|route| route.provider == provider);
+    routes.map(|route| route.vendor_model.clone()).collect()
+}
+
+/// The vendor models of a provider that are left alone or stopped, and whose tasks have nowhere else to go:
+/// they wait in the queue. The others are claimed, and go on at another route.
 pub(crate) fn shut(app: &App, provider: &str, now_ms: i64) -> (Vec<String>, bool) {
-    let (mut shut, probing) = app.breakers.shut(provider, now_ms);
+    let (mut shut, probing) = if app.pauses.stops(provider) {
+        (all_of(app, provider), false)
+    } else {
+        app.breakers.shut(provider, now_ms)
+    };
     shut.retain(|vendor_model| {
         let is_this = |route: &VendorRoute| route.provider == provider && route.vendor_model == *vendor_model;
         let mut models = app.catalog.vendor_routes().iter().filter(|route| is_this(route));
         !models.any(|one| {
             let mut later = usable(app, &one.model).skip_while(|route| !is_this(route)).skip(1);
-            later.any(|route| app.breakers.lets_through(&route.provider, &route.vendor_model, now_ms))
+            later.any(|route| works(app, route, now_ms))
         })
     });
     (shut, probing)

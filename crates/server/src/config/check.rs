@@ -25,6 +25,7 @@ fn problem(config: &Config) -> Option<String> {
         .or_else(|| config.storage.problem())
         .or_else(|| config.smtp.problem())
         .or_else(|| config.oidc.problem())
+        .or_else(|| config.stripe.problem())
 }
 
 fn listening(config: &Config) -> Option<String> {

@@ -18,12 +18,13 @@ const VENDORS: [&str; 8] = ["OPENAI", "GOOGLE", "XAI", "DASHSCOPE", "ARK", "FAL"
 /// What each vendor's variables end with.
 const VENDOR_ENDINGS: [&str; 3] = ["API_KEY", "API_KEY_FILE", "BASE_URL"];
 
-/// Settings of other services that have names of their own, as the vendors' have.
-const SERVICES: [(&str, &str); 4] = [
+/// Secrets of other services, each with its setting; `_FILE` behind the name is the setting's too.
+const PEER_SECRETS: [(&str, &str); 5] = [
+    ("RYNJER_MOLTBOOK_APP_KEY", "moltbook.app_key"),
+    ("RYNJER_STRIPE_SECRET_KEY", "stripe.secret_key"),
+    ("RYNJER_STRIPE_WEBHOOK_SECRET", "stripe.webhook_secret"),
     ("RYNJER_SMTP_PASSWORD", "smtp.password"),
-    ("RYNJER_SMTP_PASSWORD_FILE", "smtp.password_file"),
     ("RYNJER_OIDC_CLIENT_SECRET", "oidc.client_secret"),
-    ("RYNJER_OIDC_CLIENT_SECRET_FILE", "oidc.client_secret_file"),
 ];
 
 /// Names beside the vendors' that mean something to this program.
@@ -51,7 +52,7 @@ pub(super) fn lay(
     for (variable, text) in pairs {
         if variable.contains("__") {
             set(layers, &variable, &text)?;
-        } else if let Some(name) = service_setting(&variable).or_else(|| vendor_setting(&variable)) {
+        } else if let Some(name) = vendor_setting(&variable).or_else(|| peer_setting(&variable)) {
             let origin = Origin::Environment(variable.clone());
             layers.set(&name, Value::String(text), &origin)?;
         } else {
@@ -61,11 +62,6 @@ pub(super) fn lay(
     Ok(warnings)
 }
 
-/// The setting behind `RYNJER_SMTP_PASSWORD` and its like.
-fn service_setting(variable: &str) -> Option<String> {
-    SERVICES.iter().find(|(known, _)| *known == variable).map(|(_, name)| (*name).to_owned())
-}
-
 /// The setting behind `RYNJER_OPENAI_API_KEY` and its like.
 fn vendor_setting(variable: &str) -> Option<String> {
     let rest = variable.strip_prefix(PREFIX)?;
@@ -73,6 +69,13 @@ fn vendor_setting(variable: &str) -> Option<String> {
     let ending = rest.get(vendor.len() + 1..)?;
     let known = VENDOR_ENDINGS.contains(&ending);
     known.then(|| format!("{}.{}", vendor.to_ascii_lowercase(), ending.to_ascii_lowercase()))
+}
+
+/// The setting behind `RYNJER_MOLTBOOK_APP_KEY` and its like.
+fn peer_setting(variable: &str) -> Option<String> {
+    let whole = PEER_SECRETS.iter().find(|(name, _)| *name == variable);
+    let file = PEER_SECRETS.iter().find(|(name, _)| variable.strip_suffix("_FILE") == Some(*name));
+    whole.map(|(_, setting)| (*setting).to_owned()).or(file.map(|(_, setting)| format!("{setting}_file")))
 }
 
 fn variable_of(name: &str) -> String {
@@ -127,12 +130,15 @@ fn vendor_names() -> Vec<String> {
     VENDORS.into_iter().flat_map(of).collect()
 }
 
+fn peer_names() -> Vec<String> {
+    PEER_SECRETS.iter().flat_map(|(name, _)| [(*name).to_owned(), format!("{name}_FILE")]).collect()
+}
+
 /// A sentence about a variable that this program ignores but that its operator probably meant.
 fn misspelt(layers: &Layers, variable: &str) -> Option<String> {
-    let vendor_names = vendor_names();
-    let mut known: Vec<&str> = vendor_names.iter().map(String::as_str).collect();
+    let names = [vendor_names(), peer_names()].concat();
+    let mut known: Vec<&str> = names.iter().map(String::as_str).collect();
     known.extend(OTHER_NAMES);
-    known.extend(SERVICES.iter().map(|(variable, _)| *variable));
     if known.contains(&variable) {
         return None;
     }
@@ -168,7 +174,7 @@ mod tests {
 
     #[test]
     fn right_and_foreign_names_pass_in_silence() {
-        for name in vendor_names() {
+        for name in [vendor_names(), peer_names()].concat() {
             assert_eq!(warnings(&[&name]), Vec::<String>::new());
         }
         let others =
@@ -188,6 +194,8 @@ mod tests {
             ("RYNJER_OPENAI_KEY", "RYNJER_OPENAI_API_KEY"),
             ("RYNJER_REPLICATE_API_TOKEN", "RYNJER_REPLICATE_API_KEY"),
             ("RYNJER_SERVER_LISTEN", "RYNJER_SERVER__LISTEN"),
+            ("RYNJER_MOLTBOK_APP_KEY", "RYNJER_MOLTBOOK_APP_KEY"),
+            ("RYNJER_MOLTBOOK_APP_KEYFILE", "RYNJER_MOLTBOOK_APP_KEY_FILE"),
         ];
         for (name, meant) in rows {
             assert_eq!(warnings(&[name]), [format!("{name} is ignored; did you mean {meant}?")]);

@@ -13,8 +13,8 @@ use toml::{Table, Value};
 use super::error::{ConfigError, Origin};
 use super::reader::Reader;
 use super::{
-    Catalog, Console, Database, Fal, Google, Inputs, Keys, Kie, Limits, Log, Oidc, OpenAi, Replicate,
-    Retention, Routes, Sandbox, Server, Smtp, Storage, Trace, Vendor, Worker,
+    Catalog, Console, Database, Fal, Google, Inputs, Keys, Kie, Limits, Log, Moderation, Moltbook, Oidc,
+    OpenAi, Replicate, Retention, Routes, Sandbox, Server, Smtp, Storage, Stripe, Trace, Vendor, Worker,
 };
 use super::{Config, DEFAULT_TEXT, Loaded, check, environment};
 
@@ -60,6 +60,7 @@ fn read(layers: &Layers) -> Result<Config, ConfigError> {
         catalog: Catalog::read(&section("catalog"))?,
         log: Log::read(&section("log"))?,
         trace: Trace::read(&section("trace"))?,
+        moderation: Moderation::read(&section("moderation"))?,
         routes: Routes::read(&section("routes"))?,
         openai: OpenAi::read(&section("openai"))?,
         google: Google::read(&section("google"))?,
@@ -69,9 +70,11 @@ fn read(layers: &Layers) -> Result<Config, ConfigError> {
         fal: Fal::read(&section("fal"))?,
         kie: Kie::read(&section("kie"))?,
         replicate: Replicate::read(&section("replicate"))?,
+        moltbook: Moltbook::read(&section("moltbook"))?,
         console: Console::read(&section("console"))?,
         smtp: Smtp::read(&section("smtp"))?,
         oidc: Oidc::read(&section("oidc"))?,
+        stripe: Stripe::read(&section("stripe"))?,
     })
 }
 

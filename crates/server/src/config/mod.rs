@@ -14,6 +14,8 @@ mod keys;
 mod limits;
 mod load;
 mod log;
+mod moderation;
+mod moltbook;
 mod oidc;
 mod reader;
 mod retention;
@@ -22,6 +24,7 @@ pub mod secret;
 mod server;
 mod smtp;
 mod storage;
+mod stripe;
 mod trace;
 mod vendors;
 mod worker;
@@ -37,6 +40,8 @@ pub use inputs::Inputs;
 pub use keys::Keys;
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
+pub use moderation::Moderation;
+pub use moltbook::Moltbook;
 pub use oidc::Oidc;
 pub use retention::Retention;
 pub use sandbox::Sandbox;
@@ -44,6 +49,7 @@ pub use secret::Secret;
 pub use server::Server;
 pub use smtp::Smtp;
 pub use storage::{Catalog, Downloads, ObjectUrl, SecretText, Storage};
+pub use stripe::Stripe;
 pub use trace::Trace;
 pub use vendors::{Fal, Google, Kie, OpenAi, Replicate, Routes, Vendor};
 pub use worker::Worker;
@@ -66,6 +72,7 @@ pub struct Config {
     pub catalog: Catalog,
     pub log: Log,
     pub trace: Trace,
+    pub moderation: Moderation,
     pub routes: Routes,
     pub openai: OpenAi,
     pub google: Google,
@@ -75,9 +82,11 @@ pub struct Config {
     pub fal: Fal,
     pub kie: Kie,
     pub replicate: Replicate,
+    pub moltbook: Moltbook,
     pub console: Console,
     pub smtp: Smtp,
     pub oidc: Oidc,
+    pub stripe: Stripe,
 }
 
 /// A configuration, and what its operator should hear about it.

@@ -68,7 +68,7 @@ impl Vendor {
     }
 }
 
-fn url(section: &Reader<'_>, key: &str) -> Result<String, ConfigError> {
+pub(super) fn url(section: &Reader<'_>, key: &str) -> Result<String, ConfigError> {
     let text = section.text(key)?.trim_end_matches('/');
     let parsed = Url::parse(text).ok().filter(|url| {
         (url.scheme() == "https" || url.scheme() == "http" && is_near(url))

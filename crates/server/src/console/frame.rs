@@ -54,12 +54,13 @@ pub(super) struct Link {
     pub(super) current: bool,
 }
 
-const OWN: [(&str, &str); 9] = [
+const OWN: [(&str, &str); 10] = [
     ("/", "Dashboard"),
     ("/gallery", "Gallery"),
     ("/tasks", "Tasks"),
     ("/settings/agents", "Agents"),
     ("/settings/apikeys", "API keys"),
+    ("/settings/budgets", "Budgets"),
     ("/usage", "Usage"),
     ("/topup", "Top up"),
     ("/audit", "Audit log"),

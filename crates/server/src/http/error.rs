@@ -3,7 +3,10 @@
 //! Invariant: exhaustive, without a wildcard; a body tells what to do next and never what went wrong inside.
 //! Not here: logging, which the middleware does once.
 
-use crate::app::{Error, Field};
+use crate::{
+    app::{Error, Field, Refused},
+    http::moltbook,
+};
 use axum::{
     body::Body,
     response::{IntoResponse, Response},
@@ -64,12 +67,18 @@ pub(crate) fn code(error: &Error) -> ErrorCode {
         Error::NonceReused => ErrorCode::NonceReused,
         Error::TimestampOutOfRange { .. } => ErrorCode::TimestampOutOfRange,
         Error::ScopeNotAllowed { .. } => ErrorCode::ScopeNotAllowed,
-        Error::AgentNotBound { .. } => ErrorCode::AgentNotBound,
+        Error::AgentNotBound { .. } | Error::MoltbookNotBound { .. } => ErrorCode::AgentNotBound,
+        Error::MoltbookRefused { refused, .. } => match refused {
+            Refused::Missing => ErrorCode::MissingCredentials,
+            Refused::Invalid => ErrorCode::InvalidToken,
+            Refused::Expired => ErrorCode::ExpiredToken,
+        },
+        Error::MoltbookOff | Error::MoltbookAway { .. } => ErrorCode::UpstreamUnavailable,
         Error::AgentPaused => ErrorCode::AgentPaused,
         Error::RegistrationCodeInvalid => ErrorCode::RegistrationCodeInvalid,
         Error::NotFound | Error::UrlExpired | Error::TicketInvalid => ErrorCode::NotFound,
         Error::PriceVersionUnknown { .. } => ErrorCode::PriceVersionUnknown,
-        Error::PriceAboveMax { .. } => ErrorCode::PriceAboveMaxCredits,
+        Error::PriceAboveMax { .. } | Error::PriceAbovePolicy { .. } => ErrorCode::PriceAboveMaxCredits,
         Error::QuoteExpired => ErrorCode::QuoteExpired,
         Error::QuoteMismatch { .. } => ErrorCode::QuoteMismatch,
         Error::NotCancelable | Error::TaskOpen => ErrorCode::NotCancelable,
@@ -93,7 +102,10 @@ fn ledger_code(refusal: &Refusal) -> ErrorCode {
     match refusal {
         Refusal::RequestIdReused { .. } => ErrorCode::RequestIdReused,
         Refusal::AccountUnknown => ErrorCode::InvalidToken,
-        Refusal::AccountFrozen | Refusal::LedgerFault { .. } => ErrorCode::AccountFrozen,
+        Refusal::AccountFrozen
+        | Refusal::AccountPaused
+        | Refusal::AccountClosed
+        | Refusal::LedgerFault { .. } => ErrorCode::AccountFrozen,
         Refusal::TooManyOpenTasks { .. } => ErrorCode::TooManyOpenTasks,
         Refusal::BudgetExceeded { .. } => ErrorCode::BudgetExceeded,
         Refusal::RunLimitFixed { .. } | Refusal::ReferenceReused | Refusal::AmountInvalid { .. } => {
@@ -134,21 +146,23 @@ fn data(error: &Error, context: &Context<'_>) -> ErrorData {
         Error::InvalidSignature { reason } => data.message = format!("{}: {reason}", data.message),
         Error::TimestampOutOfRange { server_time_s } => data.server_time = Some(*server_time_s),
         Error::ScopeNotAllowed { needed } => {
-            data.fields = vec![FieldProblem {
-                field: "scopes".to_owned(),
-                problem: format!("needs {needed}"),
-                allowed: Vec::new(),
-            }];
+            data.fields = vec![problem("scopes", format!("needs {needed}"))];
         }
         Error::AgentNotBound { bind_url } => data.bind_url = Some(bind_url.clone()),
+        Error::MoltbookNotBound { agent_id, bind_url, codes } => {
+            moltbook::describe(&mut data, agent_id, bind_url, codes);
+        }
+        // Nothing changes until the operator does something.
+        Error::MoltbookOff => data.retryable = false,
         Error::PriceVersionUnknown { current, current_price } => {
             data.current_price_version = Some(current.clone());
             data.current_price = Some(current_price.0);
         }
-        Error::PriceAboveMax { price } => data.current_price = Some(price.0),
+        Error::PriceAboveMax { price } | Error::PriceAbovePolicy { price, .. } => {
+            data.current_price = Some(price.0);
+        }
         Error::QuoteMismatch { field } => {
-            let problem = "differs from what was quoted".to_owned();
-            data.fields = vec![FieldProblem { field: (*field).to_owned(), problem, allowed: Vec::new() }];
+            data.fields = vec![problem(field, "differs from what was quoted".to_owned())];
         }
         Error::PayloadTooLarge { limit_bytes } => {
             data.message = format!("{}: at most {limit_bytes} bytes", data.message);
@@ -160,12 +174,16 @@ fn data(error: &Error, context: &Context<'_>) -> ErrorData {
     data
 }
 
+fn problem(field: &str, problem: String) -> FieldProblem {
+    FieldProblem { field: field.to_owned(), problem, allowed: Vec::new() }
+}
+
 /// When the same call may succeed.
 fn retry_after_seconds(error: &Error) -> Option<i64> {
     match error {
-        Error::RateLimited { retry_after_s } | Error::TooManyGuesses { wait_s: retry_after_s } => {
-            i64::try_from(*retry_after_s).ok()
-        }
+        Error::RateLimited { retry_after_s }
+        | Error::MoltbookAway { retry_after_s }
+        | Error::TooManyGuesses { wait_s: retry_after_s } => i64::try_from(*retry_after_s).ok(),
         Error::StorageAway => Some(5),
         Error::Restoring => Some(10),
         Error::Overloaded
@@ -179,26 +197,14 @@ fn retry_after_seconds(error: &Error) -> Option<i64> {
 
 /// What happened and what to do, where the texts of the code say too little.
 fn reworded(error: &Error) -> Option<(String, &'static str)> {
+    if let Some(reworded) = moltbook::reworded(error).or_else(|| of_people(error)) {
+        return Some(reworded);
+    }
     Some(match error {
         Error::UnexpandedToken => (
             "The token starts with `$`: it is the name of a variable, not its value".to_owned(),
             "The shell did not expand the variable: write it in double quotes, and send the same call again.",
         ),
-        Error::SignInRefused => (
-            "The e-mail address, the password or the code is wrong".to_owned(),
-            "Sign in at /login; the operator can make a link for a new password.",
-        ),
-        Error::TooManyGuesses { wait_s } => (
-            format!("Too many wrong guesses; the next one is possible in {} minutes", wait_s.div_ceil(60)),
-            "Wait for Retry-After seconds.",
-        ),
-        Error::TicketInvalid => (
-            "This link was used already, is too old, or is not whole".to_owned(),
-            "Ask whoever sent it for a new one.",
-        ),
-        Error::NotConfirmed => {
-            ("This change needs the password once more".to_owned(), "Send the form again with the password.")
-        }
         Error::UrlExpired => (
             "The link has expired".to_owned(),
             "Ask GET /v1/generate/{request_id} or GET /v1/files/{file_id} for a fresh link.",
@@ -241,6 +247,47 @@ fn reworded(error: &Error) -> Option<(String, &'static str)> {
             ),
             "Ask GET /readyz again once the operator has set the machine's clock.",
         ),
+        _ => return said_by_owner(error),
+    })
+}
+
+/// The same for what an owner decided.
+fn said_by_owner(error: &Error) -> Option<(String, &'static str)> {
+    Some(match error {
+        Error::PriceAbovePolicy { price, most, subject } => (
+            format!(
+                "It costs {price} credits, and the owner's policy for this {} allows at most {most} for one \
+                 generation",
+                subject.as_str()
+            ),
+            "Pick a cheaper model or fewer units with POST /v1/models/route, or ask the owner for more.",
+        ),
+        Error::Ledger(Refusal::AccountPaused) => (
+            "The account is paused by its owner: nothing new is accepted".to_owned(),
+            "Ask the owner to resume the account; GET /v1/generate/{request_id} still shows earlier tasks.",
+        ),
+        _ => return None,
+    })
+}
+
+/// The same of what people meet who sign in.
+fn of_people(error: &Error) -> Option<(String, &'static str)> {
+    Some(match error {
+        Error::SignInRefused => (
+            "The e-mail address, the password or the code is wrong".to_owned(),
+            "Sign in at /login; the operator can make a link for a new password.",
+        ),
+        Error::TooManyGuesses { wait_s } => (
+            format!("Too many wrong guesses; the next one is possible in {} minutes", wait_s.div_ceil(60)),
+            "Wait for Retry-After seconds.",
+        ),
+        Error::TicketInvalid => (
+            "This link was used already, is too old, or is not whole".to_owned(),
+            "Ask whoever sent it for a new one.",
+        ),
+        Error::NotConfirmed => {
+            ("This change needs the password once more".to_owned(), "Send the form again with the password.")
+        }
         _ => return None,
     })
 }
@@ -297,6 +344,8 @@ fn describe_refusal(data: &mut ErrorData, refusal: &Refusal) {
         }
         Refusal::AccountUnknown
         | Refusal::AccountFrozen
+        | Refusal::AccountPaused
+        | Refusal::AccountClosed
         | Refusal::TaskUnknown
         | Refusal::LedgerFault { .. } => {}
     }

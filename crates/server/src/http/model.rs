@@ -19,5 +19,5 @@ pub(crate) async fn list_models(
     State(app): State<App>,
     Auth(caller): Auth,
 ) -> Result<axum::Json<Envelope<ModelsAnswer>>, Fail> {
-    Ok(axum::Json(Envelope::new(model::list(&app, &caller))))
+    Ok(axum::Json(Envelope::new(model::list(&app, &caller).await?)))
 }

@@ -78,6 +78,10 @@ fn add_schemas(components: &mut Components) {
 fn statuses(path: &str, method: &HttpMethod) -> Vec<u16> {
     let mut statuses = vec![431, 500, 503];
     let identity = path.starts_with("/api/v1/agents/");
+    if path.starts_with("/auth/") {
+        statuses.extend([400, 401, 403, 413, 415, 429]);
+        return statuses;
+    }
     if path.starts_with("/outputs/") || path.starts_with("/files/") {
         statuses.extend([400, 404]);
         return statuses;

@@ -24,5 +24,5 @@ pub(crate) async fn route_model(
     Auth(caller): Auth,
     Json(fields): Json,
 ) -> Result<axum::Json<Envelope<RouteAnswer>>, Fail> {
-    Ok(axum::Json(Envelope::new(route::answer(&app, &caller, &fields)?)))
+    Ok(axum::Json(Envelope::new(route::answer(&app, &caller, &fields).await?)))
 }

@@ -7,9 +7,11 @@
 mod fault;
 mod health;
 mod s3;
+mod staged;
 mod staging;
 mod upload;
 
+pub(crate) use staged::{Staged, Staging};
 pub(crate) use upload::Upload;
 
 use crate::{
@@ -47,6 +49,7 @@ const ABORT_PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) struct Objects {
     store: Arc<dyn ObjectStore>,
     place: Place,
+    staging: Staging,
     /// Aborts of uploads that were dropped.
     aborts: TaskTracker,
 }
@@ -85,6 +88,7 @@ pub(crate) async fn open(settings: &Storage, data_dir: &Path) -> Result<Objects,
     Ok(Objects {
         store: Arc::<PrefixStore<AmazonS3>>::clone(&signer),
         place: Place::Bucket(Box::new(Bucket { signer, redirects, health: Health::new() })),
+        staging: Staging::new(data_dir.join("staging"), false),
         aborts: TaskTracker::new(),
     })
 }
@@ -95,6 +99,7 @@ fn open_folder(folder: PathBuf) -> Result<Objects, OpenError> {
     let store = LocalFileSystem::new_with_prefix(&folder).map_err(|error| unusable(error.to_string()))?;
     Ok(Objects {
         store: Arc::new(store.with_fsync(true)),
+        staging: Staging::new(folder.clone(), true),
         place: Place::Folder(folder),
         aborts: TaskTracker::new(),
     })
@@ -175,11 +180,9 @@ impl Objects {
         }
     }
 
-    /// Removes what uploads into a folder left when their process was killed. S3 has a rule for that.
+    /// Removes what killed processes left on the local disk. S3 has a rule for what they left there.
     pub(crate) async fn sweep_staging(&self, oldest_ms: i64) {
-        if let Place::Folder(folder) = &self.place {
-            staging::sweep(folder.clone(), oldest_ms).await;
-        }
+        staging::sweep(self.staging.folder().to_owned(), oldest_ms).await;
     }
 
     /// Waits until what was begun is aborted.

@@ -1,4 +1,4 @@
-//! What uploads into a local folder left behind when their process was killed.
+//! What uploads into a local folder, and staged files, left behind when their process was killed.
 //!
 //! Invariant: only files that the storage itself does not show are removed, and only old ones. Not here:
 //! objects that no row names (`worker::sweep`).

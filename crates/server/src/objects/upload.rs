@@ -43,7 +43,7 @@ impl Objects {
     async fn put_in_parts(&self, key: &str, mime: &'static str, bytes: &Bytes) -> Result<(), Error> {
         let mut upload = self.begin(key, mime).await?;
         // Slices share the memory of the whole.
-        let part_bytes = PART_BYTES.max(bytes.len().div_ceil(PARTS_MAX));
+        let part_bytes = part_bytes(bytes.len() as u64);
         let mut rest = bytes.clone();
         while !rest.is_empty() {
             let part = rest.split_to(part_bytes.min(rest.len()));
@@ -63,7 +63,7 @@ impl Objects {
     }
 
     /// What was answered as written is there, as long as it must be.
-    async fn check(&self, key: &Key, bytes: u64) -> Result<(), Error> {
+    pub(super) async fn check(&self, key: &Key, bytes: u64) -> Result<(), Error> {
         let found = self.store.head(key).await?.size;
         if found == bytes {
             return Ok(());
@@ -71,6 +71,11 @@ impl Objects {
         let problem = format!("an object has {found} bytes instead of {bytes}");
         Err(Error::Generic { store: "objects", source: problem.into() })
     }
+}
+
+/// How large the parts of an object are.
+pub(super) fn part_bytes(bytes: u64) -> usize {
+    usize::try_from(bytes.div_ceil(PARTS_MAX as u64)).unwrap_or(usize::MAX).max(PART_BYTES)
 }
 
 impl Upload<'_> {

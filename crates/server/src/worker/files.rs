@@ -3,25 +3,30 @@
 //! Invariant: nothing is captured before its bytes are verified, hashed and durable; objects of a run that
 //! did not end the task are removed or swept. Not here: which hosts may be fetched from (`providers`).
 
-use super::settle;
+use super::{
+    settle,
+    spool::{self, Arrived, Looked, NotLooked, Spool},
+};
 use crate::{objects, state::App};
-use bytes::Bytes;
 use rynjer_api::MissingPart;
-use rynjer_core::ledger::{Capture, Guard, LostUnits, NewOutput};
+use rynjer_core::{
+    catalog::Product,
+    ledger::{Capture, Guard, LostUnits, NewOutput},
+    time::rfc3339,
+};
 use rynjer_providers::{
     Cost, OutputSource, TaskError, Unit,
     guarded::{FetchError, FetchLimits},
-    media::{self, Media},
+    media::{self, Kind},
 };
 use rynjer_store::{StoreError, lease::Leased};
-use sha2::{Digest, Sha256};
 use std::{borrow::Cow, time::Duration};
+use tokio::sync::SemaphorePermit;
 
 /// The largest picture that is believed.
 const PIXELS_MAX: u64 = 100_000_000;
 
-/// The longest file that is fetched for a picture, since all of it is held in memory. The largest pictures
-/// that vendors make have half of it.
+/// The longest file that is fetched for a picture. The largest pictures that vendors make have half of it.
 const PICTURE_BYTES_MAX: u64 = 48 << 20;
 
 /// How often a file is tried to be fetched, and the first pause between, four times longer each time.
@@ -51,6 +56,13 @@ pub(super) enum Stored {
 /// Why a unit is not stored.
 enum NotStored {
     Missing(MissingPart),
+    Away,
+}
+
+/// Why a delivered file is not here.
+enum NotArrived {
+    /// It is not usable, in a sentence.
+    Failed(String),
     Away,
 }
 
@@ -142,34 +154,31 @@ async fn store_unit(
 ) -> Result<NewOutput, NotStored> {
     let missing = |error, message| NotStored::Missing(missing_part(index, error, message));
     let failed = |message: String| missing(TaskError::ProviderFailed, message);
-    let bytes = match unit {
-        Some(Unit::Delivered(OutputSource::Bytes(bytes))) => bytes.clone(),
-        Some(Unit::Delivered(OutputSource::Url(url))) => match fetch(app, task, url).await {
-            Ok(bytes) => bytes,
-            // What is there may be had at the next poll.
-            Err(FetchError::Unreachable(_))
-                if task.provider_task_id.is_some() && task.tries < FETCH_POLLS =>
-            {
-                return Err(NotStored::Away);
-            }
-            Err(FetchError::Unreachable(_)) => {
-                return Err(failed("the provider's file could not be fetched".to_owned()));
-            }
-            Err(FetchError::Rejected(reason)) => {
-                return Err(failed(format!("the provider's file is not usable: {reason}")));
-            }
+    let (looked, place) = match unit {
+        Some(Unit::Delivered(source)) => match arrive(app, task, source).await {
+            Ok(arrived) => arrived,
+            Err(NotArrived::Away) => return Err(NotStored::Away),
+            Err(NotArrived::Failed(message)) => return Err(failed(message)),
         },
         Some(Unit::Refused { error, message }) => return Err(missing(*error, message.clone())),
         Some(Unit::Lost { message }) => return Err(missing(TaskError::OutcomeUnknown, message.clone())),
         None => return Err(failed("the provider did not deliver this one".to_owned())),
     };
-    let (media, sha256) = look(app, &bytes).await.map_err(failed)?;
-    let wanted = if task.product == "music" { "audio" } else { task.product.as_str() };
+    let Looked { media, sha256, bytes, arrived } = looked;
+    let wanted = wanted(task);
     if media.kind.name() != wanted {
         return Err(failed(format!("the provider delivered {} instead of {wanted}", media.kind.name())));
     }
-    let object_key = format!("{}/{}/{}-{index}.{}", task.account, task.id, task.fence, media.extension);
-    if let Err(error) = app.outputs.put(&object_key, media.mime, &bytes).await {
+    let object_key = object_key(app, task, index, media.extension);
+    let put = match arrived {
+        Arrived::Held(file) => {
+            // Small files may wait for the storage beside those that arrive.
+            drop(place);
+            app.outputs.put(&object_key, media.mime, &file).await
+        }
+        Arrived::Staged(staged) => app.outputs.put_staged(&object_key, media.mime, *staged).await,
+    };
+    if let Err(error) = put {
         objects::failed("write", &error);
         return Err(NotStored::Away);
     }
@@ -181,9 +190,56 @@ async fn store_unit(
         width: media.width,
         height: media.height,
         duration_ms: media.duration_ms,
-        bytes: bytes.len() as u64,
+        bytes,
         sha256,
     })
+}
+
+/// Outputs of a day share a folder: one for each task would take two more syncs, and stay behind empty.
+fn object_key(app: &App, task: &Leased, index: u32, extension: &str) -> String {
+    let now = rfc3339(app.now_ms());
+    let date = now.split_once('T').map_or("day", |(date, _)| date);
+    format!("{}/{date}/{}-{}-{index}.{extension}", task.account, task.id, task.fence)
+}
+
+/// The kind of file that the task asks for.
+fn wanted(task: &Leased) -> &'static str {
+    match Product::parse(&task.product) {
+        Some(Product::Video) => Kind::Video.name(),
+        Some(Product::Music) => Kind::Audio.name(),
+        Some(Product::Image) | None => Kind::Image.name(),
+    }
+}
+
+/// Brings a delivered file here and looks into it, with its place where it was fetched.
+async fn arrive<'a>(
+    app: &'a App,
+    task: &Leased,
+    source: &OutputSource,
+) -> Result<(Looked, Option<SemaphorePermit<'a>>), NotArrived> {
+    let limits = media::Limits { max_bytes: app.config.storage.max_output_bytes, max_pixels: PIXELS_MAX };
+    let url = match source {
+        OutputSource::Bytes(bytes) => {
+            let bytes = bytes.clone();
+            return look(move || spool::look_held(bytes, &limits)).await.map(|looked| (looked, None));
+        }
+        OutputSource::Url(url) => url,
+    };
+    let failed = |message: &str| NotArrived::Failed(message.to_owned());
+    let place = app.fetches.acquire().await.map_err(|_| failed("the gateway stops"))?;
+    match fetch(app, task, url).await {
+        Ok(spool) => look(move || spool.look(&limits)).await.map(|looked| (looked, Some(place))),
+        // What is there may be had at the next poll.
+        Err(FetchError::Unreachable(_)) if task.provider_task_id.is_some() && task.tries < FETCH_POLLS => {
+            Err(NotArrived::Away)
+        }
+        Err(FetchError::Unreachable(_)) => Err(failed("the provider's file could not be fetched")),
+        Err(FetchError::Rejected(reason)) => Err(unusable(&reason)),
+        Err(FetchError::Unwritten(reason)) => {
+            tracing::warn!(reason, "an output could not be staged");
+            Err(NotArrived::Away)
+        }
+    }
 }
 
 /// How long a file that a vendor names may be.
@@ -193,31 +249,41 @@ fn bytes_max(app: &App, task: &Leased) -> u64 {
 }
 
 /// A file that the vendor named by URL. A server that stumbles is asked again: what it made is billed.
-async fn fetch(app: &App, task: &Leased, url: &str) -> Result<Bytes, FetchError> {
+async fn fetch(app: &App, task: &Leased, url: &str) -> Result<Spool, FetchError> {
     let gone = || FetchError::Unreachable("the vendor is gone".to_owned());
     let provider = app.providers.get(&task.provider).ok_or_else(gone)?;
-    // Films are large, and all of one is in memory at once.
-    let _place = app.fetches.acquire().await.map_err(|_| gone())?;
     let limits = FetchLimits { max_bytes: bytes_max(app, task), max_pixels: PIXELS_MAX };
     let mut pause_ms = FETCH_PAUSE_MS;
-    for _ in 1..FETCH_TRIES {
-        match provider.fetch(url.to_owned(), limits).await {
-            Err(FetchError::Unreachable(_)) => tokio::time::sleep(Duration::from_millis(pause_ms)).await,
-            answer => return answer,
+    let mut tries = 1;
+    loop {
+        let mut spool = Spool::new(app.outputs.staging().clone(), wanted(task), limits.max_bytes);
+        match provider.fetch(url.to_owned(), limits, &mut spool).await {
+            Ok(()) => return Ok(spool),
+            Err(FetchError::Unreachable(_)) if tries < FETCH_TRIES => {}
+            Err(error) => return Err(error),
         }
+        drop(spool);
+        tokio::time::sleep(Duration::from_millis(pause_ms)).await;
         pause_ms *= 4;
+        tries += 1;
     }
-    provider.fetch(url.to_owned(), limits).await
 }
 
-/// What a file is, and its hash. Films are large: they would hold up everything else on this thread.
-async fn look(app: &App, bytes: &Bytes) -> Result<(Media, String), String> {
-    let limits = media::Limits { max_bytes: app.config.storage.max_output_bytes, max_pixels: PIXELS_MAX };
-    let bytes = bytes.clone();
-    let looked = tokio::task::spawn_blocking(move || {
-        let media = media::inspect(&bytes, &limits)?;
-        Ok((media, Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect()))
-    });
-    let looked = looked.await.map_err(|_| "the provider's file could not be looked into".to_owned())?;
-    looked.map_err(|error: media::MediaError| format!("the provider's file is not usable: {error}"))
+/// Looks into a file. Films are large: they would hold up everything else on this thread.
+async fn look(
+    look: impl FnOnce() -> Result<Looked, NotLooked> + Send + 'static,
+) -> Result<Looked, NotArrived> {
+    let looked = tokio::task::spawn_blocking(look).await;
+    let failed = |_| NotArrived::Failed("the provider's file could not be looked into".to_owned());
+    looked.map_err(failed)?.map_err(|error| match error {
+        NotLooked::Unusable(error) => unusable(&error.to_string()),
+        NotLooked::Unread => {
+            tracing::warn!("a staged output could not be read");
+            NotArrived::Away
+        }
+    })
+}
+
+fn unusable(reason: &str) -> NotArrived {
+    NotArrived::Failed(format!("the provider's file is not usable: {reason}"))
 }

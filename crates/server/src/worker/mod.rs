@@ -14,6 +14,7 @@ mod patience;
 mod poll;
 mod run;
 mod settle;
+mod spool;
 mod submit;
 mod sweep;
 
@@ -23,7 +24,7 @@ use crate::{
     app::{
         Error,
         node::{self, Duty},
-        restoration, vendor,
+        pause, restoration, vendor,
     },
     entropy,
     state::App,
@@ -135,6 +136,11 @@ impl Worker {
             let mut again = false;
             if let Err(error) = restoration::reconcile(&self.0.app).await {
                 tracing::warn!(%error, "what a backup held could not be reconciled");
+                tokio::time::sleep(STORE_PAUSE).await;
+                continue;
+            }
+            if let Err(error) = pause::look(&self.0.app).await {
+                tracing::warn!(?error, "what is paused could not be read");
                 tokio::time::sleep(STORE_PAUSE).await;
                 continue;
             }

@@ -17,6 +17,7 @@ use crate::{
         body::TaskBody,
         breaker::Sign,
         model::SANDBOX,
+        pause,
         vendor::{self, Served},
     },
     state::App,
@@ -37,6 +38,9 @@ use tokio_util::sync::CancellationToken;
 /// written down, so that nobody else's job is taken for ours.
 const LOOK_UP_AFTER_MS: i64 = 90_000;
 
+/// How long a task of a paused provider that was claimed all the same is put back.
+const PAUSED_MS: i64 = 1000;
+
 /// What a submit needs beside the task.
 pub(super) struct Submit<'a> {
     pub(super) app: &'a App,
@@ -50,7 +54,7 @@ impl Submit<'_> {
     /// Calls the provider, unless its route is left alone for now.
     pub(super) async fn run(&self, mut loaded: Loaded, stop: &CancellationToken) -> Result<(), StoreError> {
         let (app, task) = (self.app, self.task);
-        if let Err(until_ms) = self.admit() {
+        if let Err(until_ms) = self.admit().await {
             drop(loaded);
             return match vendor::after(app, task, &self.body) {
                 Some(served) if task.step == Step::Queued => self.reroute(served, "left alone").await,
@@ -89,7 +93,12 @@ impl Submit<'_> {
         }
     }
 
-    fn admit(&self) -> Result<(), i64> {
+    /// Whether the provider may be called now; else until when not.
+    async fn admit(&self) -> Result<(), i64> {
+        let looked = pause::look(self.app).await;
+        if looked.is_err() || self.app.pauses.stops(&self.task.provider) {
+            return Err(self.app.now_ms() + PAUSED_MS);
+        }
         if self.task.provider == SANDBOX {
             return Ok(());
         }

@@ -10,11 +10,13 @@ use crate::{
         actor::{Actor, Reach},
         admin::Admin,
         node::{self, Duty},
+        notice,
     },
     state::App,
 };
 use futures::TryStreamExt;
 use rynjer_core::{
+    id::TaskId,
     ledger::{Command, Guard, LostUnits, Outcome, Release},
     task::{Status, Step},
     time::DAY_MS,
@@ -99,6 +101,11 @@ pub(super) async fn sweep(app: &App) -> Result<(), Error> {
         unbound_agents_before_ms: ago(settings.unbound_agent_days),
     };
     while app.store.write(move |tx| retention::sweep(tx, horizons)).await.map_err(Error::from)? > 0 {
+        tokio::task::yield_now().await;
+    }
+    let news_before_ms = ago(notice::KEPT_DAYS);
+    let expire = move |tx: &mut dyn rynjer_store::Tx| retention::expire_notices(tx, news_before_ms);
+    while app.store.write(expire).await.map_err(Error::from)? > 0 {
         tokio::task::yield_now().await;
     }
     let unseen_since_ms = now_ms - DAY_MS;
@@ -189,6 +196,11 @@ pub(super) async fn sweep_orphans(app: &App) -> Result<(), Error> {
                     let id = name.split_once('.').map_or(name, |(id, _)| id);
                     files.push((account.to_owned(), id.to_owned(), key.clone()));
                 }
+                // Outputs had a folder for each task once.
+                [account, folder, name] => {
+                    let task = if TaskId::parse(folder).is_some() { folder } else { task_of(name) };
+                    outputs.push((account.to_owned(), task.to_owned(), key.clone()));
+                }
                 [account, task, ..] => outputs.push((account.to_owned(), task.to_owned(), key.clone())),
                 _ => {}
             }
@@ -198,6 +210,11 @@ pub(super) async fn sweep_orphans(app: &App) -> Result<(), Error> {
         }
     }
     delete_orphans(app, outputs, files).await
+}
+
+/// The task in the name of an output.
+fn task_of(name: &str) -> &str {
+    name.split_once('-').map_or(name, |(task, _)| task)
 }
 
 /// Account, task or file, and key of an object.

@@ -16,6 +16,17 @@ const EXEMPT: &[(&str, &str, &str)] = &[
     ("register", "missing-scope", "needs none"),
     ("refresh_token", "missing-scope", "a refresh keeps the scopes of its family"),
     ("refresh_token", "foreign-object", "names nothing but the credential itself"),
+    (
+        "exchange_moltbook",
+        "no-credentials",
+        "off by default; without an identity, see `moltbook::tokens_that_are_none`",
+    ),
+    (
+        "exchange_moltbook",
+        "foreign-object",
+        "names nothing but the identity itself, see `moltbook::one_identity_never_yields_anothers_agent`",
+    ),
+    ("exchange_moltbook", "missing-scope", "gives what the owner granted"),
     ("issue_token", "foreign-object", "the key must be the agent's own, see `token::what_a_token_may_do`"),
     ("list_keys", "missing-scope", "an agent always sees its own keys"),
     ("revoke_key", "missing-scope", "an agent may always give up its own keys"),

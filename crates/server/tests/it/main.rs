@@ -8,13 +8,25 @@
 mod support;
 
 #[cfg(test)]
+mod agent_page;
+#[cfg(test)]
+mod audit_log;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod bind;
+#[cfg(test)]
+mod bind_page;
+#[cfg(test)]
 mod budget;
+#[cfg(test)]
+mod budget_page;
 #[cfg(test)]
 mod callback;
 #[cfg(test)]
 mod cancel;
+#[cfg(test)]
+mod closure;
 #[cfg(test)]
 mod coverage;
 #[cfg(test)]
@@ -22,11 +34,19 @@ mod doubt;
 #[cfg(test)]
 mod events;
 #[cfg(test)]
+mod export;
+#[cfg(test)]
 mod failover;
 #[cfg(test)]
 mod file;
 #[cfg(test)]
+mod film;
+#[cfg(test)]
+mod gallery;
+#[cfg(test)]
 mod guide;
+#[cfg(test)]
+mod history;
 #[cfg(test)]
 mod hostile_vendor;
 #[cfg(test)]
@@ -35,6 +55,10 @@ mod idempotency;
 mod identity;
 #[cfg(test)]
 mod input;
+#[cfg(test)]
+mod key;
+#[cfg(test)]
+mod key_page;
 #[cfg(test)]
 mod keyring;
 #[cfg(test)]
@@ -46,17 +70,28 @@ mod list;
 #[cfg(test)]
 mod matrix;
 #[cfg(test)]
+mod moderation;
+#[cfg(test)]
+mod moltbook;
+#[cfg(test)]
 mod node;
 #[cfg(test)]
+mod notice;
 mod oidc;
 #[cfg(test)]
 mod operator;
+#[cfg(test)]
+mod pause;
+#[cfg(test)]
+mod policy;
 #[cfg(test)]
 mod preset;
 #[cfg(test)]
 mod price;
 #[cfg(test)]
 mod price_change;
+#[cfg(test)]
+mod revocation;
 #[cfg(test)]
 mod route;
 #[cfg(test)]
@@ -72,11 +107,19 @@ mod sign_in;
 #[cfg(test)]
 mod slow_input;
 #[cfg(test)]
+mod spend;
+#[cfg(test)]
 mod task;
 #[cfg(test)]
 mod test_clock;
 #[cfg(test)]
+mod theft;
+#[cfg(test)]
 mod token;
+#[cfg(test)]
+mod topup;
+#[cfg(test)]
+mod topup_attack;
 #[cfg(test)]
 mod upload;
 #[cfg(test)]

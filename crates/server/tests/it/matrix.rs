@@ -6,7 +6,9 @@
 mod actor;
 mod rows;
 
-use crate::support::{TestApp, agent::text, client::picture, png::png, routes::routes, upload::upload};
+use crate::support::{
+    Agent, Signer, TestApp, agent::text, client::picture, png::png, routes::routes, upload::upload,
+};
 use actor::{Actor, Csrf};
 use rows::{
     Open::{
@@ -15,6 +17,7 @@ use rows::{
     },
     ROWS,
 };
+use rynjer_core::scope::Scopes;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -96,7 +99,19 @@ struct Objects {
     account_id: String,
     /// A key that nobody needs.
     spare_key: String,
+    /// An agent that is paused and changed.
+    spare_agent: String,
+    /// The code of an agent that waits for its owner.
+    waiting: String,
+    seed: u8,
     made: u8,
+}
+
+/// Registers an agent that nobody needs, and binds it.
+async fn bound(app: &TestApp, seed: u8) -> String {
+    let agent = Agent::registered(&app.anonymous(), Signer::at(seed, app.now_s())).await;
+    app.admin().agent_bind(&agent.code, &app.account, Scopes::ALL, None).await.expect("bound");
+    agent.id
 }
 
 impl Objects {
@@ -113,6 +128,9 @@ impl Objects {
             key_id: app.agent.key_id.clone(),
             account_id: app.account.to_string(),
             spare_key: spare.key_id,
+            spare_agent: bound(app, 60).await,
+            waiting: Agent::registered(&app.anonymous(), Signer::at(61, app.now_s())).await.code,
+            seed: 100,
             made: 0,
         }
     }
@@ -125,6 +143,11 @@ impl Objects {
         if path.contains("{file_id}") {
             let file = upload(&app.agent_key(), &png(2, 2, self.made)).await.ok();
             path = path.replace("{file_id}", &text(&file, "file_id"));
+        }
+        if method == "POST" && path.starts_with("/settings/") {
+            let ends = path.ends_with("/unbind") || path.ends_with("/{agent_id}/revoke");
+            let agent = if ends { bound(app, self.fresh_seed()).await } else { self.spare_agent.clone() };
+            path = path.replace("{agent_id}", &agent).replace("{key_id}", &self.spare_key);
         }
         if method == "GET" && path.starts_with("/outputs/") {
             return text(&self.task["outputs"][0], "url");
@@ -148,11 +171,18 @@ impl Objects {
         path
     }
 
+    /// The key of one more agent.
+    fn fresh_seed(&mut self) -> u8 {
+        self.seed += 1;
+        self.seed
+    }
+
     /// A body that asks for nothing that could be refused for itself.
     fn body(&self, route: &str) -> Value {
         match route {
             "/v1/generate" => picture(&format!("matrix-{}", self.made), "[[instant]]"),
             "/api/v1/agents/keys/revoke" => json!({"key_id": self.spare_key}),
+            "/settings/agents/bind" | "/settings/agents/bind/confirm" => json!({"code": self.waiting}),
             "/account" => json!({"account": self.account_id}),
             _ => json!({}),
         }

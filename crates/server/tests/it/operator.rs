@@ -232,6 +232,28 @@ async fn providers_catalog_and_log_are_shown() {
     assert_eq!(operator.get("/operator/audit?account=acct_x").await.status, 404);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn models_and_providers_are_paused_and_resumed() {
+    let (app, mut operator) = operated().await;
+    operator.get("/operator/providers").await;
+    let sandbox = [("kind", "provider"), ("name", "sandbox")];
+    let page = operator.submit("/operator/pause", &[sandbox[0], sandbox[1], ("reason", "repairs")]).await;
+    assert_eq!((page.status, page.location.as_str()), (303, "/operator/providers"));
+    operator.get("/operator/providers").await.shows("sandbox paused").shows("paused by an operator: repairs");
+    assert_eq!(operator.submit("/operator/resume", &sandbox).await.status, 303);
+    operator.get("/operator/providers").await.shows("sandbox active");
+    operator.get("/operator/catalog").await;
+    let model = [("kind", "model"), ("name", "z-image")];
+    let page = operator.submit("/operator/pause", &model).await;
+    assert_eq!((page.status, page.location.as_str()), (303, "/operator/catalog"));
+    operator.get("/operator/catalog").await.shows("paused");
+    let unknown = operator.post("/operator/pause", &[]).await;
+    assert_eq!(unknown.status, 403, "a form without its secret");
+    operator.get("/operator/catalog").await;
+    assert_eq!(operator.submit("/operator/resume", &model).await.status, 303);
+    assert_eq!(app.admin().pause_list().await.unwrap().len(), 0);
+}
+
 /// What strangers and agents name themselves is text on operators' pages too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn names_are_no_markup() {

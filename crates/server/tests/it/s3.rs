@@ -13,6 +13,7 @@ use crate::support::{
     upload::upload,
 };
 use http::Method;
+use rynjer_core::time::rfc3339;
 use rynjer_server::{
     clock::Clock,
     config::Config,
@@ -40,7 +41,7 @@ async fn outputs_in_a_bucket() {
     for (id, extension, mime) in [("p", "png", "image/png"), ("f", "mp4", "video/mp4")] {
         let task = agent.finish(id).await;
         assert_eq!(task["status"], "success", "{task:#}");
-        names.push(format!("{}/{}/1-0.{extension}", app.account, text(&task, "task_id")));
+        names.push(format!("{}/{}/{}-1-0.{extension}", app.account, date(&app), text(&task, "task_id")));
         let output = &task["outputs"][0];
         let url = text(output, "url");
         let whole = anybody.get(&url).await;
@@ -223,6 +224,12 @@ async fn links_that_lead_to_the_bucket() {
     assert_eq!(anybody.get(&url).await.refusal(), "404 not_found");
 }
 
+/// The folder of today's outputs.
+fn date(app: &TestApp) -> String {
+    let now = rfc3339(app.now_ms());
+    now.split_once('T').expect("a time").0.to_owned()
+}
+
 /// A date as in `20280229`, four years before, which is a date too.
 fn long_ago(date: &str) -> String {
     let year: u32 = date[..4].parse().expect("a year");
@@ -240,9 +247,16 @@ async fn orphans_in_a_bucket() {
     assert_eq!(living.len(), 2);
     // More than one page of a list.
     for number in 0..1100 {
-        let task = s3.folder().join(format!("{}/task_06egn8yc0hs5fc4pkp2kezx3y4", app.account));
-        std::fs::create_dir_all(&task).expect("a folder");
-        std::fs::write(task.join(format!("{number}-0.png")), b"x").expect("an orphan");
+        let task = "task_06egn8yc0hs5fc4pkp2kezx3y4";
+        // As they are stored, and as they were.
+        let (folder, name) = if number % 2 == 0 {
+            (date(&app), format!("{task}-{number}-0.png"))
+        } else {
+            (task.to_owned(), format!("{number}-0.png"))
+        };
+        let folder = s3.folder().join(app.account.as_str()).join(folder);
+        std::fs::create_dir_all(&folder).expect("a folder");
+        std::fs::write(folder.join(name), b"x").expect("an orphan");
     }
     let all = s3.objects();
     let now = SystemTime::UNIX_EPOCH + Duration::from_millis(app.now_ms().unsigned_abs());

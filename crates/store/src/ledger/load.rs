@@ -40,7 +40,7 @@ fn load_accounts(
     let lock = tx.dialect().for_update("a");
     let sql = format!(
         "SELECT a.id, a.frozen_reason, a.available, a.held, a.revenue, a.provider_loss, a.issued, a.owed, \
-         a.entry_sequence, a.entry_hash, a.open_tasks \
+         a.entry_sequence, a.entry_hash, a.open_tasks, a.paused_at, a.closed_at \
          FROM keys JOIN accounts a ON a.id = keys.id ORDER BY a.id {lock}"
     );
     for row in with_keys(tx, "id", &[Type::Text], &keys, &sql)? {
@@ -58,6 +58,8 @@ fn load_accounts(
             sequence: row.int(8)?,
             head_hash: row.hash(9)?,
             open_tasks: row.int(10)?,
+            paused: row.opt_int(11)?.is_some(),
+            closed: row.opt_int(12)?.is_some(),
             budgets: Vec::new(),
             fault: None,
             changed: false,

@@ -10,8 +10,8 @@ use crate::{
 };
 use rynjer_core::{
     budget::Charge,
-    id::{AgentId, TaskId},
-    ledger::{TaskMoney, Working},
+    id::{AgentId, NoticeId, TaskId},
+    ledger::{BUDGET_THRESHOLD, TaskMoney, Working},
     task::{Status, Step},
 };
 
@@ -22,7 +22,8 @@ pub(super) fn save(tx: &mut dyn Tx, working: &Working) -> Result<(), StoreError>
     save_accounts(tx, working)?;
     save_budgets(tx, working)?;
     save_runs(tx, working)?;
-    save_outputs(tx, working)
+    save_outputs(tx, working)?;
+    save_notices(tx, working)
 }
 
 /// The column of the windows that a hold was counted in.
@@ -328,4 +329,24 @@ fn save_outputs(tx: &mut dyn Tx, working: &Working) -> Result<(), StoreError> {
         Type::Int,
     ];
     insert(tx, "outputs", names, &types, &rows, "").map(drop)
+}
+
+/// Nothing is sent where there is no news, which is nearly always. Old news stays as it was.
+fn save_notices(tx: &mut dyn Tx, working: &Working) -> Result<(), StoreError> {
+    let texts: Vec<(NoticeId, String, String)> =
+        working.notices.iter().map(|notice| (notice.id(), notice.once(), notice.detail())).collect();
+    let mut rows = Rows::new(6);
+    for (notice, (id, once, detail)) in working.notices.iter().zip(&texts) {
+        rows.push([
+            notice.account.as_str().into(),
+            id.as_str().into(),
+            notice.at_ms.into(),
+            BUDGET_THRESHOLD.into(),
+            Param::from(once),
+            Param::from(detail),
+        ]);
+    }
+    let types = [Type::Text, Type::Text, Type::Int, Type::Text, Type::Text, Type::Text];
+    let tail = "ON CONFLICT DO NOTHING";
+    insert(tx, "notices", "account_id, id, at, kind, once, detail", &types, &rows, tail).map(drop)
 }

@@ -67,3 +67,25 @@ async fn an_agent_is_bound_to_an_account_that_exists() {
     let bound = stage.store.write(|tx| agent::bind(tx, &agent_id(1), &account_id(9), "", NOON_MS)).await;
     assert!(matches!(bound, Err(rynjer_store::StoreError::Constraint(_))), "{bound:?}");
 }
+
+#[tokio::test]
+async fn a_code_that_people_type() {
+    let stage = Stage::with_accounts(1, 0).await;
+    let typed = async |code: u8, now_ms: i64| {
+        stage.read(move |tx| agent::by_user_code(tx, &[code; 32], now_ms)).await.map(|agent| agent.id)
+    };
+    add_agent(&stage, 1, 1, NOON_MS).await;
+    assert_eq!(typed(1, NOON_MS + 999).await, Some(agent_id(1)));
+    assert_eq!((typed(1, NOON_MS + 1000).await, typed(2, NOON_MS).await), (None, None));
+    // Of two agents that were given the same by chance, none is meant.
+    let twin = agent::Registration { registration_hash: [9; 32], ..registration(2, 1, NOON_MS) };
+    stage.write(move |tx| agent::register(tx, &twin)).await;
+    assert_eq!(typed(1, NOON_MS).await, None);
+    add_agent(&stage, 2, 2, NOON_MS).await;
+    assert_eq!(typed(1, NOON_MS).await, Some(agent_id(1)));
+    // Binding spends it, unbinding kills it.
+    stage.write(|tx| agent::bind(tx, &agent_id(1), &account_id(0), "image", NOON_MS)).await;
+    assert_eq!(typed(1, NOON_MS).await, None);
+    stage.write(|tx| agent::unbind(tx, &agent_id(2), NOON_MS)).await;
+    assert_eq!(typed(2, NOON_MS).await, None);
+}

@@ -99,3 +99,28 @@ async fn a_budget_set_in_the_middle_counts_each_task_once() {
     crate::stage::all_at_once(&stage.store, answers).await;
     assert_eq!(spent(&stage).await, [("account", "total", 0)]);
 }
+
+#[tokio::test]
+async fn a_limit_that_is_taken_away_refuses_and_counts_nothing_more() {
+    let stage = Stage::with_accounts(1, 1_000).await;
+    let agent = agent_id(0).to_string();
+    set(&stage, 1, (Subject::Agent, &agent), Period::Total, 10).await;
+    stage.submit(accept(0, 1, 10, 1)).await;
+    let over = stage.submit(accept(0, 2, 1, 1)).await;
+    assert!(matches!(over, Outcome::Refused(Refusal::BudgetExceeded { .. })), "{over:?}");
+    let remove = |account: u8| {
+        let agent = agent.clone();
+        move |tx: &mut dyn rynjer_store::Tx| {
+            budget::remove(tx, &account_id(account), (Subject::Agent, &agent), Period::Total)
+        }
+    };
+    assert!(!stage.write(remove(1)).await, "another account has no such limit");
+    assert!(stage.write(remove(0)).await);
+    assert!(!stage.write(remove(0)).await);
+    assert_eq!(stage.submit(accept(0, 2, 90, 1)).await, accepted(90));
+    // What the first task gives back has no limit any more that it could go to.
+    stage.submit(release(0, 1, Guard::NotSubmitted, None)).await;
+    set(&stage, 2, (Subject::Agent, &agent), Period::Total, 100).await;
+    assert_eq!(spent(&stage).await, [("agent", "total", 90)]);
+    stage.assert_clean().await;
+}

@@ -11,7 +11,7 @@ use crate::{
 use rynjer_core::id::AgentId;
 use rynjer_store::{agent, key};
 
-fn key_row(n: u8, account: u8, agent: Option<AgentId>) -> key::KeyRow {
+pub(crate) fn key_row(n: u8, account: u8, agent: Option<AgentId>) -> key::KeyRow {
     key::KeyRow {
         id: key_id(n),
         account_id: account_id(account),

@@ -32,6 +32,12 @@ mod migrate;
 #[cfg(test)]
 mod node;
 #[cfg(test)]
+mod notice;
+#[cfg(test)]
+mod pause;
+#[cfg(test)]
+mod policy;
+#[cfg(test)]
 mod postgres;
 #[cfg(test)]
 mod relocation;
@@ -40,10 +46,14 @@ mod retention;
 #[cfg(test)]
 mod secret;
 #[cfg(test)]
+mod spend;
+#[cfg(test)]
 mod stage;
 #[cfg(test)]
 mod task;
 #[cfg(test)]
 mod token;
+#[cfg(test)]
+mod topup;
 #[cfg(test)]
 mod writer;

@@ -269,17 +269,18 @@ impl HeldUp {
 pub(crate) async fn in_one_batch(store: &Store, commands: Vec<Command>) -> Vec<Result<Outcome, StoreError>> {
     let held = hold_up(store).await;
     let sent = Arc::new(AtomicUsize::new(0));
-    let (count, mut set) = (commands.len(), JoinSet::new());
+    let mut set = JoinSet::new();
     for (index, command) in commands.into_iter().enumerate() {
-        let (store, sent) = (store.clone(), Arc::clone(&sent));
+        let (store, counted) = (store.clone(), Arc::clone(&sent));
         set.spawn(async move {
             // The test's runtime has one thread: the command is queued before anything else runs.
-            sent.fetch_add(1, Ordering::SeqCst);
+            counted.fetch_add(1, Ordering::SeqCst);
             (index, store.submit(NOON_MS, command).await)
         });
-    }
-    while sent.load(Ordering::SeqCst) < count {
-        tokio::task::yield_now().await;
+        // One after the other, so that they are decided in their order.
+        while sent.load(Ordering::SeqCst) <= index {
+            tokio::task::yield_now().await;
+        }
     }
     held.let_go().await;
     let mut answers = set.join_all().await;

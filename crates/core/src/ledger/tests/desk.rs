@@ -10,9 +10,9 @@ use crate::{
     fingerprint::Fingerprint,
     id::{AccountId, AgentId, AttemptId, BudgetId, KeyId, TaskId, UsageId},
     ledger::{
-        Accept, Account, Book, Books, Capture, Clawback, Command, Entry, Grant, Guard, Loss, LostUnits,
-        NewOutput, NewTask, Outcome, Reference, Refund, Refusal, Release, Run, RunKey, RunLimit, TaskMoney,
-        Working, apply,
+        Accept, Account, Book, Books, BudgetNotice, Capture, Clawback, Command, Entry, Grant, Guard, Loss,
+        LostUnits, NewOutput, NewTask, Outcome, Reference, Refund, Refusal, Release, Run, RunKey, RunLimit,
+        TaskMoney, Working, apply,
     },
     task::{Status, Step},
 };
@@ -30,6 +30,8 @@ pub(super) struct Desk {
     pub(super) runs: HashMap<RunKey, Run>,
     pub(super) entries: Vec<Entry>,
     pub(super) outputs: Vec<(TaskId, NewOutput, i64)>,
+    /// By what they are called once, as the store keeps them.
+    pub(super) notices: BTreeMap<String, BudgetNotice>,
 }
 
 impl Desk {
@@ -124,6 +126,9 @@ impl Desk {
             };
             assert!(self.tasks.insert(new.task.id, task).is_none());
         }
+        for notice in working.notices {
+            self.notices.entry(notice.once()).or_insert(notice);
+        }
         self.entries.extend(working.entries);
         self.outputs.extend(working.new_outputs.into_iter().map(|o| (o.task, o.output, o.at_ms)));
     }
@@ -216,6 +221,8 @@ fn empty_account(n: u8) -> Account {
     Account {
         id: account(n),
         frozen_reason: None,
+        paused: false,
+        closed: false,
         books: Books::default(),
         sequence: 0,
         head_hash: [0; 32],

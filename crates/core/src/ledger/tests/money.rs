@@ -108,3 +108,14 @@ fn spent_credits_are_owed_and_paid_by_later_grants_first() {
     assert!(matches!(desk.one(&accept(0, 3, 1, 1)), Outcome::Refused(Refusal::AccountFrozen)));
     desk.check();
 }
+
+/// What was granted before is still answered as such.
+#[test]
+fn a_closed_account_is_granted_nothing() {
+    let mut desk = Desk::with_accounts(1, 10);
+    desk.accounts.get_mut(&account(0)).unwrap().closed = true;
+    assert_eq!(desk.one(&grant(0, 10, "first")), moved(true, 10));
+    assert_eq!(desk.one(&grant(0, 10, "second")), refused(Refusal::AccountClosed));
+    assert_eq!(desk.books(0).available, Credits(10));
+    desk.check();
+}

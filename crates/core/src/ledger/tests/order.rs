@@ -42,6 +42,8 @@ fn an_earlier_check_hides_every_later_one() {
     assert_eq!(desk.one(&asked(21, 100)), refused(Refusal::RunLimitFixed { limit: Some(Credits(20)) }));
     assert_eq!(desk.one(&asked(21, 1)), refused(Refusal::TooManyOpenTasks { open: 1, max: 1 }));
 
+    desk.accounts.get_mut(&account(0)).unwrap().paused = true;
+    assert_eq!(desk.one(&asked(21, 1)), refused(Refusal::AccountPaused));
     desk.accounts.get_mut(&account(0)).unwrap().frozen_reason = Some("the operator".into());
     assert_eq!(desk.one(&asked(21, 1)), refused(Refusal::AccountFrozen));
     // A repeated id is answered although the account is frozen since.

@@ -2,7 +2,7 @@
 //!
 //! Invariant: credits come only through the ledger. Not here: what owners see of their account (`account`).
 
-use super::Admin;
+use super::{Admin, check_reference};
 use crate::{
     app::{Error, audit_log::note},
     entropy,
@@ -81,9 +81,11 @@ impl Admin {
         let (account_id, by, now_ms) = (id.clone(), self.by.clone(), self.clock.now_ms());
         self.store
             .write(move |tx| {
-                if !account::set_frozen(tx, &account_id, reason.as_deref())? {
-                    return Err(Error::NotFound);
+                let row = account::lock(tx, &account_id)?.ok_or(Error::NotFound)?;
+                if row.closed_at_ms.is_some() {
+                    return Err(Error::field("account", "is closed, and stays so"));
                 }
+                account::set_frozen(tx, &account_id, reason.as_deref())?;
                 let action = if reason.is_some() { "account.frozen" } else { "account.thawed" };
                 let detail = json!({ "reason": reason });
                 Ok(note(tx, now_ms, &by, Some(&account_id), action, account_id.as_str(), &detail)?)
@@ -97,9 +99,7 @@ impl Admin {
     /// # Errors
     /// No such account; a wrong amount; a reference that was used for another amount.
     pub async fn account_grant(&self, id: &AccountId, amount: i64, reference: &str) -> Result<bool, Error> {
-        if reference.is_empty() || reference.len() > 200 || reference.chars().any(char::is_control) {
-            return Err(Error::field("reference", "must be 1 to 200 characters without control characters"));
-        }
+        check_reference(reference)?;
         self.reach.check_all()?;
         let grant =
             Grant { account: id.clone(), amount: Credits(amount), reference: format!("grant:{reference}") };

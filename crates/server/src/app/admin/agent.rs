@@ -4,7 +4,12 @@
 //! here: how agents register (`agent`), and the rules of binding (`bind`).
 
 use super::Admin;
-use crate::app::{Error, audit_log::note, bind};
+use crate::app::{
+    Error,
+    audit_log::note,
+    bind::{self, Binder, Confirmed, Granted, Shown},
+    closure::open_account,
+};
 use rynjer_core::{
     budget::Period,
     credits::Credits,
@@ -12,14 +17,40 @@ use rynjer_core::{
     scope::Scopes,
 };
 use rynjer_store::{
-    Tx, account, admin,
+    Tx, admin,
     agent::{self, AgentRow},
     key,
 };
 use serde_json::json;
 
 impl Admin {
-    /// Binds the agent of a registration code to an account, with the scopes that its keys may ask for.
+    fn binder(&self) -> Binder {
+        let (by, reach) = (self.by.clone(), self.reach.clone());
+        Binder { store: self.store.clone(), clock: self.clock.clone(), by, reach }
+    }
+
+    /// The agent of a registration code or user code, to be shown before it is bound. Wrong codes of an owner
+    /// are counted.
+    ///
+    /// # Errors
+    /// A code that is wrong, expired, used or another account's; too many wrong ones.
+    pub async fn agent_find(&self, code: &str) -> Result<Shown, Error> {
+        bind::find(&self.binder(), code).await
+    }
+
+    /// Binds the agent that was shown, and no other.
+    ///
+    /// # Errors
+    /// A code that is dead by now or another agent's; too many wrong ones; no such account within reach.
+    pub async fn agent_confirm(&self, confirmed: &Confirmed, granted: &Granted) -> Result<AgentRow, Error> {
+        self.reach.check(Some(&granted.account))?;
+        let bound = bind::confirm(&self.binder(), confirmed, granted).await?;
+        self.credentials_changed();
+        Ok(bound)
+    }
+
+    /// Binds the agent of a registration code or user code to an account, with the scopes that its keys may
+    /// ask for.
     ///
     /// # Errors
     /// A code that is wrong, expired or used by another account; no such account.
@@ -31,7 +62,8 @@ impl Admin {
         limit: Option<(Credits, Period)>,
     ) -> Result<AgentRow, Error> {
         self.reach.check(Some(account))?;
-        let bound = bind::bind(&self.store, &self.clock, &self.by, code, account, scopes, limit).await?;
+        let granted = Granted { account: account.clone(), scopes, limit };
+        let bound = bind::bind(&self.binder(), code, &granted).await?;
         self.credentials_changed();
         Ok(bound)
     }
@@ -43,6 +75,55 @@ impl Admin {
     pub async fn agent_list(&self, account: Option<AccountId>) -> Result<Vec<AgentRow>, Error> {
         self.reach.check(account.as_ref())?;
         self.store.read(move |tx| Ok(admin::agents(tx, account.as_ref())?)).await
+    }
+
+    /// One agent.
+    ///
+    /// # Errors
+    /// No such agent.
+    pub async fn agent_show(&self, id: &AgentId) -> Result<AgentRow, Error> {
+        let id = id.clone();
+        let read = self.store.read(move |tx| agent::get(tx, &id)?.ok_or(Error::NotFound));
+        let found = read.await?;
+        self.reach.check(found.account_id.as_ref())?;
+        Ok(found)
+    }
+
+    /// What the agent's keys may ask for from now on. Fewer scopes hold at once for keys that are there; more
+    /// need the owner to be there (`confirmed`).
+    ///
+    /// # Errors
+    /// No such agent, or one that was revoked; not confirmed.
+    pub async fn agent_rescope(
+        &self,
+        id: &AgentId,
+        scopes: Scopes,
+        confirmed: bool,
+    ) -> Result<AgentRow, Error> {
+        let (id, reach, by, now_ms) = (id.clone(), self.reach.clone(), self.by.clone(), self.clock.now_ms());
+        let changed = self.store.write(move |tx| {
+            let found = agent::lock(tx, &id)?.ok_or(Error::NotFound)?;
+            reach.check(found.account_id.as_ref())?;
+            if found.account_id.is_none() || found.revoked_at_ms.is_some() {
+                return Err(Error::field("agent", "is not bound to an account, or was revoked"));
+            }
+            let before = Scopes::from_text(&found.scopes).unwrap_or(Scopes::NONE);
+            if !scopes.is_subset(before) && !confirmed {
+                return Err(Error::NotConfirmed);
+            }
+            if scopes == before {
+                return Ok(found);
+            }
+            agent::set_scopes(tx, &id, &scopes.to_text())?;
+            let detail =
+                json!({ "name": found.name, "scopes": scopes.to_text(), "before": before.to_text() });
+            let account = found.account_id.as_ref();
+            note(tx, now_ms, &by, account, "agent.scopes_changed", id.as_str(), &detail)?;
+            agent::get(tx, &id)?.ok_or(Error::NotFound)
+        });
+        let changed = changed.await?;
+        self.credentials_changed();
+        Ok(changed)
     }
 
     /// Pauses or resumes an agent.
@@ -93,9 +174,7 @@ impl Admin {
         self.reach.check_all()?;
         let (now_ms, to) = (self.clock.now_ms(), to.clone());
         self.agent_change(id, "agent.transferred", move |tx, agent| {
-            if account::get(tx, &to)?.is_none() {
-                return Err(Error::field("account", "does not exist"));
-            }
+            open_account(tx, &to)?;
             if agent.account_id.is_none() || agent.revoked_at_ms.is_some() {
                 return Err(Error::field("agent", "is not bound to an account, or was revoked"));
             }

@@ -12,7 +12,7 @@ use rynjer_core::{
     credits::Credits,
     id::{AccountId, BudgetId},
 };
-use rynjer_store::budget;
+use rynjer_store::{Tx, budget};
 use serde_json::json;
 
 impl Admin {
@@ -46,6 +46,66 @@ impl Admin {
             })
             .await?;
         self.budget_list(account).await
+    }
+
+    /// Sets limits of one subject, and takes away those that are none. What lets more be spent needs the
+    /// owner to be there (`confirmed`).
+    ///
+    /// # Errors
+    /// A subject that is not the account's; a negative limit; not confirmed.
+    pub async fn budget_change(
+        &self,
+        account: &AccountId,
+        (subject, subject_id): (Subject, &str),
+        wanted: Vec<(Period, Option<Credits>)>,
+        confirmed: bool,
+    ) -> Result<(), Error> {
+        self.reach.check(Some(account))?;
+        if wanted.iter().any(|(_, limit)| limit.is_some_and(|limit| limit < Credits::ZERO)) {
+            return Err(Error::field("limit", "must be 0 or more"));
+        }
+        let now_ms = self.clock.now_ms();
+        let wanted: Vec<_> = wanted
+            .into_iter()
+            .map(|(period, limit)| (period, limit, BudgetId::new(now_ms, entropy::id())))
+            .collect();
+        let (owner, subject_id, by) = (account.clone(), subject_id.to_owned(), self.by.clone());
+        let unit = move |tx: &mut dyn Tx| {
+            let mut known = budget::lock_of_account(tx, &owner)?;
+            known.retain(|row| row.subject == subject && row.subject_id == subject_id);
+            // What an agent leaves behind when it goes can still be taken away.
+            let owns = bind::owns_subject(tx, &owner, subject, &subject_id)?;
+            if !owns && (known.is_empty() || wanted.iter().any(|(_, limit, _)| limit.is_some())) {
+                return Err(Error::NotFound);
+            }
+            for (period, limit, fresh) in &wanted {
+                let before = known.iter().find(|row| row.period == *period).map(|row| row.limit);
+                if before == *limit {
+                    continue;
+                }
+                if before.is_some_and(|before| limit.is_none_or(|limit| limit > before)) && !confirmed {
+                    return Err(Error::NotConfirmed);
+                }
+                let action = match *limit {
+                    Some(limit) => {
+                        budget::set(tx, &owner, fresh, (subject, &subject_id), *period, limit, now_ms)?;
+                        "budget.set"
+                    }
+                    None => {
+                        budget::remove(tx, &owner, (subject, &subject_id), *period)?;
+                        "budget.removed"
+                    }
+                };
+                let detail = json!({
+                    "period": period.as_str(),
+                    "limit": limit.map(|limit| limit.0),
+                    "before": before.map(|limit| limit.0),
+                });
+                note(tx, now_ms, &by, Some(&owner), action, &subject_id, &detail)?;
+            }
+            Ok(())
+        };
+        self.store.write(unit).await
     }
 
     /// All budgets of an account.

@@ -9,6 +9,7 @@ mod agent;
 mod budget;
 mod key;
 mod owner;
+mod refund;
 
 use crate::{
     app::{
@@ -23,6 +24,8 @@ use rynjer_core::id::{AccountId, TaskId};
 use rynjer_store::{Finding, Store, admin, task::TaskRow};
 use serde_json::Value;
 
+pub use key::NewKey;
+
 /// Somebody's hand on a database.
 #[derive(Clone)]
 pub struct Admin {
@@ -34,6 +37,14 @@ pub struct Admin {
     pub reach: Reach,
     /// The process whose caches hear at once what was changed.
     pub(crate) app: Option<App>,
+}
+
+/// A name under which credits move once.
+fn check_reference(reference: &str) -> Result<(), Error> {
+    if reference.is_empty() || reference.len() > 200 || reference.chars().any(char::is_control) {
+        return Err(Error::field("reference", "must be 1 to 200 characters without control characters"));
+    }
+    Ok(())
 }
 
 /// What an audit found.
@@ -57,7 +68,7 @@ impl Admin {
     }
 
     /// Makes this process, and through it the others, ask again who its callers are.
-    fn credentials_changed(&self) {
+    pub(crate) fn credentials_changed(&self) {
         if let Some(app) = &self.app {
             app.credentials_changed();
         }

@@ -41,6 +41,7 @@ struct Model {
     product: &'static str,
     notes: String,
     prices: Vec<Price>,
+    paused: Option<String>,
     served_by: String,
     reason: String,
 }
@@ -51,7 +52,9 @@ struct Price {
 }
 
 async fn show(State(shared): State<Shared>, Operator(session): Operator) -> Result<Response, Fault> {
-    let (versions, models) = operator::catalog(&shared.app);
+    let fault = |error| Fault::of(error, &shared.app);
+    let hand = session.operator_hand(&shared.app).map_err(fault)?;
+    let (versions, models) = operator::catalog(&shared.app, &hand).await.map_err(fault)?;
     let version = |(at, (name, live)): (usize, (String, bool))| {
         let (state, tag) = match (at, live) {
             (0, _) => ("current", "good"),
@@ -63,6 +66,7 @@ async fn show(State(shared): State<Shared>, Operator(session): Operator) -> Resu
     let model = |one: operator::ModelView| Model {
         name: one.name,
         product: one.product,
+        paused: one.paused,
         notes: one.notes,
         prices: one
             .prices

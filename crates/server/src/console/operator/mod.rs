@@ -7,6 +7,7 @@ mod account;
 mod audit;
 mod catalog;
 mod owner;
+mod pause;
 mod provider;
 
 use crate::http::extract::Shared;
@@ -17,6 +18,7 @@ pub(super) fn routes() -> Router<Shared> {
         .merge(account::routes())
         .merge(owner::routes())
         .merge(provider::routes())
+        .merge(pause::routes())
         .merge(catalog::routes())
         .merge(audit::routes())
 }

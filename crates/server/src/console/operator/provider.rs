@@ -53,6 +53,8 @@ struct Provider {
     name: String,
     state: &'static str,
     tag: &'static str,
+    /// Why an operator stopped it.
+    paused: Option<String>,
     /// What is the matter, a sentence for each route.
     matter: Vec<String>,
     waiting: String,
@@ -64,7 +66,9 @@ struct Provider {
 impl Provider {
     fn of(health: &ProviderHealth, now_ms: i64) -> Self {
         let shut = health.ailing.iter().any(|route| route.shut_until_ms.is_some());
-        let state = if shut {
+        let state = if health.paused.is_some() {
+            "paused"
+        } else if shut {
             "shut"
         } else if health.ailing.is_empty() {
             "active"
@@ -82,6 +86,7 @@ impl Provider {
             name: health.name.clone(),
             state,
             tag: tag_of(state),
+            paused: health.paused.clone(),
             matter: matter.collect(),
             waiting: shown::credits(health.waiting),
             under_way: shown::credits(health.under_way),

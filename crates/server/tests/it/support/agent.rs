@@ -3,7 +3,7 @@
 //! Invariant: the signed bytes are made here by hand (sorted keys, no spaces), not by the code under test.
 //! Not here: what else clients do (`client`).
 
-use super::{Client, START_S};
+use super::{Client, START_S, canary};
 use data_encoding::HEXLOWER;
 use ed25519_dalek::{Signer as _, SigningKey};
 use rynjer_core::{id::AccountId, scope::Scopes};
@@ -122,6 +122,8 @@ impl Agent {
     /// Registers only.
     pub(crate) async fn registered(client: &Client, signer: Signer) -> Self {
         let data = client.post("/api/v1/agents/register", &signer.registration()).await.ok();
+        canary::plant("a registration code", &text(&data, "registration_code"));
+        canary::plant("a user code", &text(&data, "user_code"));
         Self {
             id: text(&data, "agent_id"),
             code: text(&data, "registration_code"),
@@ -153,6 +155,7 @@ impl Agent {
         let data = client.post("/api/v1/agents/keys/create", &self.key_request(scopes)).await.ok();
         self.key_id = text(&data, "key_id");
         self.api_key = text(&data, "api_key");
+        canary::plant("an agent's key", &self.api_key);
     }
 
     /// Exchanges the key for a token with all of the key's scopes.
@@ -162,6 +165,8 @@ impl Agent {
         let data = bearer.post("/api/v1/agents/auth/token", &request).await.ok();
         self.access_token = text(&data, "access_token");
         self.refresh_token = text(&data, "refresh_token");
+        canary::plant("an access token", &self.access_token);
+        canary::plant("a refresh token", &self.refresh_token);
     }
 }
 

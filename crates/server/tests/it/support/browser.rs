@@ -3,7 +3,7 @@
 //! Invariant: a form is sent with the hidden fields of the page that has it, as a real browser would. Not
 //! here: scripts and looks, which a real browser checks.
 
-use super::{BASE_URL, TestApp, client::SharedRouter};
+use super::{Answer, BASE_URL, TestApp, canary, client::SharedRouter};
 use axum::body::Body;
 use http::{Request, header};
 use http_body_util::BodyExt;
@@ -117,14 +117,16 @@ impl Browser {
         let request = request.body(Body::from(body.unwrap_or_default())).expect("a request");
         let router = self.router.lock().expect("the router").clone();
         let (parts, body) = router.oneshot(request).await.expect("an answer").into_parts();
-        let html = body.collect().await.expect("a body").to_bytes();
-        let html = String::from_utf8_lossy(&html).into_owned();
+        let body = body.collect().await.expect("a body").to_bytes();
+        let html = String::from_utf8_lossy(&body).into_owned();
+        canary::look_at(&Answer { status: parts.status.as_u16(), headers: parts.headers.clone(), body });
         for cookie in parts.headers.get_all(header::SET_COOKIE) {
             let pair = cookie.to_str().expect("text").split(';').next().unwrap_or_default();
             let (name, value) = pair.split_once('=').expect("a cookie");
             if value.is_empty() {
                 self.cookies.remove(name);
             } else {
+                canary::plant("a session", value);
                 self.cookies.insert(name.to_owned(), value.to_owned());
             }
         }
@@ -164,6 +166,11 @@ fn hidden(html: &str, action: &str) -> Vec<(String, String)> {
         .collect()
 }
 
+fn plant_ticket(link: &str) {
+    canary::plant("a password", PASSWORD);
+    canary::plant("a one-time link", link.split('=').next_back().unwrap_or_default());
+}
+
 impl TestApp {
     /// A browser that nobody is signed in with.
     pub(crate) fn browser(&self) -> Browser {
@@ -174,6 +181,7 @@ impl TestApp {
     pub(crate) async fn operator(&self) -> Browser {
         let link = self.admin().setup_link(BASE_URL).await.expect("the store").expect("no owner yet");
         let mut browser = self.browser();
+        plant_ticket(&link);
         browser.get(&link).await.shows("You are the first here");
         let fields = [("email", "operator@example.com"), ("password", PASSWORD)];
         assert_eq!(browser.submit("/setup", &fields).await.status, 303);
@@ -188,6 +196,7 @@ impl TestApp {
     /// Somebody who came by an invitation, with the accounts of that address.
     pub(crate) async fn invited(&self, email: &str, operator: bool) -> Browser {
         let link = self.admin().invite(BASE_URL, email, operator).await.expect("an invitation");
+        plant_ticket(&link);
         let mut browser = self.browser();
         assert!(browser.get(&link).await.html.contains(email));
         assert_eq!(browser.submit("/invitation", &[("password", PASSWORD)]).await.status, 303);

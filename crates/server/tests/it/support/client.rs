@@ -3,7 +3,7 @@
 //! Invariant: a call goes through every layer that a call over a socket goes through. Not here: what answers
 //! look like (`answer`).
 
-use super::{Answer, BASE_URL};
+use super::{Answer, BASE_URL, canary};
 use axum::{Router, body::Body};
 use http::{Method, Request, header};
 use http_body_util::BodyExt;
@@ -71,7 +71,9 @@ impl Client {
         let response = router.oneshot(request.body(body).expect("a request")).await.expect("an answer");
         let (parts, body) = response.into_parts();
         let body = body.collect().await.expect("a body").to_bytes();
-        Answer { status: parts.status.as_u16(), headers: parts.headers, body }
+        let answer = Answer { status: parts.status.as_u16(), headers: parts.headers, body };
+        canary::look_at(&answer);
+        answer
     }
 
     /// Generates and returns the answer's data.

@@ -95,11 +95,13 @@ async fn answer(State(state): State<Served>, Json(body): Json<Value>) -> Respons
     }
     let begin = "{\"data\": [{\"b64_json\": \"";
     match prompt {
-        "json without an end" => endless(&state, begin),
+        "json without an end" => endless(&state, begin.as_bytes()),
         "json that stops and stays" => silent(begin),
         "json of 60 MB" => Json(json!({"data": [{"b64_json": "A".repeat(60_000_000)}]})).into_response(),
-        "json that says more bytes than it has" => with(header::CONTENT_LENGTH, "9000", short(begin)),
-        "json that says terabytes" => with(header::CONTENT_LENGTH, "9000000000000", short(begin)),
+        "json that says more bytes than it has" => {
+            with(header::CONTENT_LENGTH, "9000", short(begin.as_bytes()))
+        }
+        "json that says terabytes" => with(header::CONTENT_LENGTH, "9000000000000", short(begin.as_bytes())),
         "json in gzip" => with(header::CONTENT_ENCODING, "gzip", Body::from(gzip())),
         _ => {
             let picture = BASE64.encode(&png::png(64, 64, 7));
@@ -117,9 +119,16 @@ async fn file(State(state): State<Served>, Path(name): Path<String>) -> Response
             picture.into_response()
         }
         "gzip.png" => with(header::CONTENT_ENCODING, "gzip", Body::from(gzip())),
-        "endless.png" => endless(&state, "\u{89}PNG"),
-        "short.png" => with(header::CONTENT_LENGTH, "9000", short("PNG")),
-        "terabytes.png" => with(header::CONTENT_LENGTH, "9000000000000", short("PNG")),
+        "endless.png" => endless(&state, b"PNG"),
+        "endless-jpeg.png" => endless(&state, b"\xff\xd8\xff\xe0 to begin with"),
+        "short.png" => with(header::CONTENT_LENGTH, "9000", short(b"PNG")),
+        "terabytes.png" => with(header::CONTENT_LENGTH, "9000000000000", short(b"PNG")),
+        "large.png" => large().into_response(),
+        "large-short.png" => {
+            let half = Bytes::from(large()).slice(..4 << 20);
+            let broken = Err(io::Error::other("broken on purpose"));
+            Body::from_stream(stream::iter([Ok(half), broken])).into_response()
+        }
         "page.png" => with(header::CONTENT_TYPE, "image/png", Body::from("<script>alert(1)</script>")),
         "picture.png" => png::png(64, 64, 7).into_response(),
         _ => StatusCode::NOT_FOUND.into_response(),
@@ -134,6 +143,11 @@ fn with(name: HeaderName, value: &'static str, body: Body) -> Response {
     ([(name, value)], body).into_response()
 }
 
+/// A picture that is more than may be in memory.
+fn large() -> Vec<u8> {
+    png::png(4_000, 2_000, 7)
+}
+
 /// A gibibyte of nothing in a mebibyte would be the same to who never unpacks it.
 fn gzip() -> Vec<u8> {
     let mut packed = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
@@ -141,13 +155,13 @@ fn gzip() -> Vec<u8> {
     packed
 }
 
-fn endless(state: &Served, begin: &'static str) -> Response {
+fn endless(state: &Served, begin: &'static [u8]) -> Response {
     let bytes = Arc::clone(&state.endless_bytes);
     let chunk = move || {
         bytes.fetch_add(CHUNK.len(), Ordering::SeqCst);
         Ok(Bytes::from_static(CHUNK))
     };
-    let first = stream::iter([Ok::<_, io::Error>(Bytes::from_static(begin.as_bytes()))]);
+    let first = stream::iter([Ok::<_, io::Error>(Bytes::from_static(begin))]);
     Body::from_stream(first.chain(stream::repeat_with(chunk))).into_response()
 }
 
@@ -157,7 +171,7 @@ fn silent(begin: &'static str) -> Response {
 }
 
 /// The connection breaks after these bytes.
-fn short(begin: &'static str) -> Body {
+fn short(begin: &'static [u8]) -> Body {
     let broken = Err(io::Error::other("broken on purpose"));
-    Body::from_stream(stream::iter([Ok(Bytes::from_static(begin.as_bytes())), broken]))
+    Body::from_stream(stream::iter([Ok(Bytes::from_static(begin)), broken]))
 }

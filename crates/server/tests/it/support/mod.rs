@@ -6,6 +6,7 @@
 pub(crate) mod agent;
 pub(crate) mod answer;
 pub(crate) mod browser;
+pub(crate) mod canary;
 pub(crate) mod client;
 #[path = "../../../../store/tests/contract/database.rs"]
 pub(crate) mod database;
@@ -14,6 +15,7 @@ pub(crate) mod neighbour;
 pub(crate) mod png;
 pub(crate) mod routes;
 pub(crate) mod s3;
+pub(crate) mod shop;
 pub(crate) mod upload;
 pub(crate) mod vendor;
 pub(crate) mod web;
@@ -47,6 +49,7 @@ pub(crate) const START_S: i64 = 1_742_291_400;
 pub(crate) const BASE_URL: &str = "https://gateway.test";
 /// What an account of a test starts with.
 pub(crate) const CREDITS: i64 = 100_000;
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 
@@ -108,6 +111,7 @@ impl TestApp {
 
     /// The same by another clock.
     pub(crate) async fn at(settings: &str, role: Role, clock: Clock) -> Self {
+        canary::watch();
         let folder = TempDir::new().expect("a temporary folder");
         let data_dir = folder.path().join("data");
         let settings = settings.replace("{folder}", &folder.path().display().to_string());
@@ -286,6 +290,8 @@ impl TestApp {
         if let Some(gateway) = self.gateway.take() {
             gateway.shutdown().await;
         }
+        let leaks = canary::leaks(&self.data_dir);
+        assert!(leaks.is_empty(), "{} secrets leaked:\n{}", leaks.len(), leaks.join("\n"));
     }
 }
 
@@ -314,7 +320,9 @@ async fn start(settings: &Table, data_dir: &Path, role: Role, clock: &Clock) -> 
 }
 
 async fn key_of(admin: &Admin, account: &AccountId, scopes: Scopes) -> String {
-    admin.key_create(account, scopes, "test").await.expect("a key").1.expose().to_owned()
+    let key = admin.key_create(account, scopes, "test").await.expect("a key").1.expose().to_owned();
+    canary::plant("an account's key", &key);
+    key
 }
 
 /// The settings of tests under those of one test.
