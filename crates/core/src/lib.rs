@@ -22,3 +22,4 @@ pub mod task;
 pub mod throttle;
 pub mod time;
 pub mod topup;
+pub mod totp;

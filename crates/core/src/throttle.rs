@@ -26,6 +26,10 @@ impl Throttle {
     pub const PERSON: Self = Self { failures_max: 10, window_ms: 15 * MINUTE_MS };
     /// Sign-ins from one address, whoever is tried.
     pub const ADDRESS: Self = Self { failures_max: 30, window_ms: 15 * MINUTE_MS };
+    /// Letters to one person, whoever asks for them.
+    pub const LETTERS_TO: Self = Self { failures_max: 3, window_ms: 60 * MINUTE_MS };
+    /// Letters that one address asks for.
+    pub const LETTERS_FROM: Self = Self { failures_max: 10, window_ms: 60 * MINUTE_MS };
     /// Codes of agents that a signed-in owner types: five tries in the ten minutes that a code lives
     /// (RFC 8628, section 5.1).
     pub const USER_CODE: Self = Self { failures_max: 5, window_ms: 10 * MINUTE_MS };

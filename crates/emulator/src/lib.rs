@@ -15,10 +15,12 @@ mod kie;
 mod media;
 mod moltbook;
 mod moment;
+mod oidc;
 mod openai;
 mod replicate;
 mod serve;
 mod shape;
+mod smtp;
 mod stripe;
 mod world;
 mod xai;
@@ -28,7 +30,9 @@ pub use google::{google_interaction_errors, google_service_account, google_veo_e
 pub use journal::Seen;
 pub use media::{clip, picture, song};
 pub use moltbook::{Moltbook, MoltbookFault};
+pub use oidc::{OIDC_CLIENT, OidcPerson, OidcProvider};
 pub use serve::Tls;
+pub use smtp::{Letter, SmtpServer};
 pub use stripe::{Hook, StripeEmulator, event as stripe_event, sign as stripe_sign};
 pub use world::{CallbackOut, ErrorCase, Expected, Job, World};
 

@@ -3,5 +3,7 @@
 //! Invariant: what a peer answers is bounded in bytes and time, and nothing of its wire form leaves this
 //! crate. Not here: vendors of models (`providers`), and what an answer means for an account (`server::app`).
 
+pub mod mail;
 pub mod moltbook;
+pub mod oidc;
 pub mod stripe;

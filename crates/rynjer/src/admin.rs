@@ -16,6 +16,7 @@ mod reconcile;
 mod relocation;
 mod restoration;
 mod task;
+mod user;
 
 use crate::{
     cli::{
@@ -37,6 +38,7 @@ pub(crate) fn run(arguments: arguments::Admin, json: bool) -> Result<(), Failure
         Noun::Agent(command) => in_runtime(agent::run(command, json)),
         Noun::Key(command) => in_runtime(key::run(command, json)),
         Noun::Budget(command) => in_runtime(budget::run(command, json)),
+        Noun::User(command) => in_runtime(user::run(command, json)),
         Noun::Policy(command) => in_runtime(policy::run(command, json)),
         Noun::Pause(command) => in_runtime(pause::run(command, json)),
         Noun::Resume(command) => in_runtime(pause::resume(command, json)),

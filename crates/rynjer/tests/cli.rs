@@ -69,6 +69,9 @@ mod trace;
 #[path = "cli/usage.rs"]
 mod usage;
 #[cfg(test)]
+#[path = "cli/user.rs"]
+mod user;
+#[cfg(test)]
 #[path = "cli/web.rs"]
 mod web;
 

@@ -10,6 +10,7 @@ use crate::{
         actor::{Actor, Reach},
         admin::Admin,
         caller::Callers,
+        letter::Letters,
         moderation::{Blocklist, BlocklistError, PromptCheck},
         node,
         password::Passwords,
@@ -124,6 +125,12 @@ pub enum StartError {
         "the vendor {0} can't be used: {1}. Correct its section of the configuration, or take its key away."
     )]
     Vendor(&'static str, String),
+    #[error("letters can't be sent: {0}. Correct [smtp] in the configuration, or take its url away.")]
+    Letters(String),
+    #[error(
+        "nobody can sign in by the provider: {0}. Correct [oidc] in the configuration, or empty its issuer."
+    )]
+    Oidc(String),
     #[error("the section [moltbook] can't be used: {0}. Correct it, or set moltbook.enabled = false.")]
     Moltbook(String),
     #[error("the output folder {0} can't be used: {1}")]
@@ -281,6 +288,7 @@ impl Gateway {
             }
         };
         tokio::join!(self.servers.wait(), work);
+        self.app.letters.close().await;
         self.heart.stop().await;
         self.app.outputs.close().await;
     }
@@ -364,6 +372,8 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
         inputs,
         callers: Callers::new(),
         passwords: Passwords::new(),
+        letters: Letters::open(&config)?,
+        oidc: app::oidc::open(&config)?,
         hub: Hub::default(),
         queues: Queues::new(),
         restoration,

@@ -73,6 +73,24 @@ impl Purpose {
     }
 }
 
+/// What small secrets are sealed for. A secret of one use is none of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Small {
+    /// The key of an owner's one-time codes.
+    OneTimeCodes,
+    /// What a browser keeps while its owner is at another service to sign in.
+    Provider,
+}
+
+impl Small {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::OneTimeCodes => "one-time codes",
+            Self::Provider => "sign-in by a provider",
+        }
+    }
+}
+
 /// A key and when it signs and verifies.
 #[derive(Clone)]
 struct Key {
@@ -128,6 +146,23 @@ impl Keyring {
             keys: RwLock::new(Arc::new(keys)),
             asked: Mutex::default(),
         })
+    }
+
+    /// Seals a small secret of whatever `id` names.
+    pub(crate) fn seal(&self, small: Small, id: &str, secret: &[u8]) -> Result<Vec<u8>, Error> {
+        seal_bytes(&sealing_key(&self.small_key(small))?, &small_context(small, id), secret)
+    }
+
+    /// Opens what [`Keyring::seal`] sealed for the same use and id.
+    pub(crate) fn unseal(&self, small: Small, id: &str, sealed: Vec<u8>) -> Result<Vec<u8>, Error> {
+        let key = sealing_key(&self.small_key(small))?;
+        let opened = unseal_bytes(&key, &small_context(small, id), sealed);
+        opened.ok_or_else(|| Error::internal(format!("a secret of {} can't be opened", small.as_str())))
+    }
+
+    /// Small secrets are many, so each use has a key of its own, derived of the master key.
+    fn small_key(&self, small: Small) -> [u8; 32] {
+        mac(&self.master_key, format!("rynjer small secrets {}", small.as_str()).as_bytes())
     }
 
     /// Reads the stored keys again, which other nodes may have added to.
@@ -287,12 +322,16 @@ fn sealing_key(master_key: &[u8; 32]) -> Result<RandomizedNonceKey, Error> {
         .map_err(|_| Error::internal("the master key is unusable"))
 }
 
-/// Twelve bytes of nonce, then ciphertext and tag; bound to its purpose and id, so that rows can't be
-/// swapped.
+/// Bound to its purpose and id, so that rows can't be swapped.
 fn seal(key: &RandomizedNonceKey, purpose: Purpose, id: &str, secret: &[u8; 32]) -> Result<Vec<u8>, Error> {
+    seal_bytes(key, &context(purpose, id), secret)
+}
+
+/// Twelve bytes of nonce, then ciphertext and tag.
+fn seal_bytes(key: &RandomizedNonceKey, context: &str, secret: &[u8]) -> Result<Vec<u8>, Error> {
     let mut data = secret.to_vec();
     let nonce = key
-        .seal_in_place_append_tag(Aad::from(context(purpose, id)), &mut data)
+        .seal_in_place_append_tag(Aad::from(context), &mut data)
         .map_err(|_| Error::internal("sealing failed"))?;
     let mut sealed = nonce.as_ref().to_vec();
     sealed.extend(data);
@@ -300,18 +339,25 @@ fn seal(key: &RandomizedNonceKey, purpose: Purpose, id: &str, secret: &[u8; 32])
 }
 
 fn unseal(key: &RandomizedNonceKey, purpose: Purpose, id: &str, sealed: Vec<u8>) -> Result<[u8; 32], Error> {
-    let wrong = || {
+    let plain = unseal_bytes(key, &context(purpose, id), sealed).unwrap_or_default();
+    plain.try_into().map_err(|_| {
         Error::internal(
             "the stored keys can't be opened with this master key: start with the master key that this \
              installation was made with (RYNJER_MASTER_KEY, or master.key in the data folder)",
         )
-    };
-    let mut sealed = sealed;
-    let nonce: [u8; 12] = sealed.get(..12).and_then(|n| n.try_into().ok()).ok_or_else(wrong)?;
+    })
+}
+
+fn unseal_bytes(key: &RandomizedNonceKey, context: &str, mut sealed: Vec<u8>) -> Option<Vec<u8>> {
+    let nonce: [u8; 12] = sealed.get(..12)?.try_into().ok()?;
     let mut data = sealed.split_off(12);
     let nonce = aws_lc_rs::aead::Nonce::from(&nonce);
-    let plain = key.open_in_place(nonce, Aad::from(context(purpose, id)), &mut data).map_err(|_| wrong())?;
-    <[u8; 32]>::try_from(&*plain).map_err(|_| wrong())
+    let plain = key.open_in_place(nonce, Aad::from(context), &mut data).ok()?;
+    Some(plain.to_vec())
+}
+
+fn small_context(small: Small, id: &str) -> String {
+    format!("rynjer {} {id}", small.as_str())
 }
 
 fn context(purpose: Purpose, id: &str) -> String {
@@ -362,6 +408,20 @@ mod tests {
             assert_eq!(one.all(Purpose::Receipt).len(), round + 1);
             assert_eq!((one.all(Purpose::Token).len(), one.all(Purpose::Refresh).len()), (2, 1));
         }
+    }
+
+    #[tokio::test]
+    async fn small_secrets_open_for_whom_they_were_sealed() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Clock::manual(0);
+        let keyring = Keyring::open(&store(folder.path()), &[7; 32], &clock, LIVES).await.unwrap();
+        let sealed = keyring.seal(Small::OneTimeCodes, "a", b"secret").unwrap();
+        assert_ne!(sealed, keyring.seal(Small::OneTimeCodes, "a", b"secret").unwrap());
+        assert_eq!(keyring.unseal(Small::OneTimeCodes, "a", sealed.clone()), Ok(b"secret".to_vec()));
+        assert!(keyring.unseal(Small::OneTimeCodes, "b", sealed.clone()).is_err());
+        assert!(keyring.unseal(Small::Provider, "a", sealed.clone()).is_err());
+        assert!(keyring.unseal(Small::OneTimeCodes, "a", sealed[1..].to_vec()).is_err());
+        assert!(keyring.unseal(Small::OneTimeCodes, "a", Vec::new()).is_err());
     }
 
     /// A keyring keeps what it has when the stored keys can't be opened, and tells so.

@@ -5,8 +5,9 @@
 
 use crate::{
     app::{
-        breaker::Breakers, caller::Callers, moderation::PromptCheck, node::Node, password::Passwords,
-        pause::Pauses, queue::Queues, restoration::Restoration, upload::Uploads, vendor::Vendors,
+        breaker::Breakers, caller::Callers, letter::Letters, moderation::PromptCheck, node::Node,
+        password::Passwords, pause::Pauses, queue::Queues, restoration::Restoration, upload::Uploads,
+        vendor::Vendors,
     },
     clock::Clock,
     config::Config,
@@ -17,7 +18,7 @@ use crate::{
     worker::InputSource,
 };
 use rynjer_core::{catalog::Catalog, id::TaskId};
-use rynjer_peers::moltbook::Moltbook;
+use rynjer_peers::{moltbook::Moltbook, oidc::Oidc};
 use rynjer_providers::Registry;
 use rynjer_store::{Store, StoreError, task};
 use std::sync::{Arc, OnceLock};
@@ -38,6 +39,9 @@ pub(crate) struct Inner {
     pub(crate) inputs: InputSource,
     pub(crate) callers: Callers,
     pub(crate) passwords: Passwords,
+    pub(crate) letters: Letters,
+    /// Whom people may sign in by, if the operator named one.
+    pub(crate) oidc: Option<Oidc>,
     pub(crate) hub: Hub,
     pub(crate) node: Node,
     pub(crate) queues: Queues,

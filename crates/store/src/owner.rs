@@ -18,6 +18,8 @@ pub struct OwnerRow {
     pub role: String,
     /// Argon2id in the PHC form; none where another service signs them in.
     pub password_hash: Option<String>,
+    /// Whom another service knows them as.
+    pub oidc_subject: Option<String>,
     pub totp_sealed: Option<Vec<u8>>,
     pub totp_enabled_at_ms: Option<i64>,
     /// The newest time step whose one-time code was used.
@@ -28,7 +30,7 @@ pub struct OwnerRow {
 }
 
 const COLUMNS: &str = "id, email, role, password_hash, totp_sealed, totp_enabled_at, totp_step, created_at, \
-                       signed_in_at, disabled_at";
+                       signed_in_at, disabled_at, oidc_subject";
 
 fn owner_of(row: &Row) -> Result<OwnerRow, StoreError> {
     let sealed = if row.0.get(4) == Some(&crate::tx::Value::Null) { None } else { Some(row.bytes(4)?) };
@@ -43,6 +45,7 @@ fn owner_of(row: &Row) -> Result<OwnerRow, StoreError> {
         created_at_ms: row.int(7)?,
         signed_in_at_ms: row.opt_int(8)?,
         disabled_at_ms: row.opt_int(9)?,
+        oidc_subject: row.opt_text(10)?,
     })
 }
 
@@ -81,6 +84,19 @@ pub fn by_email(tx: &mut dyn Tx, email: &str) -> Result<Option<OwnerRow>, StoreE
     tx.one(&sql, &[email.into()])?.as_ref().map(owner_of).transpose()
 }
 
+/// The owner whom an identity of another service is tied to.
+pub fn by_identity(tx: &mut dyn Tx, issuer: &str, subject: &str) -> Result<Option<OwnerRow>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM owners WHERE oidc_issuer = $1 AND oidc_subject = $2");
+    tx.one(&sql, &[issuer.into(), subject.into()])?.as_ref().map(owner_of).transpose()
+}
+
+/// Ties an identity of another service, by issuer and subject, to an owner, or with none takes it away.
+pub fn set_identity(tx: &mut dyn Tx, id: &OwnerId, identity: Option<(&str, &str)>) -> Result<(), StoreError> {
+    let (issuer, subject) = identity.unzip();
+    let params = [id.as_str().into(), issuer.into(), subject.into()];
+    tx.exec("UPDATE owners SET oidc_issuer = $2, oidc_subject = $3 WHERE id = $1", &params).map(drop)
+}
+
 /// All owners, oldest first.
 pub fn all(tx: &mut dyn Tx) -> Result<Vec<OwnerRow>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM owners ORDER BY id");
@@ -96,6 +112,43 @@ pub fn any(tx: &mut dyn Tx) -> Result<bool, StoreError> {
 pub fn set_password(tx: &mut dyn Tx, id: &OwnerId, hash: &str) -> Result<(), StoreError> {
     let params = [id.as_str().into(), hash.into()];
     tx.exec("UPDATE owners SET password_hash = $2 WHERE id = $1", &params).map(drop)
+}
+
+/// Makes somebody an operator, or an owner again.
+pub fn set_role(tx: &mut dyn Tx, id: &OwnerId, role: &str) -> Result<(), StoreError> {
+    let params = [id.as_str().into(), role.into()];
+    tx.exec("UPDATE owners SET role = $2 WHERE id = $1", &params).map(drop)
+}
+
+/// Lets somebody sign in no more, or again.
+pub fn set_disabled(tx: &mut dyn Tx, id: &OwnerId, at_ms: Option<i64>) -> Result<(), StoreError> {
+    let params = [id.as_str().into(), at_ms.into()];
+    tx.exec("UPDATE owners SET disabled_at = $2 WHERE id = $1", &params).map(drop)
+}
+
+/// The operators who may sign in, for a unit that decides from how many there are.
+pub fn operators(tx: &mut dyn Tx) -> Result<Vec<OwnerId>, StoreError> {
+    let lock = tx.dialect().for_update("owners");
+    let sql =
+        format!("SELECT id FROM owners WHERE role = 'operator' AND disabled_at IS NULL ORDER BY id {lock}");
+    tx.all(&sql, &[])?.iter().map(|row| Ok(OwnerId::from_stored(row.text(0)?))).collect()
+}
+
+/// The sealed key of one-time codes, and since when they are asked for.
+pub fn set_totp(
+    tx: &mut dyn Tx,
+    id: &OwnerId,
+    sealed: Option<&[u8]>,
+    enabled_at_ms: Option<i64>,
+) -> Result<(), StoreError> {
+    let params = [id.as_str().into(), sealed.into(), enabled_at_ms.into()];
+    tx.exec("UPDATE owners SET totp_sealed = $2, totp_enabled_at = $3 WHERE id = $1", &params).map(drop)
+}
+
+/// Spends the code of a time step; tells whether none of it or of a later one was spent.
+pub fn spend_totp_step(tx: &mut dyn Tx, id: &OwnerId, step: i64) -> Result<bool, StoreError> {
+    let params = [id.as_str().into(), step.into()];
+    Ok(tx.exec("UPDATE owners SET totp_step = $2 WHERE id = $1 AND totp_step < $2", &params)? == 1)
 }
 
 /// Remembers a sign-in.

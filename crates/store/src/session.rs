@@ -18,7 +18,7 @@ pub struct SessionRow {
     pub account_id: Option<AccountId>,
     pub created_at_ms: i64,
     pub seen_at_ms: i64,
-    /// When its owner last proved to be there.
+    /// When its owner last proved to be there; 0 while the second step of signing in is awaited.
     pub confirmed_at_ms: i64,
     pub expires_at_ms: i64,
 }

@@ -76,6 +76,15 @@ pub fn waiting(tx: &mut dyn Tx, now_ms: i64) -> Result<Vec<TicketRow>, StoreErro
     tx.all(&sql, &[now_ms.into()])?.iter().map(ticket_of).collect()
 }
 
+/// The newest invitation of an address that waits.
+pub fn invitation_of(tx: &mut dyn Tx, email: &str, now_ms: i64) -> Result<Option<TicketRow>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM tickets WHERE kind = 'invitation' AND email = $1 AND used_at IS NULL \
+         AND expires_at > $2 ORDER BY created_at DESC, hash LIMIT 1"
+    );
+    tx.one(&sql, &[email.into(), now_ms.into()])?.as_ref().map(ticket_of).transpose()
+}
+
 /// Spends it; tells whether nobody had before.
 pub fn spend(tx: &mut dyn Tx, hash: &[u8; 32], now_ms: i64) -> Result<bool, StoreError> {
     let params = [hash.into(), now_ms.into()];

@@ -52,6 +52,9 @@ pub(crate) enum Noun {
     /// Limits of what may be spent
     #[command(subcommand)]
     Budget(Budget),
+    /// People, who sign in and own accounts
+    #[command(subcommand)]
+    User(User),
     /// Which models may be used, and at what price
     #[command(subcommand)]
     Policy(Policy),
@@ -356,6 +359,71 @@ pub(crate) enum Budget {
         /// The account's id or e-mail
         #[arg(long, value_parser = value::account)]
         account: AccountName,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+/// Where links lead.
+#[derive(Debug, Args)]
+pub(crate) struct Base {
+    /// What people call the gateway
+    #[arg(long, value_name = "URL", env = "RYNJER_SERVER__PUBLIC_URL", value_hint = ValueHint::Url,
+        default_value = "http://127.0.0.1:8787", value_parser = value::base_url)]
+    pub(crate) base_url: String,
+}
+
+/// `admin user`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum User {
+    /// List everybody, and invitations that wait
+    List(At),
+    /// Make a link by which somebody becomes an owner; it works once, for a week
+    Invite {
+        /// Whom it is for
+        email: String,
+        /// They shall run the gateway
+        #[arg(long)]
+        operator: bool,
+        #[command(flatten)]
+        base: Base,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Make a link by which somebody chooses a new password; it works once, for an hour
+    ResetPassword {
+        /// Their id or e-mail
+        user: String,
+        #[command(flatten)]
+        base: Base,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Sign somebody out everywhere and let them sign in no more
+    Disable {
+        /// Their id or e-mail
+        user: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Let somebody sign in again
+    Enable {
+        /// Their id or e-mail
+        user: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Make somebody an operator, who runs the gateway
+    Promote {
+        /// Their id or e-mail
+        user: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Make an operator an owner like others
+    Demote {
+        /// Their id or e-mail
+        user: String,
         #[command(flatten)]
         place: Place,
     },

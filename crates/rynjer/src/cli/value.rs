@@ -51,6 +51,16 @@ pub(crate) fn scopes(text: &str) -> Result<Scopes, String> {
     if scopes.is_empty() { Err(known()) } else { Ok(scopes) }
 }
 
+/// Reads what people call the gateway; the slash at its end is taken off.
+pub(crate) fn base_url(text: &str) -> Result<String, String> {
+    let form = || "must be an address such as https://gateway.example".to_owned();
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).ok_or_else(form)?;
+    let host = rest.trim_end_matches('/');
+    let plain =
+        !host.is_empty() && !host.contains(|letter: char| letter.is_whitespace() || "?#@".contains(letter));
+    if plain { Ok(text.trim_end_matches('/').to_owned()) } else { Err(form()) }
+}
+
 /// A limit over a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limit {

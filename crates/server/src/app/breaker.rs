@@ -63,6 +63,15 @@ struct Breaker {
     standing: Standing,
 }
 
+/// A route that is not as it should be, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ailing {
+    pub(crate) vendor_model: String,
+    pub(crate) failures: u32,
+    /// Until when nobody calls it; none while it may be called.
+    pub(crate) shut_until_ms: Option<i64>,
+}
+
 /// The breakers of this process, by provider and vendor model.
 #[derive(Debug, Default)]
 pub(crate) struct Breakers(Mutex<BTreeMap<(String, String), Breaker>>);
@@ -107,6 +116,21 @@ impl Breakers {
             }
         }
         (shut, probing)
+    }
+
+    /// The routes of a provider that failed lately, as this process knows them.
+    pub(crate) fn ailing(&self, provider: &str, now_ms: i64) -> Vec<Ailing> {
+        let all = self.all();
+        let own = all.iter().filter(|((name, _), _)| name == provider);
+        let of = |((_, vendor_model), breaker): (&(String, String), &Breaker)| Ailing {
+            vendor_model: vendor_model.clone(),
+            failures: breaker.failures,
+            shut_until_ms: match breaker.standing {
+                Standing::Open { until_ms } => Some(until_ms).filter(|until_ms| now_ms < *until_ms),
+                Standing::Closed | Standing::Probing { .. } => None,
+            },
+        };
+        own.map(of).collect()
     }
 
     /// Notes how a call ended; tells whether the route opened by it.
@@ -163,6 +187,9 @@ mod tests {
         assert!(note(5, FAILED));
         assert_eq!(breakers.admit("v", "m", 6), Err(5_005));
         assert_eq!(breakers.shut("v", 6), (vec!["m".to_owned()], false));
+        let ailing = |shut_until_ms| Ailing { vendor_model: "m".to_owned(), failures: 5, shut_until_ms };
+        assert_eq!(breakers.ailing("v", 6), [ailing(Some(5_005))]);
+        assert_eq!((breakers.ailing("v", 5_005), breakers.ailing("w", 6)), (vec![ailing(None)], Vec::new()));
         assert_eq!(breakers.shut("v", 5_005), (Vec::new(), true));
         assert_eq!(breakers.admit("v", "m", 5_005), Ok(()), "the probe");
         assert_eq!(breakers.admit("v", "m", 5_006), Err(6_006), "one at a time");

@@ -230,6 +230,10 @@ impl Newcomer {
         Self { id, email, operator, password_hash, accounts, address, now_ms }
     }
 
+    pub(crate) fn email(&self) -> &str {
+        &self.email
+    }
+
     /// Writes owner and accounts. `named` by an operator, they get the accounts of their address that nobody
     /// owns; whoever comes alone has proved nothing about it.
     pub(crate) fn join(&self, tx: &mut dyn Tx, named: bool) -> Result<(OwnerId, Vec<AccountId>), Error> {
@@ -262,7 +266,7 @@ impl Newcomer {
 }
 
 /// Fills new test accounts; a second time fills nothing.
-async fn welcome(app: &App, accounts: &[AccountId]) -> Result<(), Error> {
+pub(crate) async fn welcome(app: &App, accounts: &[AccountId]) -> Result<(), Error> {
     let credits = app.config.console.test_credits;
     let hand = Admin::within(app, Actor::Gateway, Reach::All);
     for id in accounts {

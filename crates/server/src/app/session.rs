@@ -10,7 +10,7 @@ use crate::{
         actor::{Actor, Reach},
         admin::Admin,
         audit_log::note,
-        owner as owners,
+        owner as owners, second_step,
     },
     entropy,
     state::App,
@@ -37,6 +37,10 @@ const MINUTE_MS: i64 = 60_000;
 const TOUCHED_EVERY_MS: i64 = MINUTE_MS;
 /// How long a typed password counts for changes that need it.
 const CONFIRMED_MS: i64 = 15 * MINUTE_MS;
+
+/// The time of confirmation of a session whose second step is awaited, and how long it is.
+const AWAITED: i64 = 0;
+const WAITING_MS: i64 = 10 * MINUTE_MS;
 
 /// Who is signed in, and which account they look at.
 #[derive(Debug, Clone)]
@@ -106,15 +110,19 @@ fn wait_ms(tx: &mut dyn Tx, subjects: &[(String, Throttle)], now_ms: i64) -> Res
 
 /// Who is guessed at, and who guesses.
 fn subjects(email: &str, address: Option<IpAddr>) -> Vec<(String, Throttle)> {
-    let person = Sha256::digest(email.as_bytes());
-    let person = format!("person:{}", data_encoding::HEXLOWER.encode(&person[..16]));
-    let mut subjects = vec![(person, Throttle::PERSON)];
+    let mut subjects = vec![(person(email), Throttle::PERSON)];
     subjects.extend(address.map(|address| (format!("address:{}", network(address)), Throttle::ADDRESS)));
     subjects
 }
 
+/// What guesses at somebody are counted by; the address itself is not written down.
+pub(crate) fn person(email: &str) -> String {
+    let hash = Sha256::digest(email.as_bytes());
+    format!("person:{}", data_encoding::HEXLOWER.encode(&hash[..16]))
+}
+
 /// An address as it counts: of IPv6 the first half, which one customer has to themselves.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) >> 64 << 64).into()),
@@ -143,7 +151,7 @@ pub(crate) async fn guess(
             Ok(Ok(owner::by_email(tx, &asked)?))
         })
         .await?;
-    let known = known.map_err(|wait_ms| Error::TooManyGuesses { wait_s: wait_ms.div_ceil_s() })?;
+    let known = known.map_err(|wait_ms| Error::TooManyGuesses { wait_s: whole_seconds(wait_ms) })?;
     let stored = known.as_ref().filter(|owner| owner.disabled_at_ms.is_none());
     let stored = stored.and_then(|owner| owner.password_hash.clone());
     if !app.passwords.verify(password, stored).await? {
@@ -162,47 +170,97 @@ pub(crate) async fn guess(
     Ok(owner)
 }
 
-trait CeilSeconds {
-    fn div_ceil_s(self) -> u64;
+pub(crate) fn whole_seconds(wait_ms: i64) -> u64 {
+    u64::try_from((wait_ms + 999) / 1000).unwrap_or_default().max(1)
 }
 
-impl CeilSeconds for i64 {
-    fn div_ceil_s(self) -> u64 {
-        u64::try_from((self + 999) / 1000).unwrap_or_default().max(1)
-    }
-}
-
-/// Starts a session of somebody who proved who they are. An older one of the same browser ends.
+/// Starts a session of somebody who proved who they are. An older one of the same browser ends. Where a
+/// second step is due, the session is good for nothing else.
 pub(crate) async fn start(
     app: &App,
     owner: &OwnerRow,
     older: Option<[u8; 32]>,
     address: Option<IpAddr>,
 ) -> Result<Started, Error> {
+    if owner.totp_enabled_at_ms.is_some() {
+        return insert(app, owner, older, None).await;
+    }
+    begin(app, owner, older, address).await
+}
+
+/// Starts the session of somebody who took the second step, in the place of the one that waited for it.
+pub(crate) async fn complete(
+    app: &App,
+    waiting: &Waiting,
+    address: Option<IpAddr>,
+) -> Result<Started, Error> {
+    begin(app, &waiting.owner, Some(waiting.hash), address).await
+}
+
+async fn begin(
+    app: &App,
+    owner: &OwnerRow,
+    older: Option<[u8; 32]>,
+    address: Option<IpAddr>,
+) -> Result<Started, Error> {
     owners::welcome_again(app, &owner.id).await?;
+    let by = Actor::Owner { id: owner.id.clone(), operator: owner.role == "operator", address };
+    insert(app, owner, older, Some(by)).await
+}
+
+/// Writes a session; of somebody who is in, or with none of somebody whose second step is awaited.
+async fn insert(
+    app: &App,
+    owner: &OwnerRow,
+    older: Option<[u8; 32]>,
+    by: Option<Actor>,
+) -> Result<Started, Error> {
     let secret = ApiKey::new(KeyKind::Session, entropy::bytes());
     let now_ms = app.now_ms();
+    let whole_ms = i64::from(app.config.console.session_days) * DAY_MS;
     let row = SessionRow {
         hash: secret.hash(),
         owner_id: owner.id.clone(),
         account_id: None,
         created_at_ms: now_ms,
         seen_at_ms: now_ms,
-        confirmed_at_ms: now_ms,
-        expires_at_ms: now_ms + i64::from(app.config.console.session_days) * DAY_MS,
+        confirmed_at_ms: if by.is_some() { now_ms } else { AWAITED },
+        expires_at_ms: now_ms + if by.is_some() { whole_ms } else { WAITING_MS },
     };
-    let by = Actor::Owner { id: owner.id.clone(), operator: owner.role == "operator", address };
     app.store
         .write(move |tx| {
             if let Some(older) = &older {
                 session::delete(tx, older)?;
             }
-            owner::signed_in(tx, &row.owner_id, now_ms)?;
             session::insert(tx, &row)?;
-            note(tx, now_ms, &by, None, "owner.signed_in", row.owner_id.as_str(), &json!({}))
+            let Some(by) = &by else { return Ok(()) };
+            owner::signed_in(tx, &row.owner_id, now_ms)?;
+            note(tx, now_ms, by, None, "owner.signed_in", row.owner_id.as_str(), &json!({}))
         })
         .await?;
     Ok(Started { secret })
+}
+
+/// Somebody who proved to know the password, and whose second step is awaited.
+#[derive(Debug, Clone)]
+pub(crate) struct Waiting {
+    pub(crate) owner: OwnerRow,
+    hash: [u8; 32],
+}
+
+/// The sign-in of a cookie that waits for its second step.
+pub(crate) async fn waiting(app: &App, cookie: &str) -> Result<Option<Waiting>, Error> {
+    let Some(parsed) = ApiKey::parse(cookie).ok().filter(|parsed| parsed.kind == KeyKind::Session) else {
+        return Ok(None);
+    };
+    let (hash, now_ms) = (parsed.hash, app.now_ms());
+    let read = app.store.read(move |tx| {
+        let row = session::get(tx, &hash)?;
+        let row = row.filter(|row| row.expires_at_ms > now_ms && row.confirmed_at_ms == AWAITED);
+        let Some(row) = row else { return Ok::<_, Error>(None) };
+        Ok(owner::get(tx, &row.owner_id)?.filter(|owner| owner.disabled_at_ms.is_none()))
+    });
+    Ok(read.await?.map(|owner| Waiting { owner, hash }))
 }
 
 /// The session of a cookie; none where it is over or nobody's. A page that only refreshes itself does not use
@@ -221,6 +279,7 @@ pub(crate) async fn find(
     let read = app.store.read(move |tx| {
         let Some(row) = session::get(tx, &hash)? else { return Ok::<_, Error>(None) };
         let over = row.expires_at_ms <= now_ms || row.seen_at_ms + idle_ms <= now_ms;
+        let over = over || row.confirmed_at_ms == AWAITED;
         let owner = owner::get(tx, &row.owner_id)?.filter(|owner| !over && owner.disabled_at_ms.is_none());
         let Some(owner) = owner else { return Ok(None) };
         let accounts = owner::accounts(tx, &owner.id)?;
@@ -243,10 +302,45 @@ pub(crate) async fn end(app: &App, hash: [u8; 32]) -> Result<(), Error> {
     Ok(app.store.write(move |tx| session::delete(tx, &hash)).await?)
 }
 
-/// Proves once more that the owner is there.
-#[allow(dead_code, reason = "pages that use it are being built")]
-pub(crate) async fn confirm(app: &App, session: &Session, password: &str) -> Result<(), Error> {
+/// An owner's sessions, newest first.
+pub(crate) async fn list(app: &App, session: &Session) -> Result<Vec<SessionRow>, Error> {
+    let (id, now_ms) = (session.owner.id.clone(), app.now_ms());
+    let idle_ms = i64::from(app.config.console.session_idle_minutes) * MINUTE_MS;
+    let rows = app.store.read(move |tx| Ok::<_, Error>(session::of_owner(tx, &id)?)).await?;
+    let is_over = |row: &SessionRow| row.expires_at_ms <= now_ms || row.seen_at_ms + idle_ms <= now_ms;
+    Ok(rows.into_iter().filter(|row| !is_over(row) && row.confirmed_at_ms != AWAITED).collect())
+}
+
+/// What pages call a session.
+pub(crate) fn reference(hash: &[u8; 32]) -> String {
+    data_encoding::HEXLOWER.encode(&hash[..8])
+}
+
+/// Ends one of the owner's other sessions, or with none all of them; tells how many.
+pub(crate) async fn end_others(app: &App, session: &Session, only: Option<&str>) -> Result<usize, Error> {
+    let (id, by, now_ms, own) = (session.owner.id.clone(), session.actor(), app.now_ms(), session.hash);
+    let only = only.map(str::to_owned);
+    let write = app.store.write(move |tx| {
+        let mut rows = session::of_owner(tx, &id)?;
+        rows.retain(|row| row.hash != own && only.as_ref().is_none_or(|one| *one == reference(&row.hash)));
+        for row in &rows {
+            session::delete(tx, &row.hash)?;
+        }
+        if !rows.is_empty() {
+            let detail = json!({ "sessions": rows.len() });
+            note(tx, now_ms, &by, None, "owner.sessions_ended", id.as_str(), &detail)?;
+        }
+        Ok::<_, Error>(rows.len())
+    });
+    write.await
+}
+
+/// Proves once more that the owner is there, by the password and the second step if there is one.
+pub(crate) async fn confirm(app: &App, session: &Session, password: &str, code: &str) -> Result<(), Error> {
     guess(app, &session.owner.email, password, session.address).await?;
+    if session.owner.totp_enabled_at_ms.is_some() {
+        second_step::check(app, &session.owner.id, code).await?;
+    }
     let (hash, now_ms) = (session.hash, app.now_ms());
     Ok(app.store.write(move |tx| session::confirm(tx, &hash, now_ms)).await?)
 }

@@ -23,6 +23,8 @@ fn problem(config: &Config) -> Option<String> {
         .or_else(|| sizes(config))
         .or_else(|| times(config))
         .or_else(|| config.storage.problem())
+        .or_else(|| config.smtp.problem())
+        .or_else(|| config.oidc.problem())
         .or_else(|| config.stripe.problem())
 }
 

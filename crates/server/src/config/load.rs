@@ -13,8 +13,8 @@ use toml::{Table, Value};
 use super::error::{ConfigError, Origin};
 use super::reader::Reader;
 use super::{
-    Catalog, Console, Database, Fal, Google, Inputs, Keys, Kie, Limits, Log, Moderation, Moltbook, OpenAi,
-    Replicate, Retention, Routes, Sandbox, Server, Storage, Stripe, Trace, Vendor, Worker,
+    Catalog, Console, Database, Fal, Google, Inputs, Keys, Kie, Limits, Log, Moderation, Moltbook, Oidc,
+    OpenAi, Replicate, Retention, Routes, Sandbox, Server, Smtp, Storage, Stripe, Trace, Vendor, Worker,
 };
 use super::{Config, DEFAULT_TEXT, Loaded, check, environment};
 
@@ -72,6 +72,8 @@ fn read(layers: &Layers) -> Result<Config, ConfigError> {
         replicate: Replicate::read(&section("replicate"))?,
         moltbook: Moltbook::read(&section("moltbook"))?,
         console: Console::read(&section("console"))?,
+        smtp: Smtp::read(&section("smtp"))?,
+        oidc: Oidc::read(&section("oidc"))?,
         stripe: Stripe::read(&section("stripe"))?,
     })
 }

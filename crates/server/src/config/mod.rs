@@ -16,11 +16,13 @@ mod load;
 mod log;
 mod moderation;
 mod moltbook;
+mod oidc;
 mod reader;
 mod retention;
 mod sandbox;
 pub mod secret;
 mod server;
+mod smtp;
 mod storage;
 mod stripe;
 mod trace;
@@ -40,10 +42,12 @@ pub use limits::Limits;
 pub use log::{Log, LogFormat};
 pub use moderation::Moderation;
 pub use moltbook::Moltbook;
+pub use oidc::Oidc;
 pub use retention::Retention;
 pub use sandbox::Sandbox;
 pub use secret::Secret;
 pub use server::Server;
+pub use smtp::Smtp;
 pub use storage::{Catalog, Downloads, ObjectUrl, SecretText, Storage};
 pub use stripe::Stripe;
 pub use trace::Trace;
@@ -80,6 +84,8 @@ pub struct Config {
     pub replicate: Replicate,
     pub moltbook: Moltbook,
     pub console: Console,
+    pub smtp: Smtp,
+    pub oidc: Oidc,
     pub stripe: Stripe,
 }
 

@@ -1,4 +1,4 @@
-//! Changes that need the owner's password once more.
+//! Changes that need the owner's password once more, and the code of the second step where there is one.
 //!
 //! Invariant: nothing passes that was not confirmed lately. Not here: what such a change is (each page says
 //! so), and how long it counts (`app::session`). Forms include `confirm.html`, which asks for it if needed.
@@ -21,14 +21,16 @@ pub(super) async fn check(app: &App, session: &Session, form: &Form) -> Result<(
     if form.raw("confirm_password").is_empty() {
         return Err(Error::NotConfirmed);
     }
-    session::confirm(app, session, form.raw("confirm_password")).await
+    session::confirm(app, session, form.raw("confirm_password"), form.text("confirm_code")).await
 }
 
 /// What a page says over its form where a change was refused, and the status that goes with it; any other
 /// error is a page of its own.
 pub(super) fn problem(error: Error) -> Result<(StatusCode, String), Error> {
     match error {
-        Error::SignInRefused => Ok((StatusCode::UNAUTHORIZED, "That is not your password.".to_owned())),
+        Error::SignInRefused => {
+            Ok((StatusCode::UNAUTHORIZED, "The password or the code is wrong.".to_owned()))
+        }
         Error::NotConfirmed => Ok((StatusCode::UNAUTHORIZED, "Type your password as well.".to_owned())),
         Error::Invalid(_) => Ok((StatusCode::BAD_REQUEST, sentence(&error))),
         other => Err(other),

@@ -129,6 +129,10 @@ fn field_sentence(field: &Field) -> String {
     let name = letters.next().map(|first| first.to_uppercase().chain(letters).collect::<String>());
     match name {
         Some(name) => format!("{name} {}.", field.problem),
-        None => format!("The form is not complete: {}.", field.problem),
+        None => {
+            let mut letters = field.problem.chars();
+            let first = letters.next().map(char::to_uppercase).into_iter().flatten();
+            format!("{}.", first.chain(letters).collect::<String>())
+        }
     }
 }

@@ -30,6 +30,19 @@ pub(super) fn set_cookie(app: &App, secret: Option<&str>) -> HeaderValue {
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
 }
 
+/// The cookie of a browser that is at another service to sign in; its prefix as of the session's.
+pub(super) fn flow_cookie_name(app: &App) -> &'static str {
+    if is_https(app) { "__Host-rynjer-flow" } else { "rynjer-flow" }
+}
+
+/// The header that gives a browser what it keeps meanwhile, or with none takes it away.
+pub(super) fn set_flow_cookie(app: &App, kept: Option<&str>) -> HeaderValue {
+    let (name, secure) = (flow_cookie_name(app), if is_https(app) { "; Secure" } else { "" });
+    let (value, age_s) = kept.map_or(("", 0), |kept| (kept, 600));
+    let text = format!("{name}={value}; Path=/; Max-Age={age_s}; HttpOnly; SameSite=Lax{secure}");
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
+}
+
 fn is_https(app: &App) -> bool {
     app.base_url().starts_with("https://")
 }
@@ -41,7 +54,7 @@ pub(super) struct Link {
     pub(super) current: bool,
 }
 
-const OWN: [(&str, &str); 9] = [
+const OWN: [(&str, &str); 10] = [
     ("/", "Dashboard"),
     ("/gallery", "Gallery"),
     ("/tasks", "Tasks"),
@@ -51,6 +64,7 @@ const OWN: [(&str, &str); 9] = [
     ("/usage", "Usage"),
     ("/topup", "Top up"),
     ("/audit", "Audit log"),
+    ("/settings/security", "Security"),
 ];
 const OPERATORS: [(&str, &str); 5] = [
     ("/operator/accounts", "Accounts"),
@@ -77,6 +91,10 @@ pub(super) struct Frame {
     pub(super) version: &'static str,
     /// Whether the password was typed lately; if not, forms that need it ask for it.
     pub(super) confirmed: bool,
+    /// Whether those forms ask for a code of the second step too.
+    pub(super) second_step: bool,
+    /// Whether there is a password to ask for; others sign in by the provider once more.
+    pub(super) has_password: bool,
 }
 
 impl Frame {
@@ -102,6 +120,8 @@ impl Frame {
             csrf: session.csrf.clone(),
             version: asset::VERSION.as_str(),
             confirmed: session.is_confirmed(app.now_ms()),
+            second_step: session.owner.totp_enabled_at_ms.is_some(),
+            has_password: session.owner.password_hash.is_some(),
         }
     }
 }

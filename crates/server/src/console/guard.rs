@@ -3,7 +3,11 @@
 //! Invariant: no handler with a [`Guard`] runs without a session, and none with a [`Sent`] without a form of
 //! that very session from a page of ours. Not here: what they may change (`app::actor`).
 
-use super::{fault::Fault, form::Form, frame::cookie_name};
+use super::{
+    fault::Fault,
+    form::Form,
+    frame::{cookie_name, flow_cookie_name},
+};
 use crate::{
     app::{
         Error,
@@ -24,6 +28,15 @@ pub(crate) struct Operator(pub(crate) Session);
 /// Somebody signed in, if anybody is.
 pub(crate) struct Perhaps(pub(crate) Option<Session>);
 
+/// Somebody whose second step of signing in is awaited, if that is so.
+pub(crate) struct Waiting(pub(crate) Option<session::Waiting>);
+
+/// What a browser kept while it was at another service to sign in, and where the browser is.
+pub(crate) struct Kept {
+    pub(crate) flow: Option<String>,
+    pub(crate) address: std::net::IpAddr,
+}
+
 /// A form of somebody who is signed in.
 pub(crate) struct Sent(pub(crate) Session, pub(crate) Form);
 
@@ -35,6 +48,8 @@ pub(crate) struct SentByStranger {
     pub(crate) form: Form,
     /// Who was signed in when it was sent.
     pub(crate) session: Option<Session>,
+    /// Whose second step was awaited.
+    pub(crate) waiting: Option<session::Waiting>,
     pub(crate) address: std::net::IpAddr,
 }
 
@@ -46,6 +61,25 @@ impl FromRequestParts<Shared> for Perhaps {
         let address = client_address(parts, shared);
         let found = session::find(&shared.app, cookie, Some(address), !is_refresh(&parts.headers)).await;
         found.map(Self).map_err(|error| Fault::of(error, &shared.app))
+    }
+}
+
+impl FromRequestParts<Shared> for Waiting {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Fault> {
+        let Some(cookie) = cookie(&parts.headers, cookie_name(&shared.app)) else { return Ok(Self(None)) };
+        let found = session::waiting(&shared.app, cookie).await;
+        found.map(Self).map_err(|error| Fault::of(error, &shared.app))
+    }
+}
+
+impl FromRequestParts<Shared> for Kept {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Fault> {
+        let flow = cookie(&parts.headers, flow_cookie_name(&shared.app)).map(str::to_owned);
+        Ok(Self { flow, address: client_address(parts, shared) })
     }
 }
 
@@ -108,10 +142,14 @@ impl FromRequest<Shared> for SentByStranger {
         let fault = |error| Fault::of(error, &shared.app);
         Visitor::from_request_parts(&mut parts, shared).await.map_err(|fail| fault(fail.0))?;
         let Perhaps(session) = Perhaps::from_request_parts(&mut parts, shared).await?;
+        let waiting = match session {
+            Some(_) => None,
+            None => Waiting::from_request_parts(&mut parts, shared).await?.0,
+        };
         check_origin(&parts.headers, shared.app.base_url()).map_err(fault)?;
         let address = client_address(&parts, shared);
         let form = Form::read(Request::from_parts(parts, body), shared).await.map_err(fault)?;
-        Ok(Self { form, session, address })
+        Ok(Self { form, session, waiting, address })
     }
 }
 

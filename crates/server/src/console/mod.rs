@@ -22,7 +22,12 @@ mod guard;
 mod key;
 mod limit;
 mod names;
+mod oidc;
+mod operator;
 mod output;
+mod reset;
+mod second_step;
+mod security;
 mod shown;
 mod sign_in;
 mod story;
@@ -43,6 +48,11 @@ fn pages() -> Router<Shared> {
     Router::new()
         .route("/", get(dashboard::show))
         .merge(sign_in::routes())
+        .merge(reset::routes())
+        .merge(security::routes())
+        .merge(second_step::routes())
+        .merge(oidc::routes())
+        .merge(operator::routes())
         .merge(agent::routes())
         .merge(bind::routes())
         .merge(key::routes())

@@ -41,6 +41,9 @@ pub(super) struct Asked {
     next: String,
     #[serde(default)]
     ticket: String,
+    /// What just happened: `password` after a new password.
+    #[serde(default)]
+    after: String,
     /// Set after signing out.
     #[serde(default)]
     out: String,
@@ -53,8 +56,15 @@ struct LoginPage {
     next: String,
     email: String,
     problem: String,
-    signed_out: bool,
+    /// Good news.
+    told: &'static str,
     open: bool,
+    /// Whether a forgotten password can be replaced by a letter.
+    letters: bool,
+    /// What the button of the provider says; empty without one.
+    provider: String,
+    /// Where the browser goes on from there.
+    query: String,
 }
 
 /// A page that makes an owner: set-up, invitation or sign-up.
@@ -80,8 +90,14 @@ async fn show(
     if session.is_some() {
         return Ok(Redirect::to(onward(&asked.next)).into_response());
     }
-    let signed_out = !asked.out.is_empty();
-    login_page(&shared, asked.next, String::new(), String::new(), signed_out)
+    let told = if asked.after == "password" {
+        "Your new password is set. Sign in with it."
+    } else if asked.out.is_empty() {
+        ""
+    } else {
+        "You are signed out."
+    };
+    page(&shared, &login_page(&shared, asked.next, String::new(), String::new(), told))
 }
 
 fn login_page(
@@ -89,10 +105,13 @@ fn login_page(
     next: String,
     email: String,
     problem: String,
-    signed_out: bool,
-) -> Result<Response, Fault> {
+    told: &'static str,
+) -> LoginPage {
     let open = shared.app.config.console.sign_up == SignUp::Open;
-    page(shared, &LoginPage { cover: Cover::new("Sign in"), next, email, problem, signed_out, open })
+    let letters = shared.app.letters.is_on();
+    let provider = shared.app.oidc.as_ref().map(|_| shared.app.config.oidc.name.clone()).unwrap_or_default();
+    let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("next", &next).finish();
+    LoginPage { cover: Cover::new("Sign in"), next, email, problem, told, open, letters, provider, query }
 }
 
 async fn sign_in(State(shared): State<Shared>, sent: SentByStranger) -> Result<Response, Fault> {
@@ -101,7 +120,8 @@ async fn sign_in(State(shared): State<Shared>, sent: SentByStranger) -> Result<R
     match session::guess(app, &email, sent.form.raw("password"), Some(sent.address)).await {
         Ok(owner) => start(&shared, &owner, &sent, &next).await,
         Err(error @ Error::SignInRefused) => {
-            let mut response = login_page(&shared, next, email, sentence(&error), false)?;
+            let again = login_page(&shared, next, email, sentence(&error), "");
+            let mut response = page(&shared, &again)?;
             *response.status_mut() = http::StatusCode::UNAUTHORIZED;
             Ok(response)
         }
@@ -121,7 +141,16 @@ async fn start(
     let started = session::start(app, owner, older, Some(sent.address)).await;
     let started = started.map_err(|error| Fault::of(error, app))?;
     let cookie = set_cookie(app, Some(started.secret.expose()));
-    Ok(([(header::SET_COOKIE, cookie)], Redirect::to(onward(next))).into_response())
+    Ok(([(header::SET_COOKIE, cookie)], Redirect::to(&after(owner, next))).into_response())
+}
+
+/// Where a browser goes whose session has begun: to the second step, if one is due.
+pub(super) fn after(owner: &OwnerRow, next: &str) -> String {
+    if owner.totp_enabled_at_ms.is_none() {
+        return onward(next).to_owned();
+    }
+    let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("next", next).finish();
+    format!("/login/code?{query}")
 }
 
 async fn sign_out(State(shared): State<Shared>, Sent(session, _): Sent) -> Result<Response, Fault> {

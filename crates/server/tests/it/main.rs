@@ -62,6 +62,8 @@ mod key_page;
 #[cfg(test)]
 mod keyring;
 #[cfg(test)]
+mod letter;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod list;
@@ -75,6 +77,9 @@ mod moltbook;
 mod node;
 #[cfg(test)]
 mod notice;
+mod oidc;
+#[cfg(test)]
+mod operator;
 #[cfg(test)]
 mod pause;
 #[cfg(test)]
@@ -93,6 +98,10 @@ mod route;
 mod s3;
 #[cfg(test)]
 mod s3_outage;
+#[cfg(test)]
+mod second_step;
+#[cfg(test)]
+mod security;
 #[cfg(test)]
 mod sign_in;
 #[cfg(test)]

@@ -20,13 +20,21 @@ ALTER TABLE accounts ADD COLUMN paused_at {int};
 ALTER TABLE accounts ADD COLUMN closed_at {int};
 CREATE INDEX accounts_owner ON accounts (owner_id);
 
+-- What stands in for a lost second step, hashed.
+CREATE TABLE recovery_codes (
+    owner_id TEXT NOT NULL REFERENCES owners (id),
+    hash {bytes} NOT NULL,
+    used_at {int},
+    PRIMARY KEY (owner_id, hash)
+) {clustered};
+
 CREATE TABLE sessions (
     hash {bytes} NOT NULL PRIMARY KEY,
     owner_id TEXT NOT NULL REFERENCES owners (id),
     account_id TEXT,
     created_at {int} NOT NULL,
     seen_at {int} NOT NULL,
-    -- When the password was last typed.
+    -- When its owner last proved to be there; 0 while the second step of signing in is awaited.
     confirmed_at {int} NOT NULL,
     expires_at {int} NOT NULL
 ) {clustered};

@@ -285,6 +285,11 @@ pub const TABLES: &[Table] = &[
         ],
     },
     Table {
+        name: "recovery_codes",
+        key: 2,
+        columns: &[("owner_id", Text), ("hash", Bytes), ("used_at", Int)],
+    },
+    Table {
         name: "tickets",
         key: 1,
         columns: &[

@@ -8,6 +8,7 @@ mod account;
 mod agent;
 mod budget;
 mod key;
+mod owner;
 mod refund;
 
 use crate::{

@@ -6,7 +6,6 @@
 use rynjer_core::scope::Scope;
 
 /// Who may use a route.
-#[allow(dead_code, reason = "pages of operators are being built")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Open {
     /// Everybody.
@@ -35,7 +34,10 @@ pub(crate) enum Open {
     OperatorForm,
 }
 
-use Open::{Absent, Agents, All, Bearer, Form, Holder, Page as OwnerPage, Scoped, Signed, Spends};
+use Open::{
+    Absent, Agents, All, Bearer, Form, Holder, OperatorForm, OperatorPage, Page as OwnerPage, Scoped, Signed,
+    Spends,
+};
 
 pub(crate) const ROWS: &[(&str, &str, Open)] = &[
     // Documents and health.
@@ -141,6 +143,43 @@ pub(crate) const ROWS: &[(&str, &str, Open)] = &[
     ("POST", "/invitation", Holder),
     ("GET", "/signup", Holder),
     ("POST", "/signup", Holder),
+    ("GET", "/reset", Holder),
+    ("POST", "/reset", Holder),
+    ("GET", "/forgot", Holder),
+    ("POST", "/forgot", Holder),
+    ("GET", "/settings/security", OwnerPage),
+    ("POST", "/settings/security/password", Form),
+    ("POST", "/settings/security/sessions", Form),
+    ("GET", "/settings/security/second-step", OwnerPage),
+    ("POST", "/settings/security/second-step", Form),
+    ("POST", "/settings/security/second-step/enable", Form),
+    ("POST", "/settings/security/second-step/remove", Form),
+    ("POST", "/settings/security/second-step/codes", Form),
+    ("GET", "/settings/security/provider", OwnerPage),
+    ("POST", "/settings/security/provider", Form),
+    ("POST", "/settings/security/provider/remove", Form),
+    ("GET", "/login/oidc", Holder),
+    ("GET", "/login/oidc/callback", Holder),
+    ("GET", "/login/code", Holder),
+    ("POST", "/login/code", Holder),
+    // Operators.
+    ("GET", "/operator/accounts", OperatorPage),
+    ("POST", "/operator/accounts", OperatorForm),
+    ("GET", "/operator/accounts/{account_id}", OperatorPage),
+    ("POST", "/operator/accounts/{account_id}/grant", OperatorForm),
+    ("POST", "/operator/accounts/{account_id}/freeze", OperatorForm),
+    ("POST", "/operator/accounts/{account_id}/owner", OperatorForm),
+    ("GET", "/operator/owners", OperatorPage),
+    ("POST", "/operator/owners/invite", OperatorForm),
+    ("POST", "/operator/owners/cancel", OperatorForm),
+    ("POST", "/operator/owners/disable", OperatorForm),
+    ("POST", "/operator/owners/role", OperatorForm),
+    ("POST", "/operator/owners/reset", OperatorForm),
+    ("POST", "/operator/pause", OperatorForm),
+    ("POST", "/operator/resume", OperatorForm),
+    ("GET", "/operator/providers", OperatorPage),
+    ("GET", "/operator/catalog", OperatorPage),
+    ("GET", "/operator/audit", OperatorPage),
     ("GET", "/topup", OwnerPage),
     ("POST", "/topup", Form),
 ];
