@@ -88,7 +88,7 @@ await agent.generate({ ...ask, request_id: "walk-1" });
 await open(owner, "/tasks");
 const made = await agent.finished("walk-1");
 expect(made.status === "success", "the agent's picture is made");
-await owner.getByText("success").first().waitFor({ timeout: 10_000 });
+await owner.locator("main table").getByText(/success|done/i).first().waitFor({ timeout: 10_000 });
 expect(true, "the page of tasks shows it without a reload");
 problems.push(...(await look(owner, "tasks", pictures)));
 
@@ -104,12 +104,12 @@ expect(/hold/i.test(lines) && /charge|capture/i.test(lines), "the ledger's lines
 
 for (const [path, name] of [
   ["/", "dashboard"], ["/settings/agents", "agents"], ["/settings/apikeys", "keys"], ["/settings/budgets", "budgets"],
-  ["/usage", "usage"], ["/audit", "audit"],
+  ["/usage", "usage"], ["/audit", "audit"], ["/settings/security", "security"],
 ]) await visit(owner, path, name);
 for (const [path, name] of [
-   
-   
-  
+  ["/operator/accounts", "operator-accounts"], ["/operator/owners", "operator-people"],
+  ["/operator/providers", "operator-providers"], ["/operator/catalog", "operator-catalog"],
+  ["/operator/audit", "operator-log"],
 ]) await visit(operator, path, name);
 
 await open(owner, "/settings/agents");
