@@ -174,8 +174,10 @@ mod tests {
 
     #[test]
     fn right_and_foreign_names_pass_in_silence() {
-        for name in [vendor_names(), peer_names()].concat() {
-            assert_eq!(warnings(&[&name]), Vec::<String>::new());
+        let names = [vendor_names(), peer_names()].concat();
+        // Stripe's go together; its section has a test of them.
+        for name in names.iter().filter(|name| !name.starts_with("RYNJER_STRIPE_")) {
+            assert_eq!(warnings(&[name]), Vec::<String>::new());
         }
         let others =
             ["RYNJER_DATA_DIR", "RYNJER_FOO", "RYNJER_", "OPENAI_API_KEY", "RYNJERS_OPENAI_API_KEYS"];
