@@ -100,13 +100,13 @@ impl TestApp {
 
     /// The same in another role. `{folder}` in the settings is the test's folder.
     pub(crate) async fn start(settings: &str, role: Role) -> Self {
-        Self::at(settings, role, Clock::manual(START_S * 1000)).await
+        Box::pin(Self::at(settings, role, Clock::manual(START_S * 1000))).await
     }
 
     /// A gateway as of `serve --test-clock`, whose clock goes on from the time that tests start at.
     pub(crate) async fn with_moving_clock(settings: &str) -> Self {
         let offset_ms = START_S * 1000 - Clock::System.now_ms();
-        Self::at(settings, Role::All, Clock::Moved(Arc::new(AtomicI64::new(offset_ms)))).await
+        Box::pin(Self::at(settings, Role::All, Clock::Moved(Arc::new(AtomicI64::new(offset_ms))))).await
     }
 
     /// The same by another clock.
