@@ -21,3 +21,4 @@ pub mod signature;
 pub mod task;
 pub mod throttle;
 pub mod time;
+pub mod topup;

@@ -19,6 +19,7 @@ mod openai;
 mod replicate;
 mod serve;
 mod shape;
+mod stripe;
 mod world;
 mod xai;
 
@@ -28,6 +29,7 @@ pub use journal::Seen;
 pub use media::{clip, picture, song};
 pub use moltbook::{Moltbook, MoltbookFault};
 pub use serve::Tls;
+pub use stripe::{Hook, StripeEmulator, event as stripe_event, sign as stripe_sign};
 pub use world::{CallbackOut, ErrorCase, Expected, Job, World};
 
 use axum::Router;

@@ -4,3 +4,4 @@
 //! crate. Not here: vendors of models (`providers`), and what an answer means for an account (`server::app`).
 
 pub mod moltbook;
+pub mod stripe;

@@ -35,7 +35,7 @@ use crate::{
     keyring::{Keyring, Lives},
     metrics, migration,
     objects::{self, OpenError},
-    peers,
+    payments, peers,
     state::{App, Inner},
     vendors,
     worker::{self, InputSource, Worker},
@@ -342,6 +342,7 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
     let outputs = objects::open(&config.storage, &options.data_dir).await?;
     let inputs = InputSource::new(&config.inputs).map_err(|error| StartError::Inputs(error.to_string()))?;
     let (providers, vendors) = vendors::open(&config, &catalog)?;
+    let payments = payments::open(&config)?;
     let moltbook = peers::moltbook(&config.moltbook).map_err(StartError::Moltbook)?;
     let prompt_check = prompt_check(&config)?;
     Ok(App::new(Inner {
@@ -353,6 +354,7 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
         clock,
         providers,
         vendors,
+        payments,
         breakers: Breakers::default(),
         pauses: Pauses::default(),
         prompt_check,

@@ -19,6 +19,7 @@ mod keyring;
 mod metrics;
 pub mod migration;
 mod objects;
+mod payments;
 mod peers;
 pub mod relocation;
 pub mod sampling;

@@ -13,6 +13,7 @@ use crate::{
     hub::{Hub, Ring},
     keyring::Keyring,
     objects::Objects,
+    payments::Payments,
     worker::InputSource,
 };
 use rynjer_core::{catalog::Catalog, id::TaskId};
@@ -42,6 +43,8 @@ pub(crate) struct Inner {
     pub(crate) queues: Queues,
     pub(crate) restoration: Restoration,
     pub(crate) vendors: Vendors,
+    /// None where credits can't be bought.
+    pub(crate) payments: Option<Payments>,
     pub(crate) breakers: Breakers,
     /// The way to Moltbook, if the operator wants it.
     pub(crate) moltbook: Option<Moltbook>,

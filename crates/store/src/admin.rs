@@ -9,7 +9,7 @@ use crate::{
     task::{self, TaskRow},
     tx::Tx,
 };
-use rynjer_core::id::{AccountId, AgentId, KeyId, TaskId};
+use rynjer_core::id::{AccountId, AgentId, KeyId, TaskId, TopupId};
 
 /// All accounts, oldest first.
 pub fn accounts(tx: &mut dyn Tx) -> Result<Vec<AccountRow>, StoreError> {
@@ -45,6 +45,16 @@ pub fn agents(tx: &mut dyn Tx, account: Option<&AccountId>) -> Result<Vec<AgentR
 pub fn account_of_key(tx: &mut dyn Tx, key: &KeyId) -> Result<Option<AccountId>, StoreError> {
     let row = tx.one("SELECT account_id FROM keys WHERE id = $1", &[key.as_str().into()])?;
     row.map(|row| Ok(AccountId::from_stored(row.text(0)?))).transpose()
+}
+
+/// The purchase that a payment was for: its account and id.
+pub fn topup_of_payment(
+    tx: &mut dyn Tx,
+    payment_id: &str,
+) -> Result<Option<(AccountId, TopupId)>, StoreError> {
+    let sql = "SELECT account_id, id FROM topups WHERE payment_id = $1";
+    let row = tx.one(sql, &[payment_id.into()])?;
+    row.map(|row| Ok((AccountId::from_stored(row.text(0)?), TopupId::from_stored(row.text(1)?)))).transpose()
 }
 
 /// A task by its id alone.

@@ -107,6 +107,13 @@ pub fn get(tx: &mut dyn Tx, id: &AgentId) -> Result<Option<AgentRow>, StoreError
     tx.one(&sql, &[id.as_str().into()])?.as_ref().map(agent_of).transpose()
 }
 
+/// Ids and names of an account's agents, newest first, at most so many.
+pub fn names(tx: &mut dyn Tx, account: &AccountId, most: u32) -> Result<Vec<(String, String)>, StoreError> {
+    let sql = "SELECT id, name FROM agents WHERE account_id = $1 ORDER BY id DESC LIMIT $2";
+    let rows = tx.all(sql, &[account.as_str().into(), most.into()])?;
+    rows.iter().map(|row| Ok((row.text(0)?, row.text(1)?))).collect()
+}
+
 /// The same for a unit that decides from it: nobody else changes the agent before this unit is over.
 pub fn lock(tx: &mut dyn Tx, id: &AgentId) -> Result<Option<AgentRow>, StoreError> {
     let lock = tx.dialect().for_update("agents");

@@ -8,9 +8,9 @@ use crate::{
     dialect::Type,
     error::StoreError,
     lease::Holder,
-    tx::Tx,
+    tx::{Row, Tx},
 };
-use rynjer_core::id::AttemptId;
+use rynjer_core::id::{AccountId, AttemptId, TaskId};
 use std::collections::HashMap;
 
 /// The ids of attempts by their task, given as account, task and number. A statement of its own: one that
@@ -84,4 +84,35 @@ pub fn started_at_ms(tx: &mut dyn Tx, holder: &Holder, number: i64) -> Result<i6
     let sql = "SELECT started_at FROM attempts WHERE account_id = $1 AND task_id = $2 AND number = $3";
     let params = [holder.account.as_str().into(), holder.id.as_str().into(), number.into()];
     tx.one(sql, &params)?.map_or(Ok(0), |row| row.int(0))
+}
+
+/// One try of a task at one provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptRow {
+    pub number: i64,
+    pub provider: String,
+    /// `open`, `accepted`, `finished`, `failed`, `canceled`, `refused` or `ambiguous`.
+    pub state: String,
+    pub started_at_ms: i64,
+    pub ended_at_ms: Option<i64>,
+    pub provider_task_id: Option<String>,
+    pub detail: Option<String>,
+}
+
+/// How often a task was tried, as its owner reads it.
+pub fn of_task(tx: &mut dyn Tx, account: &AccountId, task: &TaskId) -> Result<Vec<AttemptRow>, StoreError> {
+    let sql = "SELECT number, provider, state, started_at, ended_at, provider_task_id, detail FROM attempts \
+               WHERE account_id = $1 AND task_id = $2 ORDER BY number";
+    let attempt_of = |row: &Row| {
+        Ok(AttemptRow {
+            number: row.int(0)?,
+            provider: row.text(1)?,
+            state: row.text(2)?,
+            started_at_ms: row.int(3)?,
+            ended_at_ms: row.opt_int(4)?,
+            provider_task_id: row.opt_text(5)?,
+            detail: row.opt_text(6)?,
+        })
+    };
+    tx.all(sql, &[account.as_str().into(), task.as_str().into()])?.iter().map(attempt_of).collect()
 }

@@ -100,3 +100,41 @@ pub fn was_done(tx: &mut dyn Tx, account: &str, action: &str, subject: &str) -> 
     let sql = "SELECT 1 FROM audit_log WHERE account_id = $1 AND action = $2 AND subject_id = $3 LIMIT 1";
     Ok(tx.one(sql, &[account.into(), action.into(), subject.into()])?.is_some())
 }
+
+/// Which lines of a log: those beside one line, of one noun.
+#[derive(Debug, Clone, Default)]
+pub struct Place {
+    /// Only older lines than this one.
+    pub before: Option<String>,
+    /// Only newer ones than this; the nearest come first into the page.
+    pub after: Option<String>,
+    /// What the action begins with, such as `agent`.
+    pub noun: Option<String>,
+}
+
+/// Lines of an account (empty: the installation's own) at a place of its log, newest first.
+pub fn page(tx: &mut dyn Tx, account: &str, place: &Place, limit: u32) -> Result<Vec<AuditLine>, StoreError> {
+    let order = if place.after.is_some() { "ASC" } else { "DESC" };
+    let sql = format!(
+        "SELECT {COLUMNS} FROM audit_log WHERE account_id = $1 AND (CAST($2 AS TEXT) IS NULL OR id < $2) \
+         AND (CAST($3 AS TEXT) IS NULL OR id > $3) \
+         AND (CAST($4 AS TEXT) IS NULL OR (action >= $4 AND action < $5)) ORDER BY id {order} LIMIT $6"
+    );
+    // The character after the point ends what begins with `noun.`.
+    let from = place.noun.as_ref().map(|noun| format!("{noun}."));
+    let to = place.noun.as_ref().map(|noun| format!("{noun}/"));
+    let params = [
+        account.into(),
+        place.before.as_deref().into(),
+        place.after.as_deref().into(),
+        from.as_deref().into(),
+        to.as_deref().into(),
+        limit.into(),
+    ];
+    let lines: Result<Vec<_>, _> = tx.all(&sql, &params)?.iter().map(line_of).collect();
+    let mut lines = lines?;
+    if place.after.is_some() {
+        lines.reverse();
+    }
+    Ok(lines)
+}

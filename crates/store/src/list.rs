@@ -35,13 +35,16 @@ pub struct Filter {
     pub agent_id: Option<String>,
     pub status: Option<Status>,
     pub model: Option<String>,
+    /// `image`, `video` or `music`.
+    pub product: Option<String>,
     pub run_id: Option<String>,
 }
 
 impl Filter {
     /// Whether rows may be passed over, so that a full page can cost many of them.
     fn is_selective(&self) -> bool {
-        self.agent_id.is_some() || self.status.is_some() || self.model.is_some() || self.run_id.is_some()
+        let words = [&self.agent_id, &self.model, &self.product, &self.run_id];
+        self.status.is_some() || words.into_iter().any(Option::is_some)
     }
 }
 
@@ -80,10 +83,11 @@ pub(crate) fn page(
          AND created_at >= $4 AND created_at < $5 AND (CAST($6 AS TEXT) IS NULL OR agent_id = $6) \
          AND (CAST($7 AS TEXT) IS NULL OR status = $7) AND (CAST($8 AS TEXT) IS NULL OR model = $8) \
          AND (CAST($9 AS TEXT) IS NULL OR run_id = $9) \
+         AND (CAST($11 AS TEXT) IS NULL OR product = $11) \
          ORDER BY id DESC LIMIT $10"
     );
     let one_more = i64::try_from(limit).unwrap_or(i64::MAX - 1) + 1;
-    let params: [Param<'_>; 10] = [
+    let params: [Param<'_>; 11] = [
         account.as_str().into(),
         bottom.into(),
         high.as_str().into(),
@@ -94,6 +98,7 @@ pub(crate) fn page(
         filter.model.as_deref().into(),
         filter.run_id.as_deref().into(),
         one_more.into(),
+        filter.product.as_deref().into(),
     ];
     let mut rows = tx.all(&sql, &params)?;
     let next_before = if rows.len() > limit {
@@ -106,7 +111,7 @@ pub(crate) fn page(
 }
 
 /// The range of ids: from the first, inclusive, to the second, exclusive.
-fn bounds(filter: &Filter) -> (String, String) {
+pub(crate) fn bounds(filter: &Filter) -> (String, String) {
     let first_of = |ms: i64| TaskId::new(ms, [0; 10]).to_string();
     let low = filter.from_ms.map(|ms| first_of(ms.saturating_sub(ID_LEAD_MS)));
     // No letter of an id is above `z`.

@@ -12,6 +12,10 @@ use rynjer_core::id::{AccountId, TaskId};
 /// Rows that one sweep touches at most, so that it never holds up the writer.
 const SWEEP_MAX: i64 = 500;
 
+/// How long events of the payment service are remembered. It sends one again for days, or by hand for a
+/// month; after that the ledger's references still tell.
+const PAYMENT_EVENTS_MS: i64 = 60 * 86_400_000;
+
 /// Times before which things are old, in milliseconds since 1970.
 #[derive(Debug, Clone, Copy)]
 pub struct Horizons {
@@ -45,6 +49,11 @@ pub fn sweep(tx: &mut dyn Tx, horizons: Horizons) -> Result<u64, StoreError> {
          (SELECT account_id, id FROM tasks WHERE created_at < $1 AND body IS NOT NULL \
           AND finished_at IS NOT NULL LIMIT $2)",
         &[Param::Int(horizons.bodies_before_ms), most],
+    )?;
+    touched += tx.exec(
+        "DELETE FROM payment_events WHERE id IN \
+         (SELECT id FROM payment_events WHERE received_at < $1 ORDER BY received_at LIMIT $2)",
+        &[Param::Int(horizons.now_ms - PAYMENT_EVENTS_MS), most],
     )?;
     Ok(touched)
 }

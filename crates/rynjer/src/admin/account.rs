@@ -1,6 +1,6 @@
-//! `admin account`: make, list, show, freeze, export, close, grant.
+//! `admin account`: make, list, show, freeze, export, close, grant, take back.
 //!
-//! Invariant: a grant with a reference is given once. Not here: budgets of an account (`budget`).
+//! Invariant: what has a reference is given or taken once. Not here: budgets of an account (`budget`).
 
 use super::{account_id, account_row, budget, moment, open, rfc3339};
 use crate::{
@@ -57,6 +57,9 @@ pub(super) async fn run(command: Account, json: bool) -> Result<(), Failure> {
         }
         Account::Grant { account, credits, reference, place } => {
             grant(&open(&place)?, &account, credits, reference, json).await
+        }
+        Account::Clawback { account, credits, reference, place } => {
+            clawback(&open(&place)?, &account, credits, &reference, json).await
         }
     }
 }
@@ -164,6 +167,36 @@ async fn export(
         print::hint(json, &format!("not in the storage any more: {}", told.missing.join(", ")));
     }
     Ok(())
+}
+
+async fn clawback(
+    admin: &Admin,
+    name: &AccountName,
+    amount: i64,
+    reference: &str,
+    json: bool,
+) -> Result<(), Failure> {
+    let id = account_id(admin, name).await?;
+    let replayed = admin.account_clawback(&id, amount, reference).await?;
+    let row = admin.account_show(&id).await?;
+    let mut value = object(&row);
+    value["taken_back"] = if replayed { 0 } else { amount }.into();
+    value["reference"] = reference.into();
+    value["replayed"] = replayed.into();
+    print::answer(json, &value, |style| {
+        let taken =
+            if replayed { format!("nothing more: {reference} was taken before") } else { credits(amount) };
+        let mut lines = vec![
+            ("account", row.id.to_string()),
+            ("taken back", taken),
+            ("reference", reference.to_owned()),
+            ("available", credits(row.books.available.0)),
+        ];
+        if row.books.owed.0 != 0 {
+            lines.push(("owed", credits(row.books.owed.0)));
+        }
+        page(style, &lines)
+    })
 }
 
 fn fresh_reference() -> String {

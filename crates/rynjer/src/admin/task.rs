@@ -1,6 +1,6 @@
-//! `admin task`: look at one generation.
+//! `admin task`: look at one generation, and give back what it was charged.
 //!
-//! Invariant: the prompt is shown to nobody here; it belongs to the owner. Not here: changing a task.
+//! Invariant: the prompt is shown to nobody here; it belongs to the owner. Not here: what a task does.
 
 use super::{moment, open, rfc3339};
 use crate::{
@@ -16,10 +16,38 @@ use serde_json::{Value, json};
 
 /// Runs `rynjer admin task …`.
 pub(super) async fn run(command: Task, json: bool) -> Result<(), Failure> {
-    let Task::Show { task: id, place } = command;
-    let found = open(&place)?.task_show(&id).await;
-    let task = found.map_err(|error| Failure::from(error).naming(&format!("task {id}")))?;
-    print::answer(json, &object(&task), |style| one(style, &task))
+    match command {
+        Task::Show { task: id, place } => {
+            let found = open(&place)?.task_show(&id).await;
+            let task = found.map_err(|error| Failure::from(error).naming(&format!("task {id}")))?;
+            print::answer(json, &object(&task), |style| one(style, &task))
+        }
+        Task::Refund { task: id, credits: amount, reference, place } => {
+            let admin = open(&place)?;
+            let refunded = admin.task_refund(&id, amount, &reference).await;
+            let refunded = refunded.map_err(|error| Failure::from(error).naming(&format!("task {id}")))?;
+            let task = admin.task_show(&id).await?;
+            let mut value = object(&task);
+            value["given_back"] = if refunded.replayed { 0 } else { refunded.amount.0 }.into();
+            value["reference"] = reference.as_str().into();
+            value["replayed"] = refunded.replayed.into();
+            print::answer(json, &value, |style| {
+                let given = if refunded.replayed {
+                    format!("nothing more: {reference} was given before")
+                } else {
+                    credits(refunded.amount.0)
+                };
+                let lines = [
+                    ("task", task.id.to_string()),
+                    ("given back", given),
+                    ("reference", reference),
+                    ("refunded", credits(task.refunded.0)),
+                    ("charged", credits(task.charged.0)),
+                ];
+                page(style, &lines)
+            })
+        }
+    }
 }
 
 fn object(task: &TaskRow) -> Value {

@@ -206,6 +206,20 @@ pub(crate) enum Account {
         #[command(flatten)]
         place: Place,
     },
+    /// Take credits back from an account; what is spent already is owed and freezes it
+    Clawback {
+        /// Its id or e-mail
+        #[arg(value_parser = value::account)]
+        account: AccountName,
+        /// How many
+        #[arg(value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+        credits: i64,
+        /// A name for it: repeating it takes nothing more
+        #[arg(long, value_name = "R")]
+        reference: String,
+        #[command(flatten)]
+        place: Place,
+    },
 }
 
 /// `admin agent`.
@@ -355,6 +369,20 @@ pub(crate) enum Task {
         /// The task's id (task_…)
         #[arg(value_parser = value::task)]
         task: TaskId,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Give back what a task was charged
+    Refund {
+        /// The task's id (task_…)
+        #[arg(value_parser = value::task)]
+        task: TaskId,
+        /// How many credits [default: all that is left of the charge]
+        #[arg(value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+        credits: Option<i64>,
+        /// A name for it: repeating it gives nothing more
+        #[arg(long, value_name = "R")]
+        reference: String,
         #[command(flatten)]
         place: Place,
     },

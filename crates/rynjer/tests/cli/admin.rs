@@ -43,6 +43,16 @@ fn accounts_keys_and_budgets() {
     let again = house.json(&["account", "grant", id, "70", "--reference", "r1"]);
     assert_eq!((&again["available"], &again["granted"]), (&570.into(), &0.into()));
 
+    let taken = house.json(&["account", "clawback", "me@b.example", "70", "--reference", "c1"]);
+    assert_eq!((&taken["available"], &taken["taken_back"]), (&500.into(), &70.into()));
+    let again = house.json(&["account", "clawback", id, "70", "--reference", "c1"]);
+    assert_eq!(
+        (&again["available"], &again["taken_back"], &again["replayed"]),
+        (&500.into(), &0.into(), &true.into())
+    );
+    let other = house.admin(&["account", "clawback", id, "71", "--reference", "c1"]);
+    assert_eq!(other.code, 1, "{}", other.stderr);
+
     let key = house.json(&["key", "create", "--account", "me@b.example", "--scopes", "image,credits:read"]);
     assert!(key["api_key"].as_str().unwrap().starts_with("ryn_test_"));
     assert_eq!(key["scopes"], serde_json::json!(["image", "credits:read"]));

@@ -42,6 +42,20 @@ pub(crate) fn write<W: Write>(writer: &mut Writer<W>, event: &UsageEvent) -> Res
     writer.write_record(cells(event)?.map(defused)).map_err(Error::internal)
 }
 
+/// The headings alone.
+pub(crate) fn headings() -> Result<Vec<u8>, Error> {
+    writer(Vec::new())?.into_inner().map_err(Error::internal)
+}
+
+/// Lines alone, as they follow the headings.
+pub(crate) fn rows(events: &[UsageEvent]) -> Result<Vec<u8>, Error> {
+    let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(Vec::new());
+    for event in events {
+        write(&mut writer, event)?;
+    }
+    writer.into_inner().map_err(Error::internal)
+}
+
 fn cells(event: &UsageEvent) -> Result<[String; 19], Error> {
     let word = |value: Result<serde_json::Value, serde_json::Error>| {
         value.map(|value| value.as_str().unwrap_or_default().to_owned()).map_err(Error::internal)

@@ -47,6 +47,7 @@ impl Asked {
             agent_id: agent(caller, word("agent_id", &mut problems), &mut problems),
             status: status(word("status", &mut problems), &mut problems),
             model: word("model", &mut problems),
+            product: None,
             run_id: word("run_id", &mut problems),
         };
         if let (Some(from), Some(to)) = (filter.from_ms, filter.to_ms)

@@ -53,7 +53,7 @@ fn reserved(row: &UsageRow) -> Credits {
 }
 
 /// Whether these are all lines that moved the owner's credits for this task.
-fn are_all(row: &UsageRow, lines: &[LineRow]) -> bool {
+pub(crate) fn are_all(row: &UsageRow, lines: &[LineRow]) -> bool {
     let sum = |kind| lines.iter().filter(|line| line.kind == kind).map(|line| line.amount.0).sum::<i64>();
     let sums = [EntryKind::Hold, EntryKind::Capture, EntryKind::Release, EntryKind::Refund].map(sum);
     sums == [reserved(row).0, row.charged.0, row.released.0, row.refunded.0]

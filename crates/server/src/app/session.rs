@@ -205,8 +205,14 @@ pub(crate) async fn start(
     Ok(Started { secret })
 }
 
-/// The session of a cookie; none where it is over or nobody's.
-pub(crate) async fn find(app: &App, cookie: &str, address: Option<IpAddr>) -> Result<Option<Session>, Error> {
+/// The session of a cookie; none where it is over or nobody's. A page that only refreshes itself does not use
+/// it, or an open window would keep it alive.
+pub(crate) async fn find(
+    app: &App,
+    cookie: &str,
+    address: Option<IpAddr>,
+    is_used: bool,
+) -> Result<Option<Session>, Error> {
     let Some(parsed) = ApiKey::parse(cookie).ok().filter(|parsed| parsed.kind == KeyKind::Session) else {
         return Ok(None);
     };
@@ -221,7 +227,7 @@ pub(crate) async fn find(app: &App, cookie: &str, address: Option<IpAddr>) -> Re
         Ok(Some((row, owner, accounts)))
     });
     let Some((row, owner, accounts)) = read.await? else { return Ok(None) };
-    if now_ms - row.seen_at_ms >= TOUCHED_EVERY_MS {
+    if is_used && now_ms - row.seen_at_ms >= TOUCHED_EVERY_MS {
         app.store.write(move |tx| session::touch(tx, &hash, now_ms)).await?;
     }
     let chosen = accounts.iter().find(|account| Some(&account.id) == row.account_id.as_ref());

@@ -13,9 +13,17 @@ use crate::{
     },
     state::App,
 };
+use futures::Stream;
 use rynjer_api::{Mode, TaskCredits, UsageAnswer, UsageEvent, UsageTotals};
-use rynjer_core::{id::UsageId, scope::Scope, time::rfc3339};
-use rynjer_store::usage::{self, UsageRow};
+use rynjer_core::{
+    id::{AccountId, UsageId},
+    scope::Scope,
+    time::rfc3339,
+};
+use rynjer_store::{
+    list::Filter,
+    usage::{self, UsageRow},
+};
 
 /// What the report may be asked for.
 const FIELDS: &[&str] = &["limit", "cursor", "from", "to", "status", "model", "run_id", "agent_id"];
@@ -30,6 +38,29 @@ pub(crate) async fn list(app: &App, caller: &Caller, fields: &Fields) -> Result<
     let events: Vec<UsageEvent> = page.rows.iter().map(shown).collect();
     let next_cursor = page.next_before.as_ref().map(cursor);
     Ok(UsageAnswer { totals: totals(&events), events, next_cursor, warnings })
+}
+
+/// How many events are read at once where all of them are asked for.
+const PAGE: usize = 1000;
+
+/// All events of an account that a filter names, newest first, page by page.
+pub(crate) fn pages(
+    app: App,
+    account: AccountId,
+    filter: Filter,
+) -> impl Stream<Item = Result<Vec<UsageEvent>, Error>> + Send + 'static {
+    futures::stream::try_unfold(Some(filter), move |place| {
+        let (app, account) = (app.clone(), account.clone());
+        async move {
+            let Some(filter) = place else { return Ok(None) };
+            let asked = filter.clone();
+            let read = app.store.read(move |tx| usage::events(tx, &account, &asked, PAGE));
+            let page = read.await.map_err(Error::from)?;
+            let events = page.rows.iter().map(shown).collect();
+            let next = page.next_before.map(|before| Filter { before: Some(before), ..filter });
+            Ok(Some((events, next)))
+        }
+    })
 }
 
 /// One event.

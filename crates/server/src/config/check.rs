@@ -19,7 +19,11 @@ pub(super) fn together(config: &Config, warnings: &mut Vec<String>) -> Result<()
 }
 
 fn problem(config: &Config) -> Option<String> {
-    listening(config).or_else(|| sizes(config)).or_else(|| times(config)).or_else(|| config.storage.problem())
+    listening(config)
+        .or_else(|| sizes(config))
+        .or_else(|| times(config))
+        .or_else(|| config.storage.problem())
+        .or_else(|| config.stripe.problem())
 }
 
 fn listening(config: &Config) -> Option<String> {

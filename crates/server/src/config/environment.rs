@@ -19,7 +19,11 @@ const VENDORS: [&str; 8] = ["OPENAI", "GOOGLE", "XAI", "DASHSCOPE", "ARK", "FAL"
 const VENDOR_ENDINGS: [&str; 3] = ["API_KEY", "API_KEY_FILE", "BASE_URL"];
 
 /// Secrets of other services, each with its setting; `_FILE` behind the name is the setting's too.
-const PEER_SECRETS: [(&str, &str); 1] = [("RYNJER_MOLTBOOK_APP_KEY", "moltbook.app_key")];
+const PEER_SECRETS: [(&str, &str); 3] = [
+    ("RYNJER_MOLTBOOK_APP_KEY", "moltbook.app_key"),
+    ("RYNJER_STRIPE_SECRET_KEY", "stripe.secret_key"),
+    ("RYNJER_STRIPE_WEBHOOK_SECRET", "stripe.webhook_secret"),
+];
 
 /// Names beside the vendors' that mean something to this program.
 const OTHER_NAMES: [&str; 6] = [

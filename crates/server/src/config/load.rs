@@ -14,7 +14,7 @@ use super::error::{ConfigError, Origin};
 use super::reader::Reader;
 use super::{
     Catalog, Console, Database, Fal, Google, Inputs, Keys, Kie, Limits, Log, Moderation, Moltbook, OpenAi,
-    Replicate, Retention, Routes, Sandbox, Server, Storage, Trace, Vendor, Worker,
+    Replicate, Retention, Routes, Sandbox, Server, Storage, Stripe, Trace, Vendor, Worker,
 };
 use super::{Config, DEFAULT_TEXT, Loaded, check, environment};
 
@@ -72,6 +72,7 @@ fn read(layers: &Layers) -> Result<Config, ConfigError> {
         replicate: Replicate::read(&section("replicate"))?,
         moltbook: Moltbook::read(&section("moltbook"))?,
         console: Console::read(&section("console"))?,
+        stripe: Stripe::read(&section("stripe"))?,
     })
 }
 

@@ -22,6 +22,7 @@ mod sandbox;
 pub mod secret;
 mod server;
 mod storage;
+mod stripe;
 mod trace;
 mod vendors;
 mod worker;
@@ -44,6 +45,7 @@ pub use sandbox::Sandbox;
 pub use secret::Secret;
 pub use server::Server;
 pub use storage::{Catalog, Downloads, ObjectUrl, SecretText, Storage};
+pub use stripe::Stripe;
 pub use trace::Trace;
 pub use vendors::{Fal, Google, Kie, OpenAi, Replicate, Routes, Vendor};
 pub use worker::Worker;
@@ -78,6 +80,7 @@ pub struct Config {
     pub replicate: Replicate,
     pub moltbook: Moltbook,
     pub console: Console,
+    pub stripe: Stripe,
 }
 
 /// A configuration, and what its operator should hear about it.

@@ -20,6 +20,8 @@ use http::{HeaderValue, StatusCode, header};
 pub(crate) enum Fault {
     /// Nobody is signed in; where they wanted to go.
     Stranger { wanted: String },
+    /// A page refreshed itself after its session was over.
+    Stale,
     /// The form is of another session, or of another site.
     Forged,
     /// A use case refused.
@@ -44,6 +46,7 @@ impl IntoResponse for Fault {
     fn into_response(self) -> Response {
         match self {
             Self::Stranger { wanted } => to_sign_in(&wanted).into_response(),
+            Self::Stale => (StatusCode::UNAUTHORIZED, [("hx-refresh", "true")]).into_response(),
             Self::Forged => {
                 let sentence =
                     "The form belongs to another sign-in. Go back, load the page again, and send it \

@@ -32,6 +32,11 @@ impl Form {
         Self::parse(&body)
     }
 
+    /// The fields of a form that stands in an address.
+    pub(super) fn of_query(query: Option<&str>) -> Result<Self, Error> {
+        Self::parse(query.unwrap_or_default().as_bytes())
+    }
+
     fn parse(body: &[u8]) -> Result<Self, Error> {
         let mut fields = Vec::new();
         for (name, value) in url::form_urlencoded::parse(body) {

@@ -44,7 +44,7 @@ impl FromRequestParts<Shared> for Perhaps {
     async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Fault> {
         let Some(cookie) = cookie(&parts.headers, cookie_name(&shared.app)) else { return Ok(Self(None)) };
         let address = client_address(parts, shared);
-        let found = session::find(&shared.app, cookie, Some(address)).await;
+        let found = session::find(&shared.app, cookie, Some(address), !is_refresh(&parts.headers)).await;
         found.map(Self).map_err(|error| Fault::of(error, &shared.app))
     }
 }
@@ -54,7 +54,11 @@ impl FromRequestParts<Shared> for Guard {
 
     async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Fault> {
         let Perhaps(session) = Perhaps::from_request_parts(parts, shared).await?;
-        session.map(Self).ok_or_else(|| Fault::Stranger { wanted: wanted(parts) })
+        let fault = || match is_refresh(&parts.headers) {
+            true => Fault::Stale,
+            false => Fault::Stranger { wanted: wanted(parts) },
+        };
+        session.map(Self).ok_or_else(fault)
     }
 }
 
@@ -109,6 +113,11 @@ impl FromRequest<Shared> for SentByStranger {
         let form = Form::read(Request::from_parts(parts, body), shared).await.map_err(fault)?;
         Ok(Self { form, session, address })
     }
+}
+
+/// Whether a page refreshes a part of itself, which is no sign that anybody is there.
+fn is_refresh(headers: &HeaderMap) -> bool {
+    headers.contains_key("hx-request")
 }
 
 /// A cookie's value. Where a browser sends several of one name, none can be trusted to be ours.

@@ -7,19 +7,29 @@
 
 mod agent;
 mod asset;
+mod audit;
 mod bind;
 mod budget;
+mod chart;
 mod confirm;
 mod dashboard;
 mod fault;
+mod filter;
 mod form;
 mod frame;
+mod gallery;
 mod guard;
 mod key;
 mod limit;
+mod names;
+mod output;
 mod shown;
 mod sign_in;
 mod story;
+mod task;
+mod task_history;
+mod topup;
+mod usage;
 
 use crate::http::extract::Shared;
 use axum::{Router, routing::get};
@@ -37,4 +47,11 @@ fn pages() -> Router<Shared> {
         .merge(bind::routes())
         .merge(key::routes())
         .merge(budget::routes())
+        .merge(dashboard::routes())
+        .merge(gallery::routes())
+        .merge(task::routes())
+        .merge(task_history::routes())
+        .merge(usage::routes())
+        .merge(topup::routes())
+        .merge(audit::routes())
 }

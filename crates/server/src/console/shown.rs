@@ -20,6 +20,12 @@ pub(super) fn credits(amount: i64) -> String {
     text
 }
 
+/// A number of things: `1 task`, `1 200 tasks`.
+pub(super) fn count(number: i64, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {thing}{plural}", credits(number))
+}
+
 /// A time as people compare it: `2026-11-24 01:15`, in UTC.
 pub(super) fn minute(at_ms: i64) -> String {
     let text = rfc3339(at_ms);
@@ -30,6 +36,58 @@ pub(super) fn minute(at_ms: i64) -> String {
 pub(super) fn day(at_ms: i64) -> String {
     let text = rfc3339(at_ms);
     text.get(..10).unwrap_or(&text).to_owned()
+}
+
+/// A time to the second, for what happens within a minute: `2026-11-24 01:15:07`.
+pub(super) fn second(at_ms: i64) -> String {
+    let text = rfc3339(at_ms);
+    text.get(..19).unwrap_or(&text).replacen('T', " ", 1)
+}
+
+/// How long something took: `0.3 s`, `12 s`, `4 min 5 s`, `2 h 10 min`.
+pub(super) fn duration(ms: i64) -> String {
+    let ms = ms.max(0);
+    match ms {
+        ..10_000 => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
+        10_000..MINUTE_MS => format!("{} s", ms / 1000),
+        MINUTE_MS..HOUR_MS => format!("{} min {} s", ms / MINUTE_MS, ms % MINUTE_MS / 1000),
+        HOUR_MS.. => format!("{} h {} min", ms / HOUR_MS, ms % HOUR_MS / MINUTE_MS),
+    }
+}
+
+/// Text of others with the characters named that could hide or turn what is around them. Joiners stay: many
+/// scripts and emoji need them.
+pub(super) fn visible(text: &str) -> String {
+    let mut seen = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '\n' | '\t' => seen.push(letter),
+            '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'
+            | '\u{200e}'
+            | '\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}' => seen.push_str(&format!("[U+{:04X}]", u32::from(letter))),
+            control if control.is_control() => seen.push_str(&format!("[U+{:04X}]", u32::from(control))),
+            letter => seen.push(letter),
+        }
+    }
+    seen
+}
+
+/// The beginning of a long text, on one line.
+pub(super) fn beginning(text: &str, letters_max: usize) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut beginning: String = line.chars().take(letters_max).collect();
+    if beginning.len() < line.len() {
+        beginning.push('…');
+    }
+    visible(&beginning)
 }
 
 /// How long ago, or from now: `3 minutes ago`, `in 2 days`.
@@ -88,5 +146,10 @@ mod tests {
         }
         assert_eq!(short("agt_06egn8yc0hs5fc4pkp2kezx3y4"), "agt_06eg…x3y4");
         assert_eq!(short("nano-banana"), "nano-banana");
+        assert_eq!(second(now_ms), "2025-03-18 09:50:00");
+        let durations = [0, 340, 9_999, 12_000, 245_000, 7_800_000].map(duration);
+        assert_eq!(durations, ["0.0 s", "0.3 s", "9.9 s", "12 s", "4 min 5 s", "2 h 10 min"]);
+        assert_eq!(visible("a\u{202e}b\u{200b}c\n\u{200d}"), "a[U+202E]b[U+200B]c\n\u{200d}");
+        assert_eq!(beginning("a  b\ncd", 3), "a b…");
     }
 }

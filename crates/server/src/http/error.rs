@@ -239,6 +239,21 @@ fn reworded(error: &Error) -> Option<(String, &'static str)> {
             format!("The agent has {limit} live keys already"),
             "Revoke a key with POST /api/v1/agents/keys/revoke first.",
         ),
+        Error::ClockOff { ahead_ms } => (
+            format!(
+                "This node's clock is {} s {} the database's",
+                ahead_ms.saturating_abs() / 1000,
+                if *ahead_ms < 0 { "behind" } else { "ahead of" }
+            ),
+            "Ask GET /readyz again once the operator has set the machine's clock.",
+        ),
+        _ => return said_by_owner(error),
+    })
+}
+
+/// The same for what an owner decided.
+fn said_by_owner(error: &Error) -> Option<(String, &'static str)> {
+    Some(match error {
         Error::PriceAbovePolicy { price, most, subject } => (
             format!(
                 "It costs {price} credits, and the owner's policy for this {} allows at most {most} for one \
@@ -250,14 +265,6 @@ fn reworded(error: &Error) -> Option<(String, &'static str)> {
         Error::Ledger(Refusal::AccountPaused) => (
             "The account is paused by its owner: nothing new is accepted".to_owned(),
             "Ask the owner to resume the account; GET /v1/generate/{request_id} still shows earlier tasks.",
-        ),
-        Error::ClockOff { ahead_ms } => (
-            format!(
-                "This node's clock is {} s {} the database's",
-                ahead_ms.saturating_abs() / 1000,
-                if *ahead_ms < 0 { "behind" } else { "ahead of" }
-            ),
-            "Ask GET /readyz again once the operator has set the machine's clock.",
         ),
         _ => return None,
     })

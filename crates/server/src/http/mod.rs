@@ -9,7 +9,7 @@ mod agent;
 pub(crate) mod body_memory;
 mod byte_range;
 mod callback;
-mod csv;
+pub(crate) mod csv;
 mod document;
 pub(crate) mod error;
 mod estimate;
@@ -37,6 +37,7 @@ mod task;
 mod test_mode;
 pub(crate) mod tls;
 mod token;
+mod topup;
 mod upstream_input;
 mod usage;
 

@@ -6,7 +6,8 @@ use crate::{
     console,
     http::{
         account, agent, callback, document, estimate, events, extract::Shared, file, generate, guide, health,
-        key, list, middleware, model, moltbook, output, route, task, test_mode, token, upstream_input, usage,
+        key, list, middleware, model, moltbook, output, route, task, test_mode, token, topup, upstream_input,
+        usage,
     },
 };
 use axum::{
@@ -62,6 +63,7 @@ pub(crate) fn build(shared: Shared, more: Router) -> Router {
         .route("/.well-known/jwks.json", get(document::jwks))
         .route("/inputs/{account}/{task}/{file}", get(upstream_input::get))
         .route("/callbacks/{provider}/{nonce}", post(callback::hear))
+        .route("/callbacks/stripe", post(topup::hear))
         .fallback(document::not_found)
         .method_not_allowed_fallback(document::method_not_allowed)
         .layer(axum::middleware::from_fn_with_state(shared.clone(), middleware::observe))

@@ -10,6 +10,8 @@ mod support;
 #[cfg(test)]
 mod agent_page;
 #[cfg(test)]
+mod audit_log;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod bind;
@@ -40,7 +42,11 @@ mod file;
 #[cfg(test)]
 mod film;
 #[cfg(test)]
+mod gallery;
+#[cfg(test)]
 mod guide;
+#[cfg(test)]
+mod history;
 #[cfg(test)]
 mod hostile_vendor;
 #[cfg(test)]
@@ -92,6 +98,8 @@ mod sign_in;
 #[cfg(test)]
 mod slow_input;
 #[cfg(test)]
+mod spend;
+#[cfg(test)]
 mod task;
 #[cfg(test)]
 mod test_clock;
@@ -99,6 +107,10 @@ mod test_clock;
 mod theft;
 #[cfg(test)]
 mod token;
+#[cfg(test)]
+mod topup;
+#[cfg(test)]
+mod topup_attack;
 #[cfg(test)]
 mod upload;
 #[cfg(test)]

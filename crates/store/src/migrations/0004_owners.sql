@@ -124,6 +124,17 @@ CREATE TABLE topups (
 ) {strict};
 CREATE UNIQUE INDEX topups_checkout ON topups (checkout_id) WHERE checkout_id IS NOT NULL;
 CREATE INDEX topups_payment ON topups (payment_id) WHERE payment_id IS NOT NULL;
+-- Refunds and disputes of payments, each as far as it was heard to have come.
+CREATE TABLE reversals (
+    account_id TEXT NOT NULL,
+    topup_id TEXT NOT NULL,
+    id TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('refund', 'dispute')),
+    amount_minor {int} NOT NULL CHECK (amount_minor > 0),
+    standing TEXT NOT NULL CHECK (standing IN ('inquiry', 'gone', 'lost', 'returned')),
+    updated_at {int} NOT NULL,
+    PRIMARY KEY (account_id, topup_id, id)
+) {clustered};
 CREATE TABLE payment_events (
     id TEXT NOT NULL PRIMARY KEY,
     kind TEXT NOT NULL,

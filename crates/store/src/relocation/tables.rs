@@ -362,6 +362,19 @@ pub const TABLES: &[Table] = &[
             ("paid_at", Int),
         ],
     },
+    Table {
+        name: "reversals",
+        key: 3,
+        columns: &[
+            ("account_id", Text),
+            ("topup_id", Text),
+            ("id", Text),
+            ("kind", Text),
+            ("amount_minor", Int),
+            ("standing", Text),
+            ("updated_at", Int),
+        ],
+    },
     Table { name: "payment_events", key: 1, columns: &[("id", Text), ("kind", Text), ("received_at", Int)] },
     Table {
         name: "moltbook_agents",

@@ -46,10 +46,14 @@ mod retention;
 #[cfg(test)]
 mod secret;
 #[cfg(test)]
+mod spend;
+#[cfg(test)]
 mod stage;
 #[cfg(test)]
 mod task;
 #[cfg(test)]
 mod token;
+#[cfg(test)]
+mod topup;
 #[cfg(test)]
 mod writer;

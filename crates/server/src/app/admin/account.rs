@@ -2,7 +2,7 @@
 //!
 //! Invariant: credits come only through the ledger. Not here: what owners see of their account (`account`).
 
-use super::Admin;
+use super::{Admin, check_reference};
 use crate::{
     app::{Error, audit_log::note},
     entropy,
@@ -99,9 +99,7 @@ impl Admin {
     /// # Errors
     /// No such account; a wrong amount; a reference that was used for another amount.
     pub async fn account_grant(&self, id: &AccountId, amount: i64, reference: &str) -> Result<bool, Error> {
-        if reference.is_empty() || reference.len() > 200 || reference.chars().any(char::is_control) {
-            return Err(Error::field("reference", "must be 1 to 200 characters without control characters"));
-        }
+        check_reference(reference)?;
         self.reach.check_all()?;
         let grant =
             Grant { account: id.clone(), amount: Credits(amount), reference: format!("grant:{reference}") };

@@ -174,6 +174,7 @@ impl Admin {
         let rotated = self.store.write(move |tx| {
             let account = admin::account_of_key(tx, &id)?.ok_or(Error::NotFound)?;
             reach.check(Some(&account))?;
+            open_account(tx, &account)?;
             let old = key::lock(tx, &account, &id)?.ok_or(Error::NotFound)?;
             replaceable(tx, &old, now_ms)?;
             let secret = ApiKey::new(kind_of(tx, &old)?, drawn);

@@ -8,6 +8,7 @@ mod account;
 mod agent;
 mod budget;
 mod key;
+mod refund;
 
 use crate::{
     app::{
@@ -35,6 +36,14 @@ pub struct Admin {
     pub reach: Reach,
     /// The process whose caches hear at once what was changed.
     pub(crate) app: Option<App>,
+}
+
+/// A name under which credits move once.
+fn check_reference(reference: &str) -> Result<(), Error> {
+    if reference.is_empty() || reference.len() > 200 || reference.chars().any(char::is_control) {
+        return Err(Error::field("reference", "must be 1 to 200 characters without control characters"));
+    }
+    Ok(())
 }
 
 /// What an audit found.

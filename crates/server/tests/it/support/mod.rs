@@ -15,6 +15,7 @@ pub(crate) mod neighbour;
 pub(crate) mod png;
 pub(crate) mod routes;
 pub(crate) mod s3;
+pub(crate) mod shop;
 pub(crate) mod upload;
 pub(crate) mod vendor;
 pub(crate) mod web;
