@@ -1,7 +1,7 @@
 //! `/settings/agents/bind`: an owner types the code of an agent, sees whose it is, and says yes.
 //!
-//! Invariant: looking changes nothing; a yes binds the very agent that the page showed, to the account that it
-//! showed, with what was ticked. Not here: which codes count, and how many tries there are (`app::bind`).
+//! Invariant: looking changes nothing; a yes binds the very agent that the page showed, to the account that
+//! it showed, with what was ticked. Not here: which codes count, and how many tries there are (`app::bind`).
 
 use super::{
     agent::{ScopeBox, scope_boxes, ticked, with_status},
@@ -36,8 +36,8 @@ use rynjer_core::{
 use serde::Deserialize;
 
 const PATH: &str = "/settings/agents";
-const DEAD: &str = "No agent waits for this code. It may be mistyped, too old, used or replaced by a newer one: \
-                    ask the agent to register again, and type its new code.";
+const DEAD: &str = "No agent waits for this code. It may be mistyped, too old, used or replaced by a newer \
+                    one: ask the agent to register again, and type its new code.";
 
 pub(super) fn routes() -> Router<Shared> {
     Router::new()
@@ -103,8 +103,8 @@ fn code_page(
     page(shared, &CodePage { frame, problem, code: code.chars().take(100).collect() })
 }
 
-/// The page for the code again, if it is dead; each dead code is told alike. What was typed is not repeated: it
-/// may be somebody's secret.
+/// The page for the code again, if it is dead; each dead code is told alike. What was typed is not repeated:
+/// it may be somebody's secret.
 fn refused(shared: &Shared, session: &Session, error: Error) -> Result<Response, Fault> {
     match error {
         Error::RegistrationCodeInvalid => {

@@ -135,7 +135,7 @@ async fn one_key_of_an_agent_is_revoked_alone() {
     assert_eq!((gone.status, gone.location.as_str()), (303, page.as_str()));
     assert_eq!(app.bearer(&spare.api_key).get("/v1/me").await.refusal(), "401 invalid_token");
     app.agent_key().get("/v1/me").await.ok();
-    assert_eq!(log_of(&app, &spare.key_id).await, ["owner key.revoked"]);
+    assert_eq!(log_of(&app, &spare.key_id).await, ["agent key.created", "owner key.revoked"]);
     owner.get(&page).await.shows("Keys that ended");
 }
 
