@@ -11,7 +11,7 @@ use rynjer_core::{
 use rynjer_server::{app::Error, config::Config};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::{path::Path, process::Command};
+use std::{path::Path, process::Command, time::Duration};
 
 async fn exported(app: &TestApp, file: &Path) -> Result<rynjer_server::app::export::Exported, Error> {
     let defaults = Config::load(None, std::iter::empty(), toml::Table::new()).expect("the defaults").config;
@@ -43,6 +43,8 @@ async fn an_archive_holds_everything_of_the_account_alone() {
     day.expect("a budget");
     agent.picture("e-1", "[[instant]] a =fox in the snow").await;
     let task = agent.finish("e-1").await;
+    // Ids of one millisecond are in no order.
+    app.advance(Duration::from_millis(1));
     agent.picture("e-2", "[[fail]]").await;
     agent.finish("e-2").await;
     app.other_account().picture("e-3", "[[instant]] somebody else's").await;
