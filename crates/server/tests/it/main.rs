@@ -77,6 +77,7 @@ mod moltbook;
 mod node;
 #[cfg(test)]
 mod notice;
+#[cfg(test)]
 mod oidc;
 #[cfg(test)]
 mod operator;

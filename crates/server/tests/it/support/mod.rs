@@ -117,7 +117,7 @@ impl TestApp {
         let settings = settings.replace("{folder}", &folder.path().display().to_string());
         let database = TestDatabase::fresh();
         let settings = merged(&database, folder.path(), settings.parse().expect("settings of the test"));
-        let gateway = open(&settings, &data_dir, role, &clock).await;
+        let gateway = Box::pin(open(&settings, &data_dir, role, &clock)).await;
         let admin = gateway.admin().clone();
         let account = admin.account_create("owner@example.com", false, CREDITS).await.expect("an account").id;
         let other = admin.account_create("other@example.com", false, 1000).await.expect("another").id;

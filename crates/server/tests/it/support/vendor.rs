@@ -42,7 +42,7 @@ impl Vendors {
             }
             emulators.push((*vendor, emulator));
         }
-        let app = TestApp::at(&settings, Role::All, Clock::manual(now_ms)).await;
+        let app = Box::pin(TestApp::at(&settings, Role::All, Clock::manual(now_ms))).await;
         let admin = app.admin();
         let created = admin.account_create("live@example.com", true, LIVE_CREDITS).await;
         let account = created.expect("a live account").id;
