@@ -11,15 +11,12 @@ use openidconnect::{
     PkceCodeVerifier, RedirectUrl, Scope, SubjectIdentifier, TokenResponse,
     core::{CoreClient, CoreProviderMetadata, CoreResponseType, CoreTokenResponse, CoreUserInfoClaims},
 };
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 use tokio::sync::Mutex;
 use url::Url;
 
 /// How long what a provider says of itself is believed.
-const KNOWN_FOR: Duration = Duration::from_secs(3600);
+const KNOWN_FOR_MS: i64 = 3_600_000;
 const PATIENCE: Duration = Duration::from_secs(10);
 const ANSWER_BYTES_MAX: usize = 256 << 10;
 
@@ -39,6 +36,8 @@ pub struct Secrets {
     pub nonce: String,
     /// PKCE's, of 43 to 128 characters.
     pub verifier: String,
+    /// What time it is.
+    pub now_ms: i64,
 }
 
 /// Whom a provider vouches for.
@@ -77,7 +76,7 @@ pub struct Oidc {
     fetch: Fetch,
     issuer: IssuerUrl,
     settings: OidcSettings,
-    known: Mutex<Option<(Instant, Arc<CoreProviderMetadata>)>>,
+    known: Mutex<Option<(i64, Arc<CoreProviderMetadata>)>>,
 }
 
 impl Oidc {
@@ -107,7 +106,7 @@ impl Oidc {
         secrets: &Secrets,
         anew: bool,
     ) -> Result<String, OidcError> {
-        let metadata = self.metadata(false).await?;
+        let metadata = self.metadata(secrets.now_ms, false).await?;
         let redirect = RedirectUrl::new(redirect_url.to_owned()).map_err(|_| OidcError::Issuer)?;
         let client = CoreClient::from_provider_metadata(
             (*metadata).clone(),
@@ -138,12 +137,12 @@ impl Oidc {
         code: &str,
         secrets: &Secrets,
     ) -> Result<Identity, OidcError> {
-        let metadata = self.metadata(false).await?;
+        let metadata = self.metadata(secrets.now_ms, false).await?;
         let answer = self.trade(&metadata, redirect_url, code, secrets).await?;
         let identity = match self.identity(&metadata, &answer, secrets) {
             Ok(identity) => identity,
             // Its keys may have changed since they were read.
-            Err(_) => self.identity(&*self.metadata(true).await?, &answer, secrets)?,
+            Err(_) => self.identity(&*self.metadata(secrets.now_ms, true).await?, &answer, secrets)?,
         };
         if identity.email.is_some() || metadata.userinfo_endpoint().is_none() {
             return Ok(identity);
@@ -223,18 +222,18 @@ impl Oidc {
     }
 
     /// What the provider says of itself, with its keys.
-    async fn metadata(&self, anew: bool) -> Result<Arc<CoreProviderMetadata>, OidcError> {
+    async fn metadata(&self, now_ms: i64, anew: bool) -> Result<Arc<CoreProviderMetadata>, OidcError> {
         let mut known = self.known.lock().await;
         if let Some((at, metadata)) = known.as_ref()
             && !anew
-            && at.elapsed() < KNOWN_FOR
+            && (0..KNOWN_FOR_MS).contains(&(now_ms - at))
         {
             return Ok(Arc::clone(metadata));
         }
         let found = CoreProviderMetadata::discover_async(self.issuer.clone(), &self.fetch).await;
         let found: Result<_, DiscoveryError<FetchError>> = found;
         let metadata = Arc::new(found.map_err(|error| OidcError::Unreachable(error.to_string()))?);
-        *known = Some((Instant::now(), Arc::clone(&metadata)));
+        *known = Some((now_ms, Arc::clone(&metadata)));
         Ok(metadata)
     }
 }

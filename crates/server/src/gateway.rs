@@ -127,9 +127,7 @@ pub enum StartError {
     Vendor(&'static str, String),
     #[error("letters can't be sent: {0}. Correct [smtp] in the configuration, or take its url away.")]
     Letters(String),
-    #[error(
-        "nobody can sign in by the provider: {0}. Correct [oidc] in the configuration, or empty its issuer."
-    )]
+    #[error("the provider of sign-ins can't be used: {0}. Correct [oidc], or empty its issuer.")]
     Oidc(String),
     #[error("the section [moltbook] can't be used: {0}. Correct it, or set moltbook.enabled = false.")]
     Moltbook(String),

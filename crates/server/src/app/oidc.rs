@@ -102,13 +102,14 @@ pub(crate) async fn depart(app: &App, wish: &Wish<'_>) -> Result<Departure, Erro
         link: wish.link,
         until_ms: app.now_ms() + FLOW_MS,
     };
-    let started = provider(app)?.start(&redirect_url(app), &secrets(&flow), wish.anew).await;
+    let started = provider(app)?.start(&redirect_url(app), &secrets(app, &flow), wish.anew).await;
     let url = started.map_err(|error| refused(&error))?;
     Ok(Departure { url, kept: sealed(app, "flow", &flow)? })
 }
 
-fn secrets(flow: &Flow) -> Secrets {
-    Secrets { state: flow.state.clone(), nonce: flow.nonce.clone(), verifier: flow.verifier.clone() }
+fn secrets(app: &App, flow: &Flow) -> Secrets {
+    let (state, nonce, verifier) = (flow.state.clone(), flow.nonce.clone(), flow.verifier.clone());
+    Secrets { state, nonce, verifier, now_ms: app.now_ms() }
 }
 
 fn sealed(app: &App, id: &str, value: &impl Serialize) -> Result<String, Error> {
@@ -142,7 +143,7 @@ pub(crate) async fn arrive(
     if !constant_time_eq(flow.state.as_bytes(), state.as_bytes()) || flow.until_ms <= app.now_ms() {
         return Err(failed());
     }
-    let finished = oidc.finish(&redirect_url(app), code, &secrets(&flow)).await;
+    let finished = oidc.finish(&redirect_url(app), code, &secrets(app, &flow)).await;
     let identity = finished.map_err(|error| refused(&error))?;
     if !flow.link {
         let owner = Box::new(owner_of(app, identity, address).await?);

@@ -17,7 +17,7 @@ use crate::{
 };
 use rynjer_core::{
     id::AccountId,
-    key::{ApiKey, KeyKind},
+    key::{ApiKey, KeyKind, constant_time_eq},
     throttle::Throttle,
     time::DAY_MS,
 };
@@ -322,7 +322,8 @@ pub(crate) async fn end_others(app: &App, session: &Session, only: Option<&str>)
     let only = only.map(str::to_owned);
     let write = app.store.write(move |tx| {
         let mut rows = session::of_owner(tx, &id)?;
-        rows.retain(|row| row.hash != own && only.as_ref().is_none_or(|one| *one == reference(&row.hash)));
+        let is_asked = |row: &SessionRow| only.as_ref().is_none_or(|one| *one == reference(&row.hash));
+        rows.retain(|row| !constant_time_eq(&row.hash, &own) && is_asked(row));
         for row in &rows {
             session::delete(tx, &row.hash)?;
         }
@@ -339,7 +340,11 @@ pub(crate) async fn end_others(app: &App, session: &Session, only: Option<&str>)
 pub(crate) async fn confirm(app: &App, session: &Session, password: &str, code: &str) -> Result<(), Error> {
     guess(app, &session.owner.email, password, session.address).await?;
     if session.owner.totp_enabled_at_ms.is_some() {
-        second_step::check(app, &session.owner.id, code).await?;
+        let checked = second_step::check(app, &session.owner.id, code).await;
+        checked.map_err(|error| match error {
+            Error::SignInRefused => Error::field("code", "is wrong, or was used already"),
+            other => other,
+        })?;
     }
     let (hash, now_ms) = (session.hash, app.now_ms());
     Ok(app.store.write(move |tx| session::confirm(tx, &hash, now_ms)).await?)

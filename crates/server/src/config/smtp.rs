@@ -51,7 +51,7 @@ impl Smtp {
         if self.from.is_empty() {
             return Some("smtp.from must name the sender of letters, such as gateway@example.com".to_owned());
         }
-        if has_password == self.user.is_empty() {
+        if matches!((self.user.is_empty(), has_password), (true, true) | (false, false)) {
             return Some("smtp.user and its password (RYNJER_SMTP_PASSWORD) go together".to_owned());
         }
         let both = !self.password.expose().is_empty() && self.password_file.is_some();

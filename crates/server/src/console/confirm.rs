@@ -28,9 +28,7 @@ pub(super) async fn check(app: &App, session: &Session, form: &Form) -> Result<(
 /// error is a page of its own.
 pub(super) fn problem(error: Error) -> Result<(StatusCode, String), Error> {
     match error {
-        Error::SignInRefused => {
-            Ok((StatusCode::UNAUTHORIZED, "The password or the code is wrong.".to_owned()))
-        }
+        Error::SignInRefused => Ok((StatusCode::UNAUTHORIZED, "That is not your password.".to_owned())),
         Error::NotConfirmed => Ok((StatusCode::UNAUTHORIZED, "Type your password as well.".to_owned())),
         Error::Invalid(_) => Ok((StatusCode::BAD_REQUEST, sentence(&error))),
         other => Err(other),

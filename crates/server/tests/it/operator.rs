@@ -111,7 +111,7 @@ async fn a_grant_needs_the_password_once_it_was_typed_long_ago() {
     page.shows("Type your password as well.");
     let wrong = operator.submit(&grant, &[form[0], form[1], ("confirm_password", "wrong")]).await;
     assert_eq!(wrong.status, 401);
-    wrong.shows("The password or the code is wrong.");
+    wrong.shows("That is not your password.");
     assert_eq!(app.books().await, (100_000, 0));
     let right = operator.submit(&grant, &[form[0], form[1], ("confirm_password", PASSWORD)]).await;
     assert_eq!(right.status, 303);

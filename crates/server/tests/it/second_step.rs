@@ -139,8 +139,10 @@ async fn sensitive_changes_need_both_and_a_new_password_leaves_the_second_step()
     assert!(here.get("/settings/security").await.html.contains("name=\"confirm_code\""));
     let password = ("confirm_password", PASSWORD);
     assert_eq!(here.submit(remove, &[]).await.status, 401);
-    assert_eq!(here.submit(remove, &[password]).await.status, 401);
-    assert_eq!(here.submit(remove, &[password, ("confirm_code", "000000")]).await.status, 401);
+    assert_eq!(here.submit(remove, &[password]).await.status, 400);
+    let wrong = here.submit(remove, &[password, ("confirm_code", "000000")]).await;
+    assert_eq!(wrong.status, 400);
+    wrong.shows("Code is wrong, or was used already.");
 
     let owner = app.admin().owner_named("owner@example.com").await.unwrap();
     let link = app.admin().reset_link(BASE_URL, &owner.id).await.unwrap();

@@ -38,7 +38,7 @@ async fn a_new_password_needs_the_old_one_and_ends_other_sessions() {
     let wrong = [("confirm_password", "wrong horse battery"), ("password", NEW)];
     let page = here.submit(form, &wrong).await;
     assert_eq!(page.status, 401);
-    page.shows("The password or the code is wrong.");
+    page.shows("That is not your password.");
     let page = here.submit(form, &[("confirm_password", PASSWORD), ("password", "short")]).await;
     assert_eq!(page.status, 400);
     page.shows("Password must have at least 12 characters.");
