@@ -17,7 +17,7 @@ use crate::{
 };
 use rynjer_core::{
     id::AccountId,
-    key::{ApiKey, KeyKind},
+    key::{ApiKey, KeyKind, constant_time_eq},
     throttle::Throttle,
     time::DAY_MS,
 };
@@ -322,7 +322,10 @@ pub(crate) async fn end_others(app: &App, session: &Session, only: Option<&str>)
     let only = only.map(str::to_owned);
     let write = app.store.write(move |tx| {
         let mut rows = session::of_owner(tx, &id)?;
-        rows.retain(|row| row.hash != own && only.as_ref().is_none_or(|one| *one == reference(&row.hash)));
+        rows.retain(|row| {
+            let shown = reference(&row.hash);
+            !constant_time_eq(&row.hash, &own) && only.as_ref().is_none_or(|one| *one == shown)
+        });
         for row in &rows {
             session::delete(tx, &row.hash)?;
         }

@@ -23,6 +23,7 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
+use rynjer_core::key::constant_time_eq;
 use rynjer_store::session::SessionRow;
 use serde::Deserialize;
 
@@ -72,7 +73,7 @@ impl Shown {
             since: shown::minute(row.created_at_ms),
             seen: shown::ago(row.seen_at_ms, now_ms),
             ends: shown::ago(row.expires_at_ms, now_ms),
-            own: row.hash == *own,
+            own: constant_time_eq(&row.hash, own),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `/operator/pause` and `/operator/resume`: models and providers stopped at once, and let go on.
 //!
-//! Invariant: the same form does it for both, and leads back to the page that it is on. Not here: what a pause
-//! does (`app::pause`).
+//! Invariant: the same form does it for both, and leads back to the page that it is on. Not here: what a
+//! pause does (`app::pause`).
 
 use crate::{
     app::{Error, pause::Kind, session::Session},
