@@ -485,6 +485,5 @@ impl Doors {
 
 async fn door(address: SocketAddr) -> Result<Door, StartError> {
     let listener = listen::bind(address).await.map_err(StartError::Listen)?;
-    let address = listener.local_addr().map_err(StartError::Listen)?;
-    Ok((listener, address))
+    listener.local_addr().map(|address| (listener, address)).map_err(StartError::Listen)
 }

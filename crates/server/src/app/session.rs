@@ -316,18 +316,16 @@ pub(crate) fn reference(hash: &[u8; 32]) -> String {
     data_encoding::HEXLOWER.encode(&hash[..8])
 }
 
-fn is_reference(text: &str, hash: &[u8; 32]) -> bool {
-    constant_time_eq(text.as_bytes(), reference(hash).as_bytes())
-}
-
 /// Ends one of the owner's other sessions, or with none all of them; tells how many.
 pub(crate) async fn end_others(app: &App, session: &Session, only: Option<&str>) -> Result<usize, Error> {
     let (id, by, now_ms, own) = (session.owner.id.clone(), session.actor(), app.now_ms(), session.hash);
     let only = only.map(str::to_owned);
     let write = app.store.write(move |tx| {
         let mut rows = session::of_owner(tx, &id)?;
-        let is_asked = |row: &SessionRow| only.as_ref().is_none_or(|one| is_reference(one, &row.hash));
-        rows.retain(|row| !constant_time_eq(&row.hash, &own) && is_asked(row));
+        rows.retain(|row| {
+            let shown = reference(&row.hash);
+            !constant_time_eq(&row.hash, &own) && only.as_ref().is_none_or(|one| *one == shown)
+        });
         for row in &rows {
             session::delete(tx, &row.hash)?;
         }

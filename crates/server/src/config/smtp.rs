@@ -47,11 +47,11 @@ impl Smtp {
         if !self.is_on() {
             return None;
         }
-        let has_password = !self.password.expose().is_empty() || self.password_file.is_some();
+        let signs_in = !self.password.expose().is_empty() || self.password_file.is_some();
         if self.from.is_empty() {
             return Some("smtp.from must name the sender of letters, such as gateway@example.com".to_owned());
         }
-        if matches!((self.user.is_empty(), has_password), (true, true) | (false, false)) {
+        if signs_in == self.user.is_empty() {
             return Some("smtp.user and its password (RYNJER_SMTP_PASSWORD) go together".to_owned());
         }
         let both = !self.password.expose().is_empty() && self.password_file.is_some();
