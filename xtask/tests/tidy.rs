@@ -20,11 +20,6 @@ struct Exception {
 
 const EXCEPTIONS: &[Exception] = &[
     Exception {
-        rule: "one-clock",
-        path: "crates/peers/src/oidc.rs",
-        reason: "how long a provider's own description is kept, which no replay depends on",
-    },
-    Exception {
         rule: "secrets-in-constant-time",
         path: "crates/store/src/price.rs",
         reason: "the hash of a public catalog, sent by nobody",
