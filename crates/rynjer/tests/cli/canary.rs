@@ -28,12 +28,23 @@ fn planted() -> BTreeMap<String, String> {
     for name in OTHERS {
         secrets.insert((*name).to_owned(), format!("canary-of-{}", name.to_lowercase()));
     }
+    // These are told from others by how they begin.
+    secrets.insert("RYNJER_STRIPE_SECRET_KEY".to_owned(), "sk_test_canary4f1c9a".to_owned());
+    secrets.insert("RYNJER_STRIPE_WEBHOOK_SECRET".to_owned(), "whsec_canary4f1c9a".to_owned());
     secrets.insert("RYNJER_MASTER_KEY".to_owned(), "c0ffee".repeat(10) + "beef");
     secrets
 }
 
 /// Secrets that are no vendor's.
-const OTHERS: &[&str] = &["RYNJER_KIE__WEBHOOK_KEY", "RYNJER_REPLICATE__WEBHOOK_SECRET"];
+const OTHERS: &[&str] = &[
+    "RYNJER_KIE__WEBHOOK_KEY",
+    "RYNJER_MOLTBOOK_APP_KEY",
+    "RYNJER_OIDC_CLIENT_SECRET",
+    "RYNJER_REPLICATE__WEBHOOK_SECRET",
+    "RYNJER_SMTP_PASSWORD",
+    "RYNJER_STRIPE_SECRET_KEY",
+    "RYNJER_STRIPE_WEBHOOK_SECRET",
+];
 
 /// Names of settings that hold a secret, as the documented defaults have them: none is forgotten above.
 #[test]
@@ -74,6 +85,19 @@ fn start(folder: &Path, secrets: &BTreeMap<String, String>) -> Gateway {
     let mut command = command();
     command.args(["--json", "serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(folder);
     command.env("RYNJER_LOG__FILTER", "trace").envs(secrets);
+    for (name, value) in [
+        ("RYNJER_MOLTBOOK__ENABLED", "true"),
+        ("RYNJER_MOLTBOOK__VERIFY_URL", "http://127.0.0.1:9/verify"),
+        ("RYNJER_OIDC__ISSUER", "http://127.0.0.1:9"),
+        ("RYNJER_OIDC__CLIENT_ID", "rynjer"),
+        ("RYNJER_SMTP__URL", "smtp://127.0.0.1:9"),
+        ("RYNJER_SMTP__USER", "rynjer"),
+        ("RYNJER_SMTP__FROM", "gateway@example.com"),
+        ("RYNJER_STRIPE__BASE_URL", "http://127.0.0.1:9"),
+        ("RYNJER_STRIPE__PACKS", "1000=1000"),
+    ] {
+        command.env(name, value);
+    }
     for vendor in ["OPENAI", "XAI", "DASHSCOPE", "ARK", "KIE", "REPLICATE", "GOOGLE"] {
         // Nobody answers there, so each call fails and is told of.
         command.env(format!("RYNJER_{vendor}_BASE_URL"), "http://127.0.0.1:9");
@@ -135,7 +159,15 @@ fn secrets_of_the_environment_turn_up_nowhere() {
         let (head, answer) = send(&base_url, &head, &body);
         seen.push((format!("answer {model}"), format!("{head}{answer}").into_bytes()));
     }
-    for path in ["/v1/generate/none", "/v1/me", "/settings/agents", "/callbacks/fal/x", "/nowhere"] {
+    for path in [
+        "/login/oidc",
+        "/forgot",
+        "/v1/generate/none",
+        "/v1/me",
+        "/settings/agents",
+        "/callbacks/fal/x",
+        "/nowhere",
+    ] {
         let (head, answer) =
             send(&base_url, &format!("GET {path} HTTP/1.1\r\nAuthorization: Bearer none"), "");
         seen.push((path.to_owned(), format!("{head}{answer}").into_bytes()));

@@ -57,7 +57,7 @@ async fn set_policy(app: &TestApp, account: &AccountId, key: &KeyId) {
     let write = app.admin().store.write(move |tx: &mut dyn Tx| {
         tx.exec(
             "INSERT INTO policies (account_id, subject, subject_id, models, max_price, updated_at) \
-             VALUES ($1, 'key', $2, '[\"z-image\"]', 40, $3)",
+             VALUES ($1, 'key', $2, '[\"z-image\",\"google/nano-banana\"]', 40, $3)",
             &[account.as_str().into(), key.as_str().into(), now_ms.into()],
         )
     });
@@ -105,7 +105,7 @@ async fn a_key_takes_the_place_of_another() {
         after.finish(request_id).await;
     }
     assert_eq!(after.post("/v1/generate", &picture("four", "a")).await.refusal(), "402 budget_exceeded");
-    let expected = |key: &KeyId| (key.to_string(), "[\"z-image\"]".to_owned(), 40);
+    let expected = |key: &KeyId| (key.to_string(), "[\"z-image\",\"google/nano-banana\"]".to_owned(), 40);
     assert_eq!(policies(&app).await, [expected(&old.id), expected(&new.id)]);
     // To the second.
     app.advance(HOUR * 2 - SECOND);
