@@ -21,9 +21,10 @@ pub struct Throttle {
 }
 
 impl Throttle {
-    /// Passwords and one-time codes of one person: slow enough for guessing, and an attacker locks nobody out
-    /// for longer than a quarter of an hour.
+    /// Passwords of one person from one place, and one-time codes of one person: slow enough for guessing.
     pub const PERSON: Self = Self { failures_max: 10, window_ms: 15 * MINUTE_MS };
+    /// Passwords of one person from all places together: many places are needed to keep somebody out.
+    pub const PERSON_FROM_ANYWHERE: Self = Self { failures_max: 100, window_ms: 15 * MINUTE_MS };
     /// Sign-ins from one address, whoever is tried.
     pub const ADDRESS: Self = Self { failures_max: 30, window_ms: 15 * MINUTE_MS };
     /// Letters to one person, whoever asks for them.

@@ -178,6 +178,7 @@ fn id_token(issuer: &str, grant: &Grant) -> String {
     let now_s = moment::now_ms() / 1000;
     let mut claims = json!({
         "iss": issuer, "sub": grant.person.subject, "aud": OIDC_CLIENT.0, "iat": now_s, "exp": now_s + 300,
+        "auth_time": now_s,
         "nonce": grant.nonce, "email": grant.person.email, "email_verified": grant.person.email_verified,
     });
     if let Some((name, value)) = &grant.person.lie {

@@ -48,6 +48,8 @@ pub struct Identity {
     pub email: Option<String>,
     /// Whether the provider knows that the address is theirs.
     pub email_verified: bool,
+    /// When the provider last asked them, in seconds since 1970, if it says so.
+    pub auth_time_s: Option<i64>,
 }
 
 /// Why there is no identity; never with a part of a secret.
@@ -122,7 +124,8 @@ impl Oidc {
             .add_scope(Scope::new("email".to_owned()))
             .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier));
         if anew {
-            request = request.add_extra_param("prompt", "login");
+            // With an age the provider must say when it asked.
+            request = request.add_extra_param("prompt", "login").set_max_age(Duration::ZERO);
         }
         Ok(request.url().0.to_string())
     }
@@ -218,6 +221,7 @@ impl Oidc {
             subject: claims.subject().as_str().to_owned(),
             email: claims.email().map(|email| email.as_str().to_owned()),
             email_verified: claims.email_verified().unwrap_or(false),
+            auth_time_s: claims.auth_time().map(|at| at.timestamp()),
         })
     }
 

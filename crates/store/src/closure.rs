@@ -11,15 +11,21 @@ const ERASED_AT_ONCE: i64 = 200;
 
 /// Closes an account that the unit has locked: its keys and tokens die, its agents belong to nobody.
 pub fn close(tx: &mut dyn Tx, account: &AccountId, now_ms: i64) -> Result<(), StoreError> {
+    let params = [account.as_str().into(), now_ms.into()];
+    tx.exec("UPDATE accounts SET closed_at = $2, frozen_reason = 'closed' WHERE id = $1", &params)?;
+    evict(tx, account, now_ms)?;
+    tx.exec("UPDATE files SET expires_at = $2 WHERE account_id = $1 AND expires_at > $2", &params).map(drop)
+}
+
+/// Takes an account out of all hands: its keys and tokens die, its agents belong to nobody.
+pub fn evict(tx: &mut dyn Tx, account: &AccountId, now_ms: i64) -> Result<(), StoreError> {
     for sql in [
-        "UPDATE accounts SET closed_at = $2, frozen_reason = 'closed' WHERE id = $1",
         // Agents come before keys: one that makes a key at this moment holds its own row until it has.
         // Their codes are dead from now on, as after every unbinding.
-        "UPDATE agents SET account_id = NULL, scopes = '', bound_at = NULL, registration_expires_at = $2 \
-         WHERE account_id = $1",
+        "UPDATE agents SET account_id = NULL, scopes = '', bound_at = NULL, registration_expires_at = $2, \
+         user_code_expires_at = $2 WHERE account_id = $1",
         "UPDATE keys SET revoked_at = $2 WHERE account_id = $1 AND revoked_at IS NULL",
         "UPDATE token_families SET revoked_at = $2 WHERE account_id = $1 AND revoked_at IS NULL",
-        "UPDATE files SET expires_at = $2 WHERE account_id = $1 AND expires_at > $2",
     ] {
         tx.exec(sql, &[account.as_str().into(), now_ms.into()])?;
     }

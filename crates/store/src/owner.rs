@@ -174,3 +174,10 @@ pub fn take_accounts_of_email(tx: &mut dyn Tx, id: &OwnerId, email: &str) -> Res
     let params = [id.as_str().into(), email.into()];
     tx.exec("UPDATE accounts SET owner_id = $1 WHERE owner_id IS NULL AND LOWER(email) = $2", &params)
 }
+
+/// Whose account it is.
+pub fn of_account(tx: &mut dyn Tx, account: &AccountId) -> Result<Option<OwnerId>, StoreError> {
+    let row = tx.one("SELECT owner_id FROM accounts WHERE id = $1", &[account.as_str().into()])?;
+    let owner = row.map(|row| row.opt_text(0)).transpose()?.flatten();
+    Ok(owner.map(OwnerId::from_stored))
+}

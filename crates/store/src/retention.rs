@@ -55,6 +55,15 @@ pub fn sweep(tx: &mut dyn Tx, horizons: Horizons) -> Result<u64, StoreError> {
          (SELECT id FROM payment_events WHERE received_at < $1 ORDER BY received_at LIMIT $2)",
         &[Param::Int(horizons.now_ms - PAYMENT_EVENTS_MS), most],
     )?;
+    for (table, key, column) in [
+        ("sessions", "hash", "expires_at"),
+        ("tickets", "hash", "expires_at"),
+        ("throttles", "subject", "until_at"),
+    ] {
+        let old = format!("SELECT {key} FROM {table} WHERE {column} < $1 ORDER BY {column} LIMIT $2");
+        let sql = format!("DELETE FROM {table} WHERE {key} IN ({old})");
+        touched += tx.exec(&sql, &[now, most])?;
+    }
     Ok(touched)
 }
 

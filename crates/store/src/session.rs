@@ -83,9 +83,9 @@ pub fn choose(tx: &mut dyn Tx, hash: &[u8; 32], account: &AccountId) -> Result<(
     tx.exec("UPDATE sessions SET account_id = $2 WHERE hash = $1", &params).map(drop)
 }
 
-/// Ends one session.
-pub fn delete(tx: &mut dyn Tx, hash: &[u8; 32]) -> Result<(), StoreError> {
-    tx.exec("DELETE FROM sessions WHERE hash = $1", &[hash.into()]).map(drop)
+/// Ends one session; tells whether there was one.
+pub fn delete(tx: &mut dyn Tx, hash: &[u8; 32]) -> Result<bool, StoreError> {
+    Ok(tx.exec("DELETE FROM sessions WHERE hash = $1", &[hash.into()])? == 1)
 }
 
 /// Ends all sessions of an owner but one, or all.

@@ -100,3 +100,13 @@ pub fn cancel(tx: &mut dyn Tx, kind: &str, email: Option<&str>, now_ms: i64) -> 
         &[kind.into(), email.into(), now_ms.into()],
     )
 }
+
+/// Ends all tickets that somebody made and nobody used: their word counts no more.
+pub fn cancel_made_by(tx: &mut dyn Tx, owner: &str, now_ms: i64) -> Result<u64, StoreError> {
+    // Who made a ticket is told as a kind and an id.
+    let made_by = [format!("operator {owner}"), format!("owner {owner}")];
+    tx.exec(
+        "UPDATE tickets SET used_at = $3 WHERE created_by IN ($1, $2) AND used_at IS NULL",
+        &[(&made_by[0]).into(), (&made_by[1]).into(), now_ms.into()],
+    )
+}

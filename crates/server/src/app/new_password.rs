@@ -91,6 +91,8 @@ pub(crate) async fn by_ticket(app: &App, ticket_text: &str, new: &str, address: 
             return Err(Error::TicketInvalid);
         }
         renew(tx, &owner, &stored, None, now_ms)?;
+        // An identity that somebody else linked would let them in again.
+        owner::set_identity(tx, &owner.id, None)?;
         // Whoever guessed at the old one shall not keep its owner out.
         throttle::clear(tx, &session::person(&owner.email))?;
         let by =

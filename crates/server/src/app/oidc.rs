@@ -58,6 +58,7 @@ struct Flow {
     next: String,
     /// To link an identity to who is signed in, not to sign in.
     link: bool,
+    anew: bool,
     until_ms: i64,
 }
 
@@ -100,6 +101,7 @@ pub(crate) async fn depart(app: &App, wish: &Wish<'_>) -> Result<Departure, Erro
         verifier: random(),
         next: wish.next.to_owned(),
         link: wish.link,
+        anew: wish.anew,
         until_ms: app.now_ms() + FLOW_MS,
     };
     let started = provider(app)?.start(&redirect_url(app), &secrets(app, &flow), wish.anew).await;
@@ -125,7 +127,12 @@ fn unsealed<T: for<'a> Deserialize<'a>>(app: &App, id: &str, text: &str) -> Opti
 /// Who came back from the provider.
 pub(crate) enum Arrival {
     /// To sign in, and go on there.
-    In { owner: Box<OwnerRow>, next: String },
+    In {
+        owner: Box<OwnerRow>,
+        next: String,
+        /// The provider asked them just now, as it was told to.
+        is_fresh: bool,
+    },
     /// To be linked to who is signed in, once they say yes: what the form carries, and the address to show.
     Link { carried: String, email: String },
 }
@@ -146,8 +153,11 @@ pub(crate) async fn arrive(
     let finished = oidc.finish(&redirect_url(app), code, &secrets(app, &flow)).await;
     let identity = finished.map_err(|error| refused(&error))?;
     if !flow.link {
+        // A provider that knows its user asks nothing, and that proves no more than an open browser.
+        let asked_at_ms = identity.auth_time_s.map(|at_s| at_s.saturating_mul(1000));
+        let is_fresh = flow.anew && asked_at_ms.is_some_and(|at_ms| at_ms >= app.now_ms() - FLOW_MS);
         let owner = Box::new(owner_of(app, identity, address).await?);
-        return Ok(Arrival::In { owner, next: flow.next });
+        return Ok(Arrival::In { owner, next: flow.next, is_fresh });
     }
     let session = session.ok_or_else(failed)?;
     let email = identity.email.clone().unwrap_or_else(|| identity.subject.clone());

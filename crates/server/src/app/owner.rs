@@ -198,10 +198,18 @@ pub(crate) async fn sign_up(
     }
     let email = email_of(email)?;
     password::check(new_password, &email)?;
+    let asked = email.clone();
+    if app.store.read(move |tx| Ok::<_, Error>(owner::by_email(tx, &asked)?)).await?.is_some() {
+        return Err(taken());
+    }
     let new = Newcomer::new(app, email, false, Some(app.passwords.hash(new_password).await?), address);
     let (id, accounts) = app.store.write(move |tx| new.join(tx, false)).await?;
     welcome(app, &accounts).await?;
     Ok(id)
+}
+
+fn taken() -> Error {
+    Error::field("email", "can't be used here; ask the operator for an invitation")
 }
 
 /// Somebody who is about to become an owner.
@@ -237,7 +245,6 @@ impl Newcomer {
     /// Writes owner and accounts. `named` by an operator, they get the accounts of their address that nobody
     /// owns; whoever comes alone has proved nothing about it.
     pub(crate) fn join(&self, tx: &mut dyn Tx, named: bool) -> Result<(OwnerId, Vec<AccountId>), Error> {
-        let taken = || Error::field("email", "can't be used here; ask the operator for an invitation");
         if owner::by_email(tx, &self.email)?.is_some() {
             return Err(taken());
         }
@@ -282,6 +289,8 @@ pub(crate) async fn welcome(app: &App, accounts: &[AccountId]) -> Result<(), Err
 pub(crate) async fn welcome_again(app: &App, id: &OwnerId) -> Result<(), Error> {
     let id = id.clone();
     let rows: Result<_, StoreError> = app.store.read(move |tx| owner::accounts(tx, &id)).await;
-    let empty = rows?.into_iter().filter(|row| row.mode == "test" && row.books.issued.0 == 0);
+    let empty = rows?
+        .into_iter()
+        .filter(|row| row.mode == "test" && row.books.issued.0 == 0 && row.closed_at_ms.is_none());
     welcome(app, &empty.map(|row| row.id).collect::<Vec<_>>()).await
 }

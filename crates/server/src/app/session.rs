@@ -110,9 +110,14 @@ fn wait_ms(tx: &mut dyn Tx, subjects: &[(String, Throttle)], now_ms: i64) -> Res
 
 /// Who is guessed at, and who guesses.
 fn subjects(email: &str, address: Option<IpAddr>) -> Vec<(String, Throttle)> {
-    let mut subjects = vec![(person(email), Throttle::PERSON)];
-    subjects.extend(address.map(|address| (format!("address:{}", network(address)), Throttle::ADDRESS)));
-    subjects
+    let Some(address) = address else { return vec![(person(email), Throttle::PERSON)] };
+    let network = network(address);
+    vec![
+        // Whoever guesses from elsewhere keeps nobody out of their own place soon.
+        (format!("{}:{network}", person(email)), Throttle::PERSON),
+        (person(email), Throttle::PERSON_FROM_ANYWHERE),
+        (format!("address:{network}"), Throttle::ADDRESS),
+    ]
 }
 
 /// What guesses at somebody are counted by; the address itself is not written down.
@@ -154,8 +159,18 @@ pub(crate) async fn guess(
     let known = known.map_err(|wait_ms| Error::TooManyGuesses { wait_s: whole_seconds(wait_ms) })?;
     let stored = known.as_ref().filter(|owner| owner.disabled_at_ms.is_none());
     let stored = stored.and_then(|owner| owner.password_hash.clone());
-    if !app.passwords.verify(password, stored).await? {
-        return Err(Error::SignInRefused);
+    match app.passwords.verify(password, stored).await {
+        Ok(true) => {}
+        Ok(false) => return Err(Error::SignInRefused),
+        Err(error) => {
+            // It was not looked at, so it was no wrong guess.
+            let counted = subjects(email, address);
+            let undo = app.store.write(move |tx| {
+                counted.iter().try_for_each(|(subject, _)| throttle::take_back(tx, subject))
+            });
+            undo.await?;
+            return Err(error);
+        }
     }
     let owner = known.ok_or(Error::SignInRefused)?;
     let counted = subjects(email, address);
@@ -175,17 +190,19 @@ pub(crate) fn whole_seconds(wait_ms: i64) -> u64 {
 }
 
 /// Starts a session of somebody who proved who they are. An older one of the same browser ends. Where a
-/// second step is due, the session is good for nothing else.
+/// second step is due, the session is good for nothing else. `is_fresh`: they were asked just now, so that
+/// nothing needs to ask them again at once.
 pub(crate) async fn start(
     app: &App,
     owner: &OwnerRow,
     older: Option<[u8; 32]>,
     address: Option<IpAddr>,
+    is_fresh: bool,
 ) -> Result<Started, Error> {
     if owner.totp_enabled_at_ms.is_some() {
-        return insert(app, owner, older, None).await;
+        return insert(app, owner, older, None, (false, is_fresh)).await;
     }
-    begin(app, owner, older, address).await
+    begin(app, owner, older, address, (false, is_fresh)).await
 }
 
 /// Starts the session of somebody who took the second step, in the place of the one that waited for it.
@@ -194,7 +211,7 @@ pub(crate) async fn complete(
     waiting: &Waiting,
     address: Option<IpAddr>,
 ) -> Result<Started, Error> {
-    begin(app, &waiting.owner, Some(waiting.hash), address).await
+    begin(app, &waiting.owner, Some(waiting.hash), address, (true, true)).await
 }
 
 async fn begin(
@@ -202,10 +219,14 @@ async fn begin(
     owner: &OwnerRow,
     older: Option<[u8; 32]>,
     address: Option<IpAddr>,
+    kind: (bool, bool),
 ) -> Result<Started, Error> {
-    owners::welcome_again(app, &owner.id).await?;
+    if let Err(error) = owners::welcome_again(app, &owner.id).await {
+        // Nobody is kept out because free credits did not come.
+        tracing::warn!(?error, owner = %owner.id, "an account got no welcome");
+    }
     let by = Actor::Owner { id: owner.id.clone(), operator: owner.role == "operator", address };
-    insert(app, owner, older, Some(by)).await
+    insert(app, owner, older, Some(by), kind).await
 }
 
 /// Writes a session; of somebody who is in, or with none of somebody whose second step is awaited.
@@ -214,6 +235,7 @@ async fn insert(
     owner: &OwnerRow,
     older: Option<[u8; 32]>,
     by: Option<Actor>,
+    (awaited, is_fresh): (bool, bool),
 ) -> Result<Started, Error> {
     let secret = ApiKey::new(KeyKind::Session, entropy::bytes());
     let now_ms = app.now_ms();
@@ -224,21 +246,40 @@ async fn insert(
         account_id: None,
         created_at_ms: now_ms,
         seen_at_ms: now_ms,
-        confirmed_at_ms: if by.is_some() { now_ms } else { AWAITED },
+        confirmed_at_ms: match (&by, is_fresh) {
+            (None, _) => AWAITED,
+            (Some(_), true) => now_ms,
+            (Some(_), false) => now_ms - CONFIRMED_MS,
+        },
         expires_at_ms: now_ms + if by.is_some() { whole_ms } else { WAITING_MS },
     };
+    let proven = owner.clone();
     app.store
         .write(move |tx| {
-            if let Some(older) = &older {
-                session::delete(tx, older)?;
+            let now = owner::lock(tx, &row.owner_id)?.ok_or(Error::SignInRefused)?;
+            if !is_as_proven(&proven, &now) {
+                return Err(Error::SignInRefused);
+            }
+            let ended = older.as_ref().map_or(Ok(false), |older| session::delete(tx, older))?;
+            if awaited && !ended {
+                return Err(Error::SignInRefused);
             }
             session::insert(tx, &row)?;
             let Some(by) = &by else { return Ok(()) };
             owner::signed_in(tx, &row.owner_id, now_ms)?;
-            note(tx, now_ms, by, None, "owner.signed_in", row.owner_id.as_str(), &json!({}))
+            Ok(note(tx, now_ms, by, None, "owner.signed_in", row.owner_id.as_str(), &json!({}))?)
         })
         .await?;
     Ok(Started { secret })
+}
+
+/// Whether what somebody proved is still what is asked for: meanwhile a new password may have come, the
+/// second step, or their end.
+fn is_as_proven(proven: &OwnerRow, now: &OwnerRow) -> bool {
+    let stored = |row: &OwnerRow| row.password_hash.clone().unwrap_or_default();
+    now.disabled_at_ms.is_none()
+        && constant_time_eq(stored(proven).as_bytes(), stored(now).as_bytes())
+        && proven.totp_enabled_at_ms == now.totp_enabled_at_ms
 }
 
 /// Somebody who proved to know the password, and whose second step is awaited.
@@ -299,7 +340,7 @@ pub(crate) async fn find(
 
 /// Ends a session.
 pub(crate) async fn end(app: &App, hash: [u8; 32]) -> Result<(), Error> {
-    Ok(app.store.write(move |tx| session::delete(tx, &hash)).await?)
+    Ok(app.store.write(move |tx| session::delete(tx, &hash).map(drop)).await?)
 }
 
 /// An owner's sessions, newest first.
@@ -340,6 +381,9 @@ pub(crate) async fn end_others(app: &App, session: &Session, only: Option<&str>)
 
 /// Proves once more that the owner is there, by the password and the second step if there is one.
 pub(crate) async fn confirm(app: &App, session: &Session, password: &str, code: &str) -> Result<(), Error> {
+    if session.owner.totp_enabled_at_ms.is_some() && code.trim().is_empty() {
+        return Err(Error::field("code", "of your app is needed as well"));
+    }
     guess(app, &session.owner.email, password, session.address).await?;
     if session.owner.totp_enabled_at_ms.is_some() {
         let checked = second_step::check(app, &session.owner.id, code).await;

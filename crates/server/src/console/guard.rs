@@ -13,7 +13,7 @@ use crate::{
         Error,
         session::{self, Session},
     },
-    http::extract::{Shared, Visitor, client_address},
+    http::extract::{Shared, Stranger, client_address},
 };
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use http::{HeaderMap, header, request::Parts};
@@ -140,7 +140,8 @@ impl FromRequest<Shared> for SentByStranger {
     async fn from_request(request: Request, shared: &Shared) -> Result<Self, Fault> {
         let (mut parts, body) = request.into_parts();
         let fault = |error| Fault::of(error, &shared.app);
-        Visitor::from_request_parts(&mut parts, shared).await.map_err(|fail| fault(fail.0))?;
+        // Like every call by which a stranger says who they are.
+        Stranger::from_request_parts(&mut parts, shared).await.map_err(|fail| fault(fail.0))?;
         let Perhaps(session) = Perhaps::from_request_parts(&mut parts, shared).await?;
         let waiting = match session {
             Some(_) => None,

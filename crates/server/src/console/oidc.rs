@@ -94,9 +94,9 @@ async fn arrive(
     let sent = (came.state.as_str(), came.code.as_str());
     let arrival = oidc::arrive(app, flow.as_deref(), sent, session.as_ref(), address).await;
     match (arrival.map_err(fault)?, session) {
-        (oidc::Arrival::In { owner, next }, session) => {
+        (oidc::Arrival::In { owner, next, is_fresh }, session) => {
             let older = session.map(|session| session.hash);
-            let started = session::start(app, &owner, older, Some(address)).await.map_err(fault)?;
+            let started = session::start(app, &owner, older, Some(address), is_fresh).await.map_err(fault)?;
             let cookies = [set_cookie(app, Some(started.secret.expose())), set_flow_cookie(app, None)];
             let cookies = cookies.map(|cookie| (header::SET_COOKIE, cookie));
             Ok((axum::response::AppendHeaders(cookies), Redirect::to(&after(&owner, &next))).into_response())

@@ -138,7 +138,7 @@ async fn start(
 ) -> Result<Response, Fault> {
     let app = &shared.app;
     let older = sent.session.as_ref().map(|session| session.hash);
-    let started = session::start(app, owner, older, Some(sent.address)).await;
+    let started = session::start(app, owner, older, Some(sent.address), true).await;
     let started = started.map_err(|error| Fault::of(error, app))?;
     let cookie = set_cookie(app, Some(started.secret.expose()));
     Ok(([(header::SET_COOKIE, cookie)], Redirect::to(&after(owner, next))).into_response())

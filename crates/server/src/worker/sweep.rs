@@ -16,7 +16,7 @@ use crate::{
 };
 use futures::TryStreamExt;
 use rynjer_core::{
-    id::TaskId,
+    id::{AccountId, TaskId},
     ledger::{Command, Guard, LostUnits, Outcome, Release},
     task::{Status, Step},
     time::DAY_MS,
@@ -192,6 +192,9 @@ pub(super) async fn sweep_orphans(app: &App) -> Result<(), Error> {
         if object.last_modified.timestamp_millis() < oldest_ms {
             let key = object.location.to_string();
             match *key.split('/').collect::<Vec<_>>() {
+                // Of other data in the same place nothing is known, so it is left alone.
+                [account, ..] if account != "files" && AccountId::parse(account).is_none() => {}
+                ["files", account, _] if AccountId::parse(account).is_none() => {}
                 ["files", account, name] => {
                     let id = name.split_once('.').map_or(name, |(id, _)| id);
                     files.push((account.to_owned(), id.to_owned(), key.clone()));

@@ -2,7 +2,7 @@
 //!
 //! Invariant: credits come only through the ledger. Not here: what owners see of their account (`account`).
 
-use super::{Admin, check_reference};
+use super::{Admin, check_reference, refund::moved};
 use crate::{
     app::{Error, audit_log::note},
     entropy,
@@ -10,9 +10,10 @@ use crate::{
 use rynjer_core::{
     credits::Credits,
     id::AccountId,
-    ledger::{Command, Grant, Outcome},
+    ledger::{Command, Grant},
 };
 use rynjer_store::{
+    Tx,
     account::{self, AccountRow},
     admin,
 };
@@ -101,18 +102,18 @@ impl Admin {
     pub async fn account_grant(&self, id: &AccountId, amount: i64, reference: &str) -> Result<bool, Error> {
         check_reference(reference)?;
         self.reach.check_all()?;
-        let grant =
-            Grant { account: id.clone(), amount: Credits(amount), reference: format!("grant:{reference}") };
-        let replayed = match self.store.submit(self.clock.now_ms(), Command::Grant(grant)).await? {
-            Outcome::Moved { replayed, .. } => replayed,
-            Outcome::Refused(refusal) => return Err(refusal.into()),
-            other => return Err(Error::internal(format!("a grant ended as {other:?}"))),
+        let (now_ms, by, account, name) =
+            (self.clock.now_ms(), self.by.clone(), id.clone(), reference.to_owned());
+        let unit = move |tx: &mut dyn Tx| {
+            let (amount, reference) = (Credits(amount), format!("grant:{name}"));
+            let command = Command::Grant(Grant { account: account.clone(), amount, reference });
+            let replayed = moved(tx, now_ms, &command)?;
+            if !replayed {
+                let detail = json!({ "credits": amount.0, "reference": name });
+                note(tx, now_ms, &by, Some(&account), "account.granted", account.as_str(), &detail)?;
+            }
+            Ok(replayed)
         };
-        if !replayed {
-            // The entry itself is the proof that credits moved; the line says who moved them.
-            let detail = json!({ "credits": amount, "reference": reference });
-            self.note(Some(id), "account.granted", id.as_str(), detail).await?;
-        }
-        Ok(replayed)
+        self.store.write(unit).await
     }
 }

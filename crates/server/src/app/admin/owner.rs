@@ -9,6 +9,7 @@ use rynjer_core::id::{AccountId, OwnerId};
 use rynjer_store::{
     Tx, account,
     account::AccountRow,
+    closure,
     owner::{self, OwnerRow},
     session, ticket,
 };
@@ -71,6 +72,7 @@ impl Admin {
                 keep_an_operator(tx, &row.id)?;
                 session::delete_of_owner(tx, &row.id, None)?;
                 ticket::cancel(tx, "reset", Some(&row.email), now_ms)?;
+                ticket::cancel_made_by(tx, row.id.as_str(), now_ms)?;
             }
             Ok(owner::set_disabled(tx, &row.id, disabled.then_some(now_ms))?)
         })
@@ -82,11 +84,13 @@ impl Admin {
     /// # Errors
     /// No such owner; the last operator.
     pub async fn owner_promote(&self, id: &OwnerId, operator: bool) -> Result<OwnerRow, Error> {
+        let now_ms = self.clock.now_ms();
         let action = if operator { "owner.promoted" } else { "owner.demoted" };
         let role = if operator { "operator" } else { "owner" };
         self.owner_change(id, action, json!({ "role": role }), move |tx, row| {
             if !operator {
                 keep_an_operator(tx, &row.id)?;
+                ticket::cancel_made_by(tx, row.id.as_str(), now_ms)?;
             }
             Ok(owner::set_role(tx, &row.id, role)?)
         })
@@ -102,12 +106,23 @@ impl Admin {
         let (account, to, by, now_ms) = (account.clone(), to.clone(), self.by.clone(), self.clock.now_ms());
         let write = self.store.write(move |tx| {
             let named = owner::lock(tx, &to)?.ok_or_else(|| Error::field("owner", "does not exist"))?;
+            if named.disabled_at_ms.is_some() {
+                return Err(Error::field("owner", "is disabled"));
+            }
             account::get(tx, &account)?.ok_or(Error::NotFound)?;
+            let before = owner::of_account(tx, &account)?;
+            if before.as_ref().is_some_and(|before| *before != to) {
+                // Whoever had it before keeps no hand in it.
+                closure::evict(tx, &account, now_ms)?;
+            }
             owner::take_account(tx, &to, &account)?;
-            let detail = json!({ "owner": named.email });
+            let from = before.map(|before| before.to_string());
+            let detail = json!({ "owner": named.email, "from": from });
             Ok::<_, Error>(note(tx, now_ms, &by, Some(&account), "account.given", account.as_str(), &detail)?)
         });
-        write.await
+        write.await?;
+        self.credentials_changed();
+        Ok(())
     }
 
     /// Makes an account for an address, which whoever signs in with that address owns at once.

@@ -86,7 +86,7 @@ impl Admin {
 }
 
 /// Moves credits within the unit; tells whether an earlier command had.
-fn moved(tx: &mut dyn Tx, now_ms: i64, command: &Command) -> Result<bool, Error> {
+pub(super) fn moved(tx: &mut dyn Tx, now_ms: i64, command: &Command) -> Result<bool, Error> {
     match decide_within(tx, now_ms, command)? {
         Outcome::Moved { replayed, .. } => Ok(replayed),
         Outcome::Refused(refusal) => Err(refusal.into()),

@@ -13,7 +13,7 @@ use crate::{
 use rynjer_core::{
     credits::Credits,
     id::{AccountId, TopupId},
-    ledger::{Clawback, Command, Grant, Outcome},
+    ledger::{Clawback, Command, Grant, Outcome, Refusal},
     topup::{self as rules, Reversal, State},
 };
 use rynjer_peers::stripe::{self, Checkout};
@@ -107,10 +107,17 @@ fn paid(tx: &mut dyn Tx, now_ms: i64, mut row: TopupRow, checkout: &Checkout) ->
     if checkout.is_paid {
         let (account, amount) = (row.account_id.clone(), row.bought.credits);
         let reference = format!("stripe:{}", checkout.id);
-        moved(tx, now_ms, &Command::Grant(Grant { account, amount, reference }))?;
+        let taken = granted(tx, now_ms, Grant { account, amount, reference })?;
         row.state = State::Paid;
         row.payment_id.clone_from(&checkout.payment_id);
         row.paid_at_ms = Some(now_ms);
+        if !taken {
+            // Nobody has these credits, so a refund takes none back.
+            row.taken_back = amount;
+            after_closure(tx, now_ms, &row, "paid")?;
+            topup::update(tx, &row)?;
+            return Ok(Effect::Refused);
+        }
         let detail = json!({ "credits": amount.0, "checkout_id": checkout.id });
         note(tx, now_ms, &Actor::Payment, Some(&row.account_id), "topup.paid", row.id.as_str(), &detail)?;
     } else if checkout.is_expired {
@@ -160,24 +167,30 @@ pub(super) async fn reversal(
 
 fn reversed(tx: &mut dyn Tx, now_ms: i64, mut row: TopupRow, heard: Reversal) -> Result<Effect, Error> {
     let mut known = topup::reversals(tx, &row.account_id, &row.id)?;
-    let id = heard.id.clone();
+    let (id, due_before) = (heard.id.clone(), rules::taken_back(row.bought, &known));
     if !rules::hear(&mut known, heard) {
         return Ok(Effect::Unchanged);
     }
     let account = row.account_id.clone();
     let away = rules::taken_back(row.bought, &known);
-    let more = away.0 - row.taken_back.0;
+    // What is due by this news alone: what an operator took by hand before stays theirs.
+    let more = if away >= due_before { away.0 - due_before.0 } else { (away.0 - row.taken_back.0).min(0) };
+    let standing = known.iter().find(|known| known.id == id).map_or("", |known| known.standing.as_str());
     let (action, amount) = if more > 0 {
-        let reference = format!("stripe:{id}");
+        let reference = format!("stripe:{id}:{standing}:{}", away.0);
         let taken =
             take_back(tx, now_ms, Clawback { account: account.clone(), amount: Credits(more), reference })?;
         row.taken_back.0 += taken.0;
         ("topup.taken_back", taken)
     } else if more < 0 {
         let (reference, amount) = (format!("stripe:{id}:returned"), Credits(-more));
-        moved(tx, now_ms, &Command::Grant(Grant { account: account.clone(), amount, reference }))?;
-        row.taken_back = away;
-        ("topup.given_back", amount)
+        if granted(tx, now_ms, Grant { account: account.clone(), amount, reference })? {
+            row.taken_back.0 += more;
+            ("topup.given_back", amount)
+        } else {
+            after_closure(tx, now_ms, &row, "given back")?;
+            ("topup.reversal_heard", Credits::ZERO)
+        }
     } else {
         ("topup.reversal_heard", Credits::ZERO)
     };
@@ -209,10 +222,30 @@ fn take_back(tx: &mut dyn Tx, now_ms: i64, mut command: Clawback) -> Result<Cred
     Ok(amount)
 }
 
+/// Gives credits; whether the account takes any: one that was closed meanwhile does not.
+fn granted(tx: &mut dyn Tx, now_ms: i64, grant: Grant) -> Result<bool, Error> {
+    match decide_within(tx, now_ms, &Command::Grant(grant))? {
+        Outcome::Moved { .. } => Ok(true),
+        Outcome::Refused(Refusal::AccountClosed) => Ok(false),
+        Outcome::Refused(refusal) => Err(refusal.into()),
+        other => Err(Error::internal(format!("a payment's credits ended as {other:?}"))),
+    }
+}
+
+/// Money came for an account that is closed: somebody has to give it back by hand.
+fn after_closure(tx: &mut dyn Tx, now_ms: i64, row: &TopupRow, what: &str) -> Result<(), Error> {
+    let (topup, account) = (&row.id, &row.account_id);
+    tracing::error!(%topup, %account, what, "money for an account that is closed: give it back at Stripe");
+    let detail = json!({ "problem": "the account is closed", "what": what });
+    Ok(note(tx, now_ms, &Actor::Payment, Some(account), "topup.refused", topup.as_str(), &detail)?)
+}
+
 /// Moves credits within the unit, or fails it as a whole.
 fn moved(tx: &mut dyn Tx, now_ms: i64, command: &Command) -> Result<(), Error> {
     match decide_within(tx, now_ms, command)? {
-        Outcome::Moved { .. } => Ok(()),
+        Outcome::Moved { replayed: false, .. } => Ok(()),
+        // The purchase said that this move is new; credits that did not move must not be counted as moved.
+        Outcome::Moved { replayed: true, .. } => Err(Error::internal("a payment's move was made before")),
         Outcome::Refused(refusal) => Err(refusal.into()),
         other => Err(Error::internal(format!("a payment's credits ended as {other:?}"))),
     }
