@@ -10,13 +10,18 @@ use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use object_store::Error;
 use std::{
+    collections::HashSet,
     fs::{self, File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 /// Parts of one file that are sent or read at once: four films may be on their way.
 const PARTS_AT_ONCE: usize = 2;
+
+/// Folders that are remembered as durable: one for each account and day that is busy.
+const FOLDERS_KNOWN: usize = 10_000;
 
 /// Where files are staged.
 #[derive(Clone)]
@@ -24,11 +29,34 @@ pub(crate) struct Staging {
     folder: PathBuf,
     /// A file is renamed into the folder of outputs; what goes to a bucket needs no name at all.
     keeps_names: bool,
+    /// Folders of objects that are known to be on the disk.
+    durable: Arc<Mutex<HashSet<PathBuf>>>,
 }
 
 impl Staging {
     pub(crate) fn new(folder: PathBuf, keeps_names: bool) -> Self {
-        Self { folder, keeps_names }
+        Self { folder, keeps_names, durable: Arc::default() }
+    }
+
+    fn durable(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
+        self.durable.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes an object's folder durable, and those that it is in, once in this process: another task may have
+    /// made one a moment ago whose name is not on the disk yet. Blocks.
+    fn make_durable(&self, root: &Path, folder: &Path) -> io::Result<()> {
+        fs::create_dir_all(folder)?;
+        let mut at = folder;
+        while let Some(parent) = at.parent().filter(|_| at != root) {
+            sync_folder(parent)?;
+            at = parent;
+        }
+        let mut durable = self.durable();
+        if durable.len() >= FOLDERS_KNOWN {
+            durable.clear();
+        }
+        durable.insert(folder.to_owned());
+        Ok(())
     }
 
     pub(super) fn folder(&self) -> &Path {
@@ -85,7 +113,6 @@ impl Staged {
     fn publish(mut self, to: &Path) -> io::Result<()> {
         self.file.sync_all()?;
         let Some(folder) = to.parent() else { return Err(io::ErrorKind::InvalidInput.into()) };
-        make_folder(folder)?;
         if let Some(path) = &self.path {
             fs::rename(path, to)?;
             self.path = None;
@@ -99,20 +126,6 @@ impl Drop for Staged {
         if let Some(path) = self.path.take() {
             drop(fs::remove_file(path));
         }
-    }
-}
-
-/// Makes a folder and those that it is in, each of them durable.
-fn make_folder(folder: &Path) -> io::Result<()> {
-    match fs::create_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let parent = folder.parent().ok_or(error)?;
-            make_folder(parent)?;
-            make_folder(folder)
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error),
-        Ok(()) => folder.parent().map_or(Ok(()), sync_folder),
     }
 }
 
@@ -136,6 +149,18 @@ impl Objects {
         &self.staging
     }
 
+    /// Makes sure that the folder of an object is on the disk; a bucket has none.
+    pub(super) async fn folder_of(&self, key: &str) -> Result<(), Error> {
+        let Place::Folder(root) = &self.place else { return Ok(()) };
+        let Some(folder) = root.join(key).parent().map(Path::to_owned) else { return Ok(()) };
+        if self.staging.durable().contains(&folder) && folder.exists() {
+            return Ok(());
+        }
+        let (staging, root) = (self.staging.clone(), root.clone());
+        let made = tokio::task::spawn_blocking(move || staging.make_durable(&root, &folder)).await;
+        made.map_err(failed)?.map_err(failed)
+    }
+
     /// Makes a staged file an object, and makes sure that it is there.
     pub(crate) async fn put_staged(
         &self,
@@ -144,6 +169,7 @@ impl Objects {
         staged: Staged,
     ) -> Result<(), Error> {
         let Place::Folder(folder) = &self.place else { return self.send_staged(key, mime, staged).await };
+        self.folder_of(key).await?;
         let (to, bytes) = (folder.join(key), staged.bytes);
         let published = tokio::task::spawn_blocking(move || staged.publish(&to)).await;
         published.map_err(failed)?.map_err(failed)?;
@@ -192,6 +218,8 @@ mod tests {
         staged.write(b"who").unwrap();
         staged.write(b"le").unwrap();
         assert_eq!(staged.bytes(), 5);
+        staging.make_durable(staging.folder(), &staging.folder().join("a/b")).unwrap();
+        assert!(staging.durable().contains(&staging.folder().join("a/b")));
         staged.publish(&staging.folder().join("a/b/c.mp4")).unwrap();
         assert_eq!(names(staging.folder()), ["a"]);
         assert_eq!(fs::read(staging.folder().join("a/b/c.mp4")).unwrap(), b"whole");

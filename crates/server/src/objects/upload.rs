@@ -34,6 +34,7 @@ impl Objects {
         if self.is_bucket() && bytes.len() > PART_BYTES {
             return self.put_in_parts(key, mime, bytes).await;
         }
+        self.folder_of(key).await?;
         let (key, attributes) = (Key::from(key), self.attributes(mime));
         let options = PutOptions { attributes, ..PutOptions::default() };
         self.store.put_opts(&key, PutPayload::from_bytes(bytes.clone()), options).await?;
