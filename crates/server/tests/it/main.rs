@@ -82,6 +82,8 @@ mod oidc;
 #[cfg(test)]
 mod operator;
 #[cfg(test)]
+mod owner;
+#[cfg(test)]
 mod pause;
 #[cfg(test)]
 mod policy;
