@@ -104,7 +104,7 @@ expect(/held/i.test(lines) && /charged/i.test(lines), "the ledger's lines say wh
 
 for (const [path, name] of [
   ["/", "dashboard"], ["/settings/agents", "agents"], ["/settings/apikeys", "keys"], ["/settings/budgets", "budgets"],
-  ["/usage", "usage"], ["/audit", "audit"], ["/settings/security", "security"],
+  ["/usage", "usage"], ["/audit", "audit"], ["/settings/security", "security"], ["/settings/account", "account"],
 ]) await visit(owner, path, name);
 for (const [path, name] of [
   ["/operator/accounts", "operator-accounts"], ["/operator/owners", "operator-people"],

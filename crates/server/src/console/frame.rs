@@ -54,7 +54,7 @@ pub(super) struct Link {
     pub(super) current: bool,
 }
 
-const OWN: [(&str, &str); 10] = [
+const OWN: [(&str, &str); 11] = [
     ("/", "Dashboard"),
     ("/gallery", "Gallery"),
     ("/tasks", "Tasks"),
@@ -64,6 +64,7 @@ const OWN: [(&str, &str); 10] = [
     ("/usage", "Usage"),
     ("/topup", "Top up"),
     ("/audit", "Audit log"),
+    ("/settings/account", "Account"),
     ("/settings/security", "Security"),
 ];
 const OPERATORS: [(&str, &str); 5] = [
@@ -116,7 +117,13 @@ impl Frame {
             accounts: session.accounts.clone(),
             account_id: account.map(|row| row.id.to_string()).unwrap_or_default(),
             is_test: account.is_some_and(|row| row.mode == "test"),
-            stopped: frozen.map(|reason| format!("This account is frozen: {reason}")).unwrap_or_default(),
+            stopped: match frozen {
+                Some(reason) => format!("This account is frozen: {reason}"),
+                None if account.is_some_and(|row| row.paused_at_ms.is_some()) => {
+                    "This account is paused: nothing new is accepted.".to_owned()
+                }
+                None => String::new(),
+            },
             csrf: session.csrf.clone(),
             version: asset::VERSION.as_str(),
             confirmed: session.is_confirmed(app.now_ms()),

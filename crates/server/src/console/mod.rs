@@ -5,6 +5,7 @@
 
 #![allow(dead_code, reason = "pages that use the rest are being built")]
 
+mod account;
 mod agent;
 mod asset;
 mod audit;
@@ -57,6 +58,7 @@ fn pages() -> Router<Shared> {
         .merge(bind::routes())
         .merge(key::routes())
         .merge(budget::routes())
+        .merge(account::routes())
         .merge(dashboard::routes())
         .merge(gallery::routes())
         .merge(task::routes())

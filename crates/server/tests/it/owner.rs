@@ -4,8 +4,9 @@
 //! operators' pages show (`operator`).
 
 use crate::support::{
-    BASE_URL, DAY, TestApp,
+    BASE_URL, DAY, HOUR, TestApp,
     browser::PASSWORD,
+    client::picture,
     shop::{SECRET, Shop, send},
 };
 use rynjer_core::id::OwnerId;
@@ -63,6 +64,33 @@ async fn a_dismissed_operators_links_end() {
     let id = owner_id(&app, "second@example.com").await;
     app.admin().owner_disable(&id, true).await.unwrap();
     assert_eq!(app.browser().get(&path).await.status, 404);
+}
+
+/// An owner stops the whole account with one click, and goes on with the password.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_is_stopped_at_once() {
+    let app = TestApp::sqlite().await;
+    let mut browser = app.owner().await;
+    browser.get("/settings/account").await.shows("Stop everything");
+    assert_eq!(browser.submit("/settings/account/pause", &[]).await.location, "/settings/account");
+    assert_eq!(
+        app.agent_token().post("/v1/generate", &picture("a", "b")).await.refusal(),
+        "403 account_frozen"
+    );
+    browser.get("/").await.shows("This account is paused: nothing new is accepted.");
+    app.advance(HOUR);
+    browser.get("/settings/account").await.shows("Your password");
+    let page =
+        browser.submit("/settings/account/resume", &[("confirm_password", "wrong horse battery")]).await;
+    assert_eq!(page.status, 401);
+    page.shows("That is not your password.");
+    let page = browser.submit("/settings/account/resume", &[("confirm_password", PASSWORD)]).await;
+    assert_eq!(page.status, 303);
+    app.agent_key().picture("a", "[[instant]]").await;
+    let lines = app.admin().audit_lines(Some(&app.account), None, 50).await.unwrap();
+    let actions = lines.iter().map(|line| line.action.as_str());
+    let told: Vec<_> = actions.filter(|action| action.starts_with("account.")).take(2).collect();
+    assert_eq!(told, ["account.resumed", "account.paused"]);
 }
 
 /// What is over is swept, so that guesses fill no table.
