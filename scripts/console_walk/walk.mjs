@@ -1,10 +1,13 @@
 // A new owner in a real browser: signs up, tops up, binds an agent that a script registers, watches it generate, sees
-// the picture and the charge, and revokes it. Every page on the way is looked at.
+// the picture and the charge, and revokes it. Another one sets a second step up, forgets the password, restricts a key,
+// takes everything away and closes the account. Every page on the way is looked at.
 //
-//   node walk.mjs READY_JSON [PICTURES]
+//   LETTERS=FILE node walk.mjs READY_JSON [PICTURES]     FILE gets the letters that the gateway sends
 import { chromium } from "playwright-core";
+import { walkAccount } from "./account.mjs";
 import { Agent } from "./agent.mjs";
 import { look } from "./look.mjs";
+import { walkSignIn } from "./sign_in.mjs";
 
 const { setup_url, base_url } = JSON.parse(process.argv[2]);
 const pictures = process.argv[3];
@@ -113,6 +116,9 @@ for (const [path, name] of [
 ]) await visit(operator, path, name);
 
 await open(owner, "/settings/agents");
+await owner.getByRole("button", { name: "Pause Poster painter" }).click();
+await visit(owner, "/settings/agents", "agents-paused");
+await owner.getByRole("button", { name: "Resume Poster painter" }).click();
 await owner.getByRole("link", { name: "Poster painter" }).first().click();
 problems.push(...(await look(owner, "agent", pictures)));
 await owner.getByRole("link", { name: /revoke/i }).first().click();
@@ -123,6 +129,16 @@ const refused = await agent.call("POST", "/v1/generate", { ...ask, request_id: "
 const late = Date.now() - revoked;
 expect(refused.status === 401, `the revoked agent's next call is refused (asked ${late} ms after)`);
 expect(late < 1000, "within a second");
+
+const pictured = async (page, name) => problems.push(...(await look(page, name, pictures)));
+const tools = { base_url, expect, visit, picture: pictured, words };
+const second = await person("second owner");
+await open(second, "/signup");
+await second.getByLabel("E-mail").fill("bea@example.com");
+await second.getByLabel("Password").fill(PASSWORD);
+await second.getByRole("button", { name: "Make my account" }).click();
+await walkSignIn(second, "bea@example.com", PASSWORD, tools);
+await walkAccount(second, "bea@example.com", tools);
 
 await browser.close();
 if (problems.length > 0) {

@@ -101,6 +101,7 @@ async function main() {
     RYNJER_STRIPE__BASE_URL: url,
     RYNJER_STRIPE__CHECKOUT_ORIGIN: url,
     RYNJER_STRIPE__PACKS: "1000=999",
+    RYNJER_STRIPE__ALLOW_TEST_PAYMENTS: "true",
   });
   const link = await line(gateway, ["stdout", "stderr"], /(http:\/\/\S+\/setup\?\S+)/);
   // The first one to be set up takes the accounts of their address.
@@ -110,7 +111,7 @@ async function main() {
   const ticket = new URL(link).searchParams.get("ticket");
   check((await browser.send("/setup", { ticket, email: EMAIL, password: PASSWORD })).status, 303, "set-up");
   check((await browser.send("/account", { csrf: await browser.csrf(), account })).status, 303, "the live account");
-  const bought = await browser.send("/topup", { csrf: await browser.csrf(), pack: "1000=999" });
+  const bought = await browser.send("/topup", { csrf: await browser.csrf(), account, pack: "1000=999" });
   check([bought.status, bought.location.startsWith(`${url}/c/pay/`)], [303, true], "sent on to pay");
 
   // Stripe's own library reads what the stand-in answers.
@@ -126,6 +127,8 @@ async function main() {
   check([paid.status, paid.payment_status], ["complete", "paid"], "a paid page");
   const [found] = (await stripe.checkout.sessions.list({ payment_intent: paid.payment_intent, limit: 1 })).data;
   check(found.id, id, "found by its payment");
+  const told = await stripe.events.list({ types: ["checkout.session.completed", "refund.created"], created: { gte: 1 } });
+  check(told.data.map((one) => one.type), [], "nobody was told: the stand-in has no hook here");
   check((await stripe.refunds.list({ payment_intent: paid.payment_intent })).data, [], "no refunds");
   await assert.rejects(stripe.checkout.sessions.create({ mode: "payment" }), Stripe.errors.StripeInvalidRequestError);
 

@@ -11,6 +11,7 @@ pub mod catalog;
 pub mod credits;
 pub mod fingerprint;
 pub mod id;
+pub mod job_id;
 pub mod json;
 pub mod key;
 pub mod ledger;

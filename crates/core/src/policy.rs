@@ -16,8 +16,30 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// A policy that limits nothing.
+    #[must_use]
+    pub fn none(subject: Subject) -> Self {
+        Self { subject, models: None, max_price: None }
+    }
+
     fn allows(&self, model: &str) -> bool {
         self.models.as_ref().is_none_or(|models| models.iter().any(|allowed| allowed == model))
+    }
+
+    /// Whether it lets anything pass that an earlier one did not.
+    #[must_use]
+    pub fn allows_more_than(&self, before: &Self) -> bool {
+        let models = match (&self.models, &before.models) {
+            (_, None) => false,
+            (None, Some(_)) => true,
+            (Some(now), Some(_)) => now.iter().any(|model| !before.allows(model)),
+        };
+        let dearer = match (self.max_price, before.max_price) {
+            (_, None) => false,
+            (None, Some(_)) => true,
+            (Some(now), Some(before)) => now > before,
+        };
+        models || dearer
     }
 }
 
@@ -82,5 +104,24 @@ mod tests {
         assert_eq!(all.too_dear(Credits(20)), None);
         assert_eq!(all.too_dear(Credits(21)), Some((Credits(20), Subject::Agent)));
         assert!(!Policies(vec![policy(Subject::Key, Some(&[]), None)]).allow("a"));
+    }
+
+    #[test]
+    fn more_is_another_model_or_a_higher_price() {
+        let of = |models, price| policy(Subject::Agent, models, price);
+        let before = of(Some(&["a", "b"]), Some(20));
+        for (now, more) in [
+            (of(Some(&["a", "b"]), Some(20)), false),
+            (of(Some(&["b"]), Some(19)), false),
+            (of(Some(&[]), Some(0)), false),
+            (of(Some(&["a", "c"]), Some(1)), true),
+            (of(Some(&["a"]), Some(21)), true),
+            (of(Some(&["a"]), None), true),
+            (Policy { models: None, ..before.clone() }, true),
+            (Policy::none(Subject::Agent), true),
+        ] {
+            assert_eq!(now.allows_more_than(&before), more, "{now:?}");
+        }
+        assert!(!before.allows_more_than(&Policy::none(Subject::Agent)));
     }
 }

@@ -105,6 +105,20 @@ pub fn parse_ms(text: &str) -> Option<i64> {
     Some(day_ms + of_day_ms - parse_offset(zone)? * 60_000)
 }
 
+/// Milliseconds since 1970 of a time as servers write it, such as `Sun, 06 Nov 1994 08:49:37 GMT`.
+#[must_use]
+pub fn parse_http_ms(text: &str) -> Option<i64> {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let mut words = text.trim().split(' ').skip(1);
+    let (day, month, year, time) = (words.next()?, words.next()?, words.next()?, words.next()?);
+    if words.next() != Some("GMT") || words.next().is_some() {
+        return None;
+    }
+    let month = MONTHS.iter().position(|name| *name == month)? + 1;
+    parse_ms(&format!("{year}-{month:02}-{day}T{time}Z"))
+}
+
 fn after_colon(text: &str) -> Option<&str> {
     text.strip_prefix(':')
 }
@@ -184,6 +198,21 @@ mod tests {
         ];
         for (text, expected) in rows {
             assert_eq!(parse_ms(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn times_are_read_as_servers_write_them() {
+        for (text, expected) in [
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(784_111_777_000)),
+            ("Thu, 29 Feb 2024 12:34:56 GMT", Some(1_709_210_096_000)),
+            ("Thu, 29 Feb 2024 12:34:56 CET", None),
+            ("Thu, 30 Feb 2024 12:34:56 GMT", None),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", None),
+            ("Sun Nov  6 08:49:37 1994", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_http_ms(text), expected, "{text}");
         }
     }
 

@@ -51,6 +51,17 @@ pub fn minor_digits(currency: &str) -> usize {
     }
 }
 
+/// What prices in a currency are multiples of, as the payment service takes them (its special cases, same
+/// page): the last of three digits is zero, and two currencies without digits are written with two.
+#[must_use]
+pub fn minor_step(currency: &str) -> i64 {
+    match currency {
+        "isk" | "ugx" => 100,
+        _ if minor_digits(currency) == 3 => 10,
+        _ => 1,
+    }
+}
+
 /// Where a purchase stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
@@ -257,6 +268,31 @@ mod tests {
             hear(&mut known, dispute("dp_1", 450, standing));
             assert_eq!((taken_back(bought, &known), state(bought, &known)), (Credits(taken), after));
         }
+    }
+
+    #[test]
+    fn a_part_is_refunded_and_the_rest_disputed() {
+        let bought = Pack { credits: Credits(1000), amount_minor: 999 };
+        let mut known = Vec::new();
+        for (heard, taken, after) in [
+            (refund("re_1", 300, Standing::Gone), 300, State::Paid),
+            (dispute("dp_1", 699, Standing::Gone), 1000, State::Disputed),
+            (dispute("dp_1", 699, Standing::Lost), 1000, State::Disputed),
+            (dispute("dp_1", 699, Standing::Returned), 300, State::Paid),
+            (refund("re_2", 699, Standing::Gone), 1000, State::Refunded),
+            // The bank asked for all of it, although a part was refunded.
+            (dispute("dp_2", 999, Standing::Gone), 1000, State::Disputed),
+            (dispute("dp_2", 999, Standing::Returned), 1000, State::Refunded),
+        ] {
+            assert!(hear(&mut known, heard));
+            assert_eq!((taken_back(bought, &known), state(bought, &known)), (Credits(taken), after));
+        }
+    }
+
+    #[test]
+    fn prices_are_multiples_of_what_stripe_takes() {
+        let steps = ["usd", "jpy", "kwd", "isk", "ugx"].map(minor_step);
+        assert_eq!(steps, [1, 1, 10, 100, 100]);
     }
 
     #[test]

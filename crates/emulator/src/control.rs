@@ -3,12 +3,12 @@
 //! Invariant: a lost or cut answer is lost after its job was made, as at a real vendor. Not here: what a
 //! vendor answers when all goes well.
 
-use crate::{Seen, Vendor, World, serve::CloseNow};
+use crate::{Seen, Vendor, World, moment, serve::CloseNow};
 use axum::{
     Router,
     body::{Body, Bytes},
     extract::{Path, Request, State},
-    http::{Response, StatusCode, header},
+    http::{HeaderValue, Response, StatusCode, header},
     middleware::{self, Next},
     response::IntoResponse,
     routing::{get, post},
@@ -62,6 +62,16 @@ pub(crate) fn around(vendor: Vendor, router: Router, world: &World) -> Router {
         .route("/files/{*name}", get(file).with_state(world.clone()))
         .route(CONTROL_PATH, post(control).with_state(world.clone()))
         .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::map_response_with_state(world.clone(), dated))
+}
+
+/// With the time here, once somebody has said what it is: some stand-ins stamp their jobs with a fixed day.
+async fn dated(State(world): State<World>, mut response: Response<Body>) -> Response<Body> {
+    let date = world.told_ms().map(moment::http_date);
+    if let Some(date) = date.and_then(|date| HeaderValue::try_from(date).ok()) {
+        response.headers_mut().insert(header::DATE, date);
+    }
+    response
 }
 
 async fn file(State(world): State<World>, Path(name): Path<String>) -> Response<Body> {

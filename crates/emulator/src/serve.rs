@@ -93,7 +93,8 @@ async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin, router: Router)
         }
     });
     let mut builder = hyper::server::conn::http1::Builder::new();
-    builder.timer(TokioTimer::new());
+    // Who stamps jobs with another time than the machine's tells that one, see `World::set_now_ms`.
+    builder.timer(TokioTimer::new()).auto_date_header(false);
     // A connection that was closed on command ends with an error, and so it should.
     drop(builder.serve_connection(TokioIo::new(stream), service).await);
 }

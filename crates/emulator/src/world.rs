@@ -77,6 +77,8 @@ struct State {
     /// In the place of the machine's time.
     now_ms: Option<i64>,
     forgets: bool,
+    /// Pictures with more pixels are delivered as small ones.
+    pixels_max: Option<u32>,
 }
 
 /// The memory of a stand-in; clones share it.
@@ -130,6 +132,12 @@ impl World {
         self.state().now_ms = Some(now_ms);
     }
 
+    /// From now on pictures with more pixels are delivered as small ones: a test of very many would spend its
+    /// time on their bytes.
+    pub fn set_pixels_max(&self, pixels_max: u32) {
+        self.state().pixels_max = Some(pixels_max);
+    }
+
     /// What happens to the next submit that has no fault yet.
     pub fn fault(&self, fault: Fault) {
         self.state().faults.push_back(fault);
@@ -171,9 +179,19 @@ impl World {
 
     // ---- for the vendors' modules ----
 
+    /// What time a test said that it is.
+    pub(crate) fn told_ms(&self) -> Option<i64> {
+        self.state().now_ms
+    }
+
     /// The time at this vendor.
     pub(crate) fn now_ms(&self) -> i64 {
         self.state().now_ms.unwrap_or_else(moment::now_ms)
+    }
+
+    /// The most pixels of a picture that is delivered in the size that was asked for.
+    pub(crate) fn pixels_max(&self) -> u32 {
+        self.state().pixels_max.unwrap_or(u32::MAX)
     }
 
     /// A number that no other call got.

@@ -5,9 +5,8 @@
 
 use crate::{Cost, PollAnswer, ProviderError, SubmitAnswer, TaskError, Unit};
 use futures::future::{BoxFuture, join_all};
+use rynjer_core::job_id;
 
-/// What parts a job's ids in the id that we keep.
-const BETWEEN: char = ',';
 /// What an entry begins with that is no id but the code of a unit which never became a job.
 const NO_JOB: char = '-';
 const NEVER_SAID: &str = "the provider never said whether it made this one";
@@ -68,7 +67,10 @@ fn joined(parts: Vec<Part>, poll_after_ms: u32) -> SubmitAnswer {
             Part::Finished { unit, .. } => format!("{NO_JOB}{}", code(&unit)),
         };
         let ids: Vec<String> = parts.into_iter().map(entry).collect();
-        return SubmitAnswer::Accepted { provider_task_id: ids.join(&BETWEEN.to_string()), poll_after_ms };
+        return SubmitAnswer::Accepted {
+            provider_task_id: ids.join(&job_id::BETWEEN.to_string()),
+            poll_after_ms,
+        };
     }
     let mut units = Vec::with_capacity(parts.len());
     let mut total: Cost = None;
@@ -104,16 +106,18 @@ pub(crate) enum PartAnswer {
 }
 
 /// Asks for each job of an id that [`submit`] made. All are asked until all are done, since nothing is kept
-/// between two polls.
+/// between two polls. If the task's time `is_over`, what is not done is lost, and what is done is delivered:
+/// no job waits in vain for another that never ends, or of which the vendor does not tell.
 ///
 /// # Errors
 /// The first call that gave no answer: the whole is asked again later.
 pub(crate) async fn poll<'a>(
     provider_task_id: &str,
     poll_after_ms: u32,
+    is_over: bool,
     call: impl Fn(String) -> BoxFuture<'a, Result<PartAnswer, ProviderError>>,
 ) -> Result<PollAnswer, ProviderError> {
-    let asked = provider_task_id.split(BETWEEN).map(|entry| {
+    let asked = job_id::each(provider_task_id).map(|entry| {
         let known = entry.strip_prefix(NO_JOB).map(never_began);
         let call = known.is_none().then(|| call(entry.to_owned()));
         async move {
@@ -132,7 +136,12 @@ pub(crate) async fn poll<'a>(
             }
         }
     });
-    let answers: Vec<PartAnswer> = join_all(asked).await.into_iter().collect::<Result<_, _>>()?;
+    let answers = join_all(asked).await.into_iter();
+    let mut answers: Vec<Result<PartAnswer, ProviderError>> = answers.collect();
+    if is_over && answers.iter().any(is_delivered) {
+        answers.iter_mut().for_each(give_up);
+    }
+    let answers: Vec<PartAnswer> = answers.into_iter().collect::<Result<_, _>>()?;
     let (mut units, mut total, mut shares) = (Vec::new(), None, Vec::new());
     for answer in answers {
         match answer {
@@ -151,6 +160,18 @@ pub(crate) async fn poll<'a>(
     Ok(PollAnswer::Pending { poll_after_ms, progress: known })
 }
 
+fn is_delivered(answer: &Result<PartAnswer, ProviderError>) -> bool {
+    matches!(answer, Ok(PartAnswer::Finished { unit: Unit::Delivered(_), .. }))
+}
+
+/// Nobody waits any longer for a job that is not done: the vendor may make it all the same, and bill it.
+fn give_up(answer: &mut Result<PartAnswer, ProviderError>) {
+    if !matches!(answer, Ok(PartAnswer::Finished { .. })) {
+        let message = "the provider did not finish this one in time".to_owned();
+        *answer = Ok(PartAnswer::Finished { unit: Unit::Lost { message }, cost: None });
+    }
+}
+
 /// Whether a job of several calls can be looked for: a list shows its calls one by one, and each is one unit,
 /// so that none of them may be taken for the whole.
 ///
@@ -166,13 +187,13 @@ pub(crate) fn may_be_looked_up(calls: u32) -> Result<(), ProviderError> {
 
 /// The ids of an id that [`submit`] made, without the units that never became a job.
 pub(crate) fn jobs(provider_task_id: &str) -> impl Iterator<Item = &str> {
-    provider_task_id.split(BETWEEN).filter(|entry| !entry.starts_with(NO_JOB))
+    job_id::each(provider_task_id).filter(|entry| !entry.starts_with(NO_JOB))
 }
 
 /// Whether a unit of it is in doubt, so that something may still be billed.
 pub(crate) fn has_lost(provider_task_id: &str) -> bool {
     let lost = TaskError::OutcomeUnknown.code();
-    provider_task_id.split(BETWEEN).any(|entry| entry.strip_prefix(NO_JOB) == Some(lost))
+    job_id::each(provider_task_id).any(|entry| entry.strip_prefix(NO_JOB) == Some(lost))
 }
 
 fn never_began(code: &str) -> Unit {
@@ -238,7 +259,7 @@ mod tests {
         let Ok(SubmitAnswer::Accepted { provider_task_id, poll_after_ms: 9 }) = answer else { panic!() };
         assert_eq!(provider_task_id, "a,-outcome_unknown,-provider_failed,d");
         let ask = |pending: &'static str| {
-            poll(&provider_task_id, 9, move |id| {
+            poll(&provider_task_id, 9, false, move |id| {
                 let unit = Unit::Delivered(OutputSource::Url(id.clone()));
                 let answer = if id == pending {
                     PartAnswer::Pending { progress: Some(0.5) }
@@ -251,5 +272,38 @@ mod tests {
         let Ok(PollAnswer::Pending { progress: Some(_), .. }) = ask("d").await else { panic!() };
         let Ok(PollAnswer::Finished { units, .. }) = ask("none").await else { panic!() };
         assert_eq!(letters(&units), "dlrd");
+    }
+
+    /// Until the task's time is over all wait for each other, also where the vendor does not answer for one.
+    #[tokio::test]
+    async fn what_is_done_is_kept_when_the_time_is_over() {
+        let ask = async |ids: &str, is_over: bool| {
+            let call = |id: String| -> BoxFuture<'_, Result<PartAnswer, ProviderError>> {
+                let finished = |unit| Ok(PartAnswer::Finished { unit, cost: Some(3) });
+                let busy = || ProviderError::NotNow { retry_after_ms: Some(7), message: String::new() };
+                let refused = Unit::Refused { error: TaskError::ContentRejected, message: String::new() };
+                Box::pin(std::future::ready(match id.as_str() {
+                    "busy" => Err(busy()),
+                    "late" => Ok(PartAnswer::Pending { progress: None }),
+                    "refused" => finished(refused),
+                    _ => finished(Unit::Delivered(OutputSource::Url(id))),
+                }))
+            };
+            match poll(ids, 9, is_over, call).await {
+                Ok(PollAnswer::Finished { units, cost }) => format!("{} {cost:?}", letters(&units)),
+                Ok(PollAnswer::Pending { .. }) => "pending".to_owned(),
+                Err(error) => error.to_string(),
+            }
+        };
+        for (ids, before, over) in [
+            ("a,busy,late,refused", "not now: ", "dllr Some(6)"),
+            ("late,a,-outcome_unknown", "pending", "ldl Some(3)"),
+            // Nothing is done: the task's time is over, and that is what it is told.
+            ("late,refused", "pending", "pending"),
+            ("busy,late", "not now: ", "not now: "),
+            ("a,b", "dd Some(6)", "dd Some(6)"),
+        ] {
+            assert_eq!((ask(ids, false).await, ask(ids, true).await), (before.to_owned(), over.to_owned()));
+        }
     }
 }

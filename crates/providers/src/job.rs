@@ -13,6 +13,8 @@ pub struct Job {
     pub nonce: String,
     /// Milliseconds since 1970, for providers that plan with time.
     pub now_ms: i64,
+    /// The task's time is over, and it is asked for the last time: what is not done now is lost.
+    pub is_over: bool,
     pub product: Product,
     pub mode: Mode,
     /// The vendor's id of the model, from the catalog's route; `PROTOCOL:ID` where a vendor has several
@@ -58,6 +60,12 @@ pub struct InputImage {
 }
 
 impl InputImage {
+    /// How long [`Self::data_url`] is, without making it.
+    #[must_use]
+    pub fn data_url_bytes(&self) -> usize {
+        "data:;base64,".len() + self.mime.len() + BASE64.encode_len(self.bytes.len())
+    }
+
     /// The whole picture as a `data:` URL.
     #[must_use]
     pub fn data_url(&self) -> String {

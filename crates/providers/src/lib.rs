@@ -10,6 +10,7 @@ pub mod fal;
 mod fan_out;
 pub mod google;
 pub mod guarded;
+pub mod host;
 mod job;
 pub mod kie;
 mod look_up;
@@ -22,7 +23,7 @@ pub mod upstream;
 pub mod xai;
 
 pub use job::{InputImage, Job, OutputSource, TaskError, Unit};
-pub use sink::Sink;
+pub use sink::{Length, Sink};
 
 use futures::future::BoxFuture;
 use guarded::{FetchError, FetchLimits};

@@ -253,6 +253,7 @@ mod tests {
             seed: 5,
             input_images: Vec::new(),
             end_user: String::new(),
+            is_over: false,
             callback_url: None,
         }
     }

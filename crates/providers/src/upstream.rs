@@ -294,7 +294,7 @@ impl Upstream {
     pub async fn pour(&self, call: Call, max_bytes: u64, sink: &mut dyn Sink) -> Result<Poured, FetchError> {
         let unreachable = |failure: Failure| FetchError::Unreachable(failure.to_string());
         if !self.trusts(&call.url) {
-            return Err(FetchError::Unreachable("the vendor named a URL at another host".to_owned()));
+            return Err(FetchError::Forbidden("the vendor named a URL at another host".to_owned()));
         }
         let response = self.ask(call).await.map_err(unreachable)?;
         if response.status() == StatusCode::OK {
@@ -355,7 +355,7 @@ impl Upstream {
         sink: &mut dyn Sink,
     ) -> Result<(), FetchError> {
         let url = self.as_safe_as_the_vendor(url)?;
-        self.0.guarded.fetch_into(&url, limits, sink).await
+        self.0.guarded.fetch_as_vendor(&url, limits, sink).await
     }
 
     /// A vendor that is asked by https has https: a URL of http is asked for by it too, unless it names a
@@ -369,7 +369,7 @@ impl Upstream {
             return Ok(String::from(parsed).into());
         }
         let message = "the provider named a file that is not behind https".to_owned();
-        Err(FetchError::Unreachable(message))
+        Err(FetchError::Forbidden(message))
     }
 
     fn key(&self) -> &str {

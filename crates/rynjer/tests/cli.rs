@@ -60,6 +60,9 @@ mod prices;
 #[path = "cli/receipt.rs"]
 mod receipt;
 #[cfg(test)]
+#[path = "cli/second_step.rs"]
+mod second_step;
+#[cfg(test)]
 #[path = "cli/serve.rs"]
 mod serve;
 #[cfg(test)]

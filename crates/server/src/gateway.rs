@@ -4,11 +4,11 @@
 //! loses no request. Not here: flags, signals, printing.
 
 use crate::{
-    app::breaker::Breakers,
     app::{
         self, Error,
         actor::{Actor, Reach},
         admin::Admin,
+        breaker::Breakers,
         caller::Callers,
         letter::Letters,
         moderation::{Blocklist, BlocklistError, PromptCheck},
@@ -19,22 +19,24 @@ use crate::{
         queue::Queues,
         restoration::Restoration,
         upload::Uploads,
+        vendor_cancel::VendorCancels,
     },
     clock::Clock,
     config::Config,
     data_dir::{self, DataDirError, Held},
     database,
+    doors::Doors,
     heartbeat::{self, Heartbeat},
     http::{
         body_memory::Bodies,
-        extract::Shared,
-        listen::{self, Drain, ListenSettings},
+        extract::{Shared, SharedParts},
+        listen::Drain,
         rate::RateLimits,
-        router, tls,
+        router,
     },
     hub::Hub,
     keyring::{Keyring, Lives},
-    metrics, migration,
+    migration,
     objects::{self, OpenError},
     payments, peers,
     state::{App, Inner},
@@ -48,16 +50,10 @@ use std::{
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
+    sync::OnceLock,
     time::Duration,
 };
-use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
-
-/// How long keep-alive clients are still served while draining, so that none loses a request to a closing
-/// socket.
-const DRAIN_GRACE_MS: u32 = 1000;
 
 /// Outputs that are fetched at once; each may take `storage.max_output_bytes` of the disk.
 const FETCHES_AT_ONCE: usize = 4;
@@ -204,12 +200,8 @@ impl Gateway {
             limits.rate_limits,
             app.node.api_nodes(),
         );
-        let shared = Shared {
-            app: app.clone(),
-            rates: Arc::new(rates),
-            bodies: Bodies::new(limits.bodies_bytes),
-            drain: drain.clone(),
-        };
+        let bodies = Bodies::new(limits.bodies_bytes);
+        let shared = Shared::new(SharedParts { app: app.clone(), rates, bodies, drain: drain.clone() });
         let servers = TaskTracker::new();
         let (address, metrics_address) = doors.serve(&shared, more, &servers);
         if let Some(worker) = &worker {
@@ -270,6 +262,14 @@ impl Gateway {
         worker::sweep_orphans_now(&self.app).await
     }
 
+    /// Asks the payment service what it may not have told, unless another node has that duty; whether it ran.
+    ///
+    /// # Errors
+    /// Of the store or the payment service.
+    pub async fn sweep_payments(&self) -> Result<bool, Error> {
+        app::topup::sweep::now(&self.app).await
+    }
+
     /// Adds new signing keys where the newest are old, unless another node has that duty; whether it has it.
     pub async fn rotate_keys(&self) -> bool {
         heartbeat::rotate_keys(&self.app).await
@@ -286,7 +286,7 @@ impl Gateway {
             }
         };
         tokio::join!(self.servers.wait(), work);
-        self.app.letters.close().await;
+        tokio::join!(self.app.letters.close(), self.app.closures.close());
         self.heart.stop().await;
         self.app.outputs.close().await;
     }
@@ -360,12 +360,15 @@ async fn open_app(options: &Options) -> Result<App, StartError> {
         clock,
         providers,
         vendors,
+        vendor_cancels: VendorCancels::new(),
         payments,
         breakers: Breakers::default(),
         pauses: Pauses::default(),
         prompt_check,
         fetches: tokio::sync::Semaphore::new(FETCHES_AT_ONCE),
         outputs,
+        exports: app::export::download::Exports::default(),
+        closures: app::closure::Closures::default(),
         uploads: Uploads::new(),
         inputs,
         callers: Callers::new(),
@@ -417,73 +420,4 @@ pub(crate) fn open_catalog(config: &Config, data_dir: &Path) -> Result<Catalog, 
             Catalog::parse(&text).map_err(|error| unusable(error.to_string()))
         }
     }
-}
-
-fn settings(config: &Config) -> ListenSettings {
-    ListenSettings {
-        header_timeout_ms: config.server.header_timeout_ms,
-        header_bytes: config.limits.header_bytes,
-        max_connections: config.server.max_connections,
-        drain_grace_ms: DRAIN_GRACE_MS,
-        drain_seconds: config.server.drain_seconds,
-    }
-}
-
-/// What the gateway listens on, before anybody is answered.
-struct Doors {
-    api: Option<(Door, Option<TlsAcceptor>)>,
-    metrics: Option<Door>,
-}
-
-type Door = (TcpListener, SocketAddr);
-
-impl Doors {
-    async fn open(app: &App, role: Role) -> Result<Self, StartError> {
-        let server = &app.config.server;
-        let api = match role {
-            Role::Worker => None,
-            Role::Api | Role::All => {
-                let door = door(server.listen).await?;
-                // Only the first call sets it; the address of one gateway never changes.
-                let _ = app.base_url.set(server.base_url(door.1));
-                let acceptor = match (&server.tls_cert, &server.tls_key) {
-                    (Some(certificate), Some(key)) => Some(tls::acceptor(certificate, key)),
-                    _ => None,
-                };
-                Some((door, acceptor.transpose().map_err(|error| StartError::Tls(error.to_string()))?))
-            }
-        };
-        let metrics = match server.metrics_listen {
-            Some(address) => Some(door(address).await?),
-            None => None,
-        };
-        Ok(Self { api, metrics })
-    }
-
-    /// Answers from now on; the addresses of the API and of the metrics.
-    fn serve(
-        self,
-        shared: &Shared,
-        more: Router,
-        servers: &TaskTracker,
-    ) -> (Option<SocketAddr>, Option<SocketAddr>) {
-        let settings = settings(&shared.app.config);
-        let address = self.api.map(|((listener, address), acceptor)| {
-            let router = router::build(shared.clone(), more);
-            servers.spawn(listen::serve(listener, acceptor, router, settings, shared.drain.clone()));
-            address
-        });
-        let metrics_address = self.metrics.map(|(listener, address)| {
-            let settings = ListenSettings { max_connections: 16, ..settings };
-            let router = metrics::router(shared.app.clone());
-            servers.spawn(listen::serve(listener, None, router, settings, shared.drain.clone()));
-            address
-        });
-        (address, metrics_address)
-    }
-}
-
-async fn door(address: SocketAddr) -> Result<Door, StartError> {
-    let listener = listen::bind(address).await.map_err(StartError::Listen)?;
-    listener.local_addr().map(|address| (listener, address)).map_err(StartError::Listen)
 }

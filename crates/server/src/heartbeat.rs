@@ -1,4 +1,5 @@
-//! The pulse of a process: it tells that it lives, follows the shared time, and keeps the keys.
+//! The pulse of a process: it tells that it lives, follows the shared time, and keeps the keys and
+//! the payments.
 //!
 //! Invariant: a beat waits for nothing but the store; when the process stops, its row and its duties go. Not
 //! here: what a beat is (`app::node`), the leases of tasks (`worker::beat`).
@@ -6,7 +7,7 @@
 use crate::{
     app::{
         node::{self, Duty},
-        restoration,
+        restoration, topup,
     },
     state::App,
 };
@@ -40,6 +41,7 @@ impl Heartbeat {
         }
         heart.tracker.spawn(heart.stop.clone().run_until_cancelled_owned(keep_keys(app.clone())));
         heart.tracker.spawn(heart.stop.clone().run_until_cancelled_owned(restoration::follow(app.clone())));
+        heart.tracker.spawn(heart.stop.clone().run_until_cancelled_owned(topup::sweep::keep(app.clone())));
         heart
     }
 

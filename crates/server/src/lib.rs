@@ -10,6 +10,7 @@ pub mod config;
 mod console;
 mod data_dir;
 mod database;
+mod doors;
 pub mod entropy;
 pub mod gateway;
 mod heartbeat;

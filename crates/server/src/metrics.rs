@@ -58,6 +58,7 @@ fn describe() {
     counter!("rynjer_store_commits_total", "Commits, by result.");
     counter!("rynjer_store_refused_total", "Jobs sent away because a queue was full.");
     counter!("rynjer_leases_lost_total", "Leases that ran out while this worker had the task.");
+    counter!("rynjer_payment_alarms_total", "Payments that need an operator.");
     gauge!("rynjer_worker_tasks_in_hand", "Tasks in an active step in this process.");
     counter!("rynjer_sweeps_total", "Sweeps, by kind and result.");
     counter!("rynjer_provider_calls_total", "Calls of providers, by provider, call and outcome.");
@@ -88,12 +89,13 @@ fn begin(app: &App) {
     for queue in ["read", "write"] {
         metrics::counter!("rynjer_store_refused_total", "queue" => queue).absolute(0);
     }
-    for kind in ["retention", "orphans", "audit"] {
+    for kind in ["retention", "orphans", "audit", "payments"] {
         for result in ["done", "failed"] {
             metrics::counter!("rynjer_sweeps_total", "kind" => kind, "result" => result).absolute(0);
         }
     }
     metrics::counter!("rynjer_leases_lost_total").absolute(0);
+    metrics::counter!("rynjer_payment_alarms_total").absolute(0);
     metrics::gauge!("rynjer_ledger_findings").increment(0.0);
     metrics::gauge!("rynjer_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     metrics::gauge!("rynjer_store_queue_capacity").set(number(app.config.database.threads.queue_capacity));

@@ -36,6 +36,11 @@ pub(crate) fn open(config: &Config) -> Result<Option<Payments>, StartError> {
     }
     let stripe = Stripe::new(base_url, Secret::new(&key)).map_err(|error| refused(error.to_string()))?;
     if !stripe.is_live() {
+        if !settings.allow_test_payments {
+            let problem = "its key is one of test mode, with which anybody gets real credits for no money; \
+                           take a live key, or set stripe.allow_test_payments = true where that is wanted";
+            return Err(refused(problem.to_owned()));
+        }
         tracing::warn!("the key is one of Stripe's test mode: whoever buys gets credits and pays nothing");
     }
     Ok(Some(Payments { stripe, webhook_secrets: secrets }))

@@ -5,9 +5,9 @@
 
 use crate::{
     app::{
-        breaker::Breakers, caller::Callers, letter::Letters, moderation::PromptCheck, node::Node,
-        password::Passwords, pause::Pauses, queue::Queues, restoration::Restoration, upload::Uploads,
-        vendor::Vendors,
+        breaker::Breakers, caller::Callers, closure::Closures, export::download::Exports, letter::Letters,
+        moderation::PromptCheck, node::Node, password::Passwords, pause::Pauses, queue::Queues,
+        restoration::Restoration, upload::Uploads, vendor::Vendors, vendor_cancel::VendorCancels,
     },
     clock::Clock,
     config::Config,
@@ -47,6 +47,7 @@ pub(crate) struct Inner {
     pub(crate) queues: Queues,
     pub(crate) restoration: Restoration,
     pub(crate) vendors: Vendors,
+    pub(crate) vendor_cancels: VendorCancels,
     /// None where credits can't be bought.
     pub(crate) payments: Option<Payments>,
     pub(crate) breakers: Breakers,
@@ -56,6 +57,8 @@ pub(crate) struct Inner {
     pub(crate) prompt_check: Option<Box<dyn PromptCheck>>,
     /// Places for outputs that are being fetched.
     pub(crate) fetches: tokio::sync::Semaphore,
+    pub(crate) exports: Exports,
+    pub(crate) closures: Closures,
     /// Set once the listening address is known; no slash at its end.
     pub(crate) base_url: OnceLock<String>,
     /// The OpenAPI text, made at its first reading.

@@ -15,6 +15,7 @@ use rynjer_providers::{
     dashscope::DashScope,
     fal::Fal,
     google::{CloudSettings, Google},
+    host::{Place, place},
     kie::Kie,
     openai::OpenAi,
     replicate::Replicate,
@@ -23,7 +24,7 @@ use rynjer_providers::{
     xai::Xai,
 };
 use std::{collections::BTreeMap, path::Path, sync::Arc};
-use url::{Host, Url};
+use url::Url;
 
 /// How long one output may take to come.
 const FETCH_TIMEOUT_MS: u32 = 120_000;
@@ -81,7 +82,7 @@ impl Opened<'_> {
         let provider = make(settings).map_err(|error| refused(error.to_string()))?;
         self.registry = std::mem::take(&mut self.registry).with(Arc::new(provider));
         let facts = vendor::Vendor {
-            can_reach_us: is_loopback(&base_url) || self.config.server.is_public(),
+            can_reach_us: place(&base_url) == Place::Loopback || self.config.server.is_public(),
             concurrency: usize::try_from(vendor.concurrency).unwrap_or(usize::MAX),
         };
         self.by_name.insert(name, facts);
@@ -141,13 +142,4 @@ fn cloud(google: &config::Google) -> Result<Option<CloudSettings>, StartError> {
         base_url: base_url.map_err(|error| refused(error.to_string()))?,
         token_url: None,
     }))
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    }
 }

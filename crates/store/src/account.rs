@@ -64,6 +64,19 @@ pub fn create(
     .map(drop)
 }
 
+/// Gives an account the address of whoever has it now. One address has one account of a mode; a further one
+/// is told apart by a number, which no address has.
+pub fn rename(tx: &mut dyn Tx, id: &AccountId, email: &str) -> Result<(), StoreError> {
+    let taken = "SELECT 1 FROM accounts a JOIN accounts own ON own.id = $1 AND own.mode = a.mode \
+                 WHERE a.email = $2 AND a.id <> $1";
+    let (mut name, mut number) = (email.to_owned(), 1);
+    while tx.one(taken, &[id.as_str().into(), (&name).into()])?.is_some() {
+        number += 1;
+        name = format!("{email} ({number})");
+    }
+    tx.exec("UPDATE accounts SET email = $2 WHERE id = $1", &[id.as_str().into(), (&name).into()]).map(drop)
+}
+
 /// The account of that id.
 pub fn get(tx: &mut dyn Tx, id: &AccountId) -> Result<Option<AccountRow>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM accounts WHERE id = $1");

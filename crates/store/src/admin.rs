@@ -7,6 +7,7 @@ use crate::{
     agent::{self, AgentRow},
     error::StoreError,
     task::{self, TaskRow},
+    topup::{self, TopupRow},
     tx::Tx,
 };
 use rynjer_core::id::{AccountId, AgentId, KeyId, TaskId, TopupId};
@@ -55,6 +56,28 @@ pub fn topup_of_payment(
     let sql = "SELECT account_id, id FROM topups WHERE payment_id = $1";
     let row = tx.one(sql, &[payment_id.into()])?;
     row.map(|row| Ok((AccountId::from_stored(row.text(0)?), TopupId::from_stored(row.text(1)?)))).transpose()
+}
+
+/// Whether a purchase, or the page where it is paid, is known under whatever account.
+pub fn topup_is_known(tx: &mut dyn Tx, id: &TopupId, checkout_id: &str) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM topups WHERE id = $1 OR checkout_id = $2 LIMIT 1";
+    Ok(tx.one(sql, &[id.as_str().into(), checkout_id.into()])?.is_some())
+}
+
+/// Purchases of all accounts that nobody has told the end of, begun at or after a time, with ids beyond
+/// `after_id`.
+pub fn open_topups(
+    tx: &mut dyn Tx,
+    since_ms: i64,
+    after_id: &str,
+    limit: u32,
+) -> Result<Vec<TopupRow>, StoreError> {
+    let sql = format!(
+        "SELECT {} FROM topups WHERE state = 'open' AND created_at >= $1 AND id > $2 ORDER BY id LIMIT $3",
+        topup::COLUMNS
+    );
+    let rows = tx.all(&sql, &[since_ms.into(), after_id.into(), limit.into()])?;
+    rows.iter().map(topup::topup_of).collect()
 }
 
 /// A task by its id alone.

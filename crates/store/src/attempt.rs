@@ -10,8 +10,11 @@ use crate::{
     lease::Holder,
     tx::{Row, Tx},
 };
-use rynjer_core::id::{AccountId, AttemptId, TaskId};
-use std::collections::HashMap;
+use rynjer_core::{
+    id::{AccountId, AttemptId, TaskId},
+    job_id,
+};
+use std::collections::{HashMap, HashSet};
 
 /// The ids of attempts by their task, given as account, task and number. A statement of its own: one that
 /// locks tasks may see a task's newest state beside attempts of a moment before.
@@ -64,19 +67,45 @@ pub(crate) fn forget(tx: &mut dyn Tx, holder: &Holder, number: i64) -> Result<()
     .map(drop)
 }
 
-/// A provider's job that no attempt has yet, of the candidates the first one.
+/// How far from a job's attempt that of another may have begun which has the same job: far longer than any
+/// submit takes, clocks that differ included.
+const JOINED_WITHIN_MS: i64 = 3_600_000;
+
+/// A provider's job that no attempt has yet, of the candidates the first one; they are looked for by an
+/// attempt that began at `started_at_ms`. A job may be one of several that an attempt has.
 pub fn first_free(
     tx: &mut dyn Tx,
     provider: &str,
     provider_task_ids: &[String],
+    started_at_ms: i64,
 ) -> Result<Option<String>, StoreError> {
-    for id in provider_task_ids {
+    let sql = "SELECT provider_task_id FROM attempts WHERE provider = $1 AND provider_task_id LIKE '%,%' \
+               AND started_at BETWEEN $2 AND $3";
+    let (from_ms, to_ms) = (started_at_ms - JOINED_WITHIN_MS, started_at_ms + JOINED_WITHIN_MS);
+    let joined = tx.all(sql, &[provider.into(), from_ms.into(), to_ms.into()])?;
+    let joined: Vec<String> = joined.iter().map(|row| row.text(0)).collect::<Result<_, _>>()?;
+    let taken: HashSet<&str> = joined.iter().flat_map(|id| job_id::each(id)).collect();
+    for id in provider_task_ids.iter().filter(|id| !taken.contains(id.as_str())) {
         let sql = "SELECT 1 FROM attempts WHERE provider = $1 AND provider_task_id = $2";
         if tx.one(sql, &[provider.into(), id.into()])?.is_none() {
             return Ok(Some(id.clone()));
         }
     }
     Ok(None)
+}
+
+/// What was asked for by jobs of several outputs that are being handed over to a model right now: what they
+/// are made of upstream is theirs, and not written down yet.
+pub fn bodies_under_way(
+    tx: &mut dyn Tx,
+    provider: &str,
+    vendor_model: &str,
+    now_ms: i64,
+) -> Result<Vec<String>, StoreError> {
+    let sql = "SELECT body FROM tasks WHERE provider = $1 AND finished_at IS NULL AND due_at > $3 \
+               AND step = 'submitting' AND vendor_model = $2 AND count > 1 AND body IS NOT NULL";
+    let rows = tx.all(sql, &[provider.into(), vendor_model.into(), now_ms.into()])?;
+    rows.iter().map(|row| row.text(0)).collect()
 }
 
 /// When an attempt began.

@@ -3,12 +3,25 @@
 //! Invariant: `spent` is changed by the ledger alone, except at a budget's birth, when what its subject has
 //! spent in the current window is counted once. Not here: the checks.
 
-use crate::{error::StoreError, ledger::charge_text, tx::Tx};
+use crate::{error::StoreError, key_line, ledger::charge_text, tx::Tx};
 use rynjer_core::{
     budget::{Budget, Charge, Period, Subject},
     credits::Credits,
     id::{AccountId, BudgetId, KeyId},
 };
+
+/// Whose row a subject's budget is: caps of a key that was replaced are its successor's.
+pub fn holder(
+    tx: &mut dyn Tx,
+    account: &AccountId,
+    (subject, subject_id): (Subject, &str),
+) -> Result<String, StoreError> {
+    let successor = match subject {
+        Subject::Key => key_line::successor(tx, account, subject_id)?,
+        Subject::Account | Subject::Agent => None,
+    };
+    Ok(successor.map_or_else(|| subject_id.to_owned(), |key| key.to_string()))
+}
 
 /// Sets the limit of a subject over a period; a new budget counts what was spent since its window began.
 pub fn set(
@@ -21,6 +34,8 @@ pub fn set(
     now_ms: i64,
 ) -> Result<BudgetId, StoreError> {
     crate::account::lock(tx, account)?;
+    let holder = holder(tx, account, (subject, subject_id))?;
+    let subject_id = holder.as_str();
     let known = tx.one(
         "UPDATE budgets SET limit_credits = $5 WHERE account_id = $1 AND subject = $2 AND subject_id = $3 \
          AND period = $4 RETURNING id",
@@ -65,6 +80,8 @@ pub fn remove(
     period: Period,
 ) -> Result<bool, StoreError> {
     crate::account::lock(tx, account)?;
+    let holder = holder(tx, account, (subject, subject_id))?;
+    let subject_id = holder.as_str();
     let removed = tx.one(
         "DELETE FROM budgets WHERE account_id = $1 AND subject = $2 AND subject_id = $3 AND period = $4 \
          RETURNING id",
@@ -73,12 +90,15 @@ pub fn remove(
     Ok(removed.is_some())
 }
 
-/// The condition that selects a subject's tasks; `$2` is its id.
+/// The condition that selects a subject's tasks; `$1` is the account, `$2` the subject's id.
 fn tasks_of(subject: Subject) -> &'static str {
     match subject {
         Subject::Account => "account_id = $2",
         Subject::Agent => "agent_id = $2",
-        Subject::Key => "key_id = $2",
+        Subject::Key => {
+            "(key_id = $2 OR key_id IN (SELECT s.key_id FROM key_successors s WHERE s.account_id = $1 \
+             AND s.newest_id = $2))"
+        }
     }
 }
 
@@ -123,8 +143,8 @@ pub fn lock_of_account(tx: &mut dyn Tx, account: &AccountId) -> Result<Vec<Budge
     of_account(tx, account)
 }
 
-/// Gives a key the caps of another one. Each begins with what the other has spent, and gets back what the
-/// other's open tasks release.
+/// Gives a key the caps of another one, which it takes the place of. They go on counting where they are, and
+/// get back what the other's open tasks release. The other's own rows stay for a program that knows no lines.
 pub fn carry_over(
     tx: &mut dyn Tx,
     account: &AccountId,
@@ -134,6 +154,7 @@ pub fn carry_over(
 ) -> Result<(), StoreError> {
     crate::account::lock(tx, account)?;
     let caps = of_account(tx, account)?;
+    key_line::replace(tx, account, (from, to), now_ms)?;
     for cap in caps.iter().filter(|cap| cap.subject == Subject::Key && cap.subject_id == from.as_str()) {
         let id = fresh();
         tx.exec(
@@ -151,16 +172,18 @@ pub fn carry_over(
                 now_ms.into(),
             ],
         )?;
-        charge_open_tasks(tx, account, &id, (Subject::Key, from.as_str()), cap.window_start_ms)?;
+        charge_open_tasks(tx, account, &id, (Subject::Key, to.as_str()), cap.window_start_ms)?;
     }
     Ok(())
 }
 
-/// All budgets of an account.
+/// All budgets of an account; those of a line of keys stand under its newest.
 pub fn of_account(tx: &mut dyn Tx, account: &AccountId) -> Result<Vec<Budget>, StoreError> {
     let rows = tx.all(
         "SELECT id, account_id, subject, subject_id, period, limit_credits, window_start, spent FROM budgets \
-         WHERE account_id = $1 ORDER BY subject, subject_id, period",
+         WHERE account_id = $1 AND NOT EXISTS (SELECT 1 FROM key_successors s \
+         WHERE s.account_id = budgets.account_id AND s.key_id = budgets.subject_id) \
+         ORDER BY subject, subject_id, period",
         &[account.as_str().into()],
     )?;
     rows.iter().map(crate::ledger::budget_of).collect()

@@ -17,11 +17,16 @@ use std::{
         mpsc::{Receiver, Sender, TryRecvError, channel},
     },
     thread::{Builder, JoinHandle},
+    time::Duration,
 };
 
 /// The log's length, in pages, at which a checkpoint begins: 64 MiB. A checkpoint writes a page once, however
 /// many commits changed it since the last.
 pub(crate) const BEGIN_PAGES: u32 = 16_000;
+
+/// How long nobody must have written before the rest of the log is brought over: what is in the file alone is
+/// read fastest.
+const REST_AFTER: Duration = Duration::from_millis(250);
 
 /// Lengths of the log, in pages.
 #[derive(Debug, Clone, Copy)]
@@ -98,19 +103,45 @@ impl Checkpoints {
         })
     }
 
-    /// Does what is due; for the writer, between two transactions.
-    pub(crate) fn between_commits(&mut self, writer: &mut Connection) {
-        let Limits { begin, rest, least, wait } = self.limits;
-        let log_pages = self.log_pages.load(Ordering::Relaxed);
+    /// Whether the thread is at it. Takes what it told when it came to an end, waiting for that if asked to.
+    fn is_under_way(&mut self, waits: bool) -> bool {
         if self.under_way {
             let waited = || self.results.recv().map_err(|_| TryRecvError::Disconnected);
-            match if log_pages >= wait { waited() } else { self.results.try_recv() } {
+            match if waits { waited() } else { self.results.try_recv() } {
                 Ok(done_pages) => self.done_pages = done_pages,
-                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Empty) => return true,
                 // The thread is gone: what it did will be found done.
                 Err(TryRecvError::Disconnected) => {}
             }
             self.under_way = false;
+        }
+        false
+    }
+
+    /// How long nobody must have written before the rest of the log is brought over; `None` if that is not
+    /// worth a sync, or was tried: a reader may be in the way.
+    pub(crate) fn rests_after(&self) -> Option<Duration> {
+        let log_pages = self.log_pages.load(Ordering::Relaxed);
+        let new_pages = log_pages.abs_diff(self.seen_pages);
+        let left_pages = log_pages.saturating_sub(self.done_pages);
+        (new_pages >= self.limits.least && left_pages >= self.limits.least).then_some(REST_AFTER)
+    }
+
+    /// Lets the thread bring the rest over, while nobody writes.
+    pub(crate) fn rest(&mut self) {
+        if self.is_under_way(false) {
+            return;
+        }
+        self.seen_pages = self.log_pages.load(Ordering::Relaxed);
+        self.under_way = self.orders.as_ref().is_some_and(|orders| orders.send(()).is_ok());
+    }
+
+    /// Does what is due; for the writer, between two transactions.
+    pub(crate) fn between_commits(&mut self, writer: &mut Connection) {
+        let Limits { begin, rest, least, wait } = self.limits;
+        let log_pages = self.log_pages.load(Ordering::Relaxed);
+        if self.is_under_way(log_pages >= wait) {
+            return;
         }
         if log_pages < self.seen_pages {
             // The log began again.
@@ -178,6 +209,36 @@ mod tests {
         assert_eq!(sum, 500 * 499 / 2);
         let verdict: String = reader.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
         assert_eq!(verdict, "ok");
+    }
+
+    #[test]
+    fn who_rests_brings_the_rest_over_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file.db");
+        let mut writer = Connection::open(&path).unwrap();
+        writer.query_row("PRAGMA journal_mode=WAL", [], |_| Ok(())).unwrap();
+        writer.execute_batch("CREATE TABLE numbers (number INTEGER, filler BLOB)").unwrap();
+        let limits = Limits { begin: 1_000, rest: 30, least: 10, wait: 4_000 };
+        let mut checkpoints = Checkpoints::with_limits(&mut writer, &path, limits).unwrap();
+        let write = |writer: &Connection, bytes: i64| {
+            writer.execute("INSERT INTO numbers VALUES (1, zeroblob(?1))", [bytes]).unwrap();
+        };
+        write(&writer, 1);
+        assert_eq!(checkpoints.rests_after(), None, "two pages are not worth a sync");
+        write(&writer, 100_000);
+        checkpoints.between_commits(&mut writer);
+        assert_eq!(checkpoints.rests_after(), Some(REST_AFTER));
+        let before = fs::metadata(&path).unwrap().len();
+        checkpoints.rest();
+        assert_eq!(checkpoints.rests_after(), None, "it is under way");
+        assert!(!checkpoints.is_under_way(true));
+        assert_eq!(checkpoints.done_pages, checkpoints.log_pages.load(Ordering::Relaxed));
+        assert!(fs::metadata(&path).unwrap().len() > before + 90_000, "all of it is in the file");
+        assert_eq!(checkpoints.rests_after(), None, "and nothing is left");
+        // The log begins again with the next commit.
+        write(&writer, 1);
+        checkpoints.between_commits(&mut writer);
+        assert!(checkpoints.log_pages.load(Ordering::Relaxed) < 10);
     }
 
     #[test]

@@ -1,10 +1,16 @@
 //! Closing an account: everything that could spend ends with it, and what its tasks hold is erased.
 //!
-//! Invariant: entries, task rows and their ids and hashes stay. Not here: ending open tasks, which is the
-//! ledger's.
+//! Invariant: entries, task rows and their ids and hashes stay; of a person whose last account is closed, no
+//! more than an id does. Not here: ending open tasks, which is the ledger's.
 
-use crate::{error::StoreError, tx::Tx};
+use crate::{
+    audit_log::{self, Leaver},
+    error::StoreError,
+    owner::{self, OwnerRow},
+    tx::Tx,
+};
 use rynjer_core::id::{AccountId, TaskId};
+use std::collections::HashMap;
 
 /// Tasks that one piece of the erasure touches at most.
 const ERASED_AT_ONCE: i64 = 200;
@@ -15,6 +21,91 @@ pub fn close(tx: &mut dyn Tx, account: &AccountId, now_ms: i64) -> Result<(), St
     tx.exec("UPDATE accounts SET closed_at = $2, frozen_reason = 'closed' WHERE id = $1", &params)?;
     evict(tx, account, now_ms)?;
     tx.exec("UPDATE files SET expires_at = $2 WHERE account_id = $1 AND expires_at > $2", &params).map(drop)
+}
+
+/// Whom a closed account still names.
+#[derive(Debug)]
+pub struct Leaving {
+    /// Accounts whose logs name them, and the installation's own log, which is the empty name.
+    pub logs: Vec<String>,
+    pub leaver: Leaver,
+    /// This was their last account. An operator stays.
+    owner: Option<OwnerRow>,
+}
+
+const STAND_IN: &str = "closed:";
+
+/// Whom a closed account still names; nobody once they are forgotten.
+pub fn leaving(tx: &mut dyn Tx, account: &AccountId) -> Result<Option<Leaving>, StoreError> {
+    let Some(row) = crate::account::lock(tx, account)?.filter(|row| row.closed_at_ms.is_some()) else {
+        return Ok(None);
+    };
+    let owner = last_owner(tx, account)?;
+    let mut leaving = Leaving { logs: vec![account.to_string()], leaver: Leaver::default(), owner };
+    if let Some(owner) = &leaving.owner {
+        let others = owner::accounts(tx, &owner.id)?.into_iter().map(|row| row.id.to_string());
+        leaving.logs.extend(others.filter(|id| id != account.as_str()));
+        leaving.logs.push(String::new());
+        leaving.leaver.owner = Some(owner.id.to_string());
+        leaving.leaver.emails.push((owner.email.clone(), format!("{STAND_IN}{}", owner.id)));
+    }
+    if !row.email.starts_with(STAND_IN) {
+        leaving.leaver.emails.push((row.email, format!("{STAND_IN}{account}")));
+    }
+    Ok(Some(leaving).filter(|leaving| !leaving.leaver.emails.is_empty()))
+}
+
+/// The owner of a closed account who has no open one.
+fn last_owner(tx: &mut dyn Tx, account: &AccountId) -> Result<Option<OwnerRow>, StoreError> {
+    let Some(owner) = owner::of_account(tx, account)? else { return Ok(None) };
+    let Some(owner) = owner::lock(tx, &owner)?.filter(|owner| owner.role == "owner") else { return Ok(None) };
+    let has_open = owner::accounts(tx, &owner.id)?.iter().any(|row| row.closed_at_ms.is_none());
+    Ok(Some(owner).filter(|owner| !has_open && !owner.email.starts_with(STAND_IN)))
+}
+
+/// Takes the address out of a closed account, and its owner with it if this was their last one: the address
+/// is free for whoever comes by it. Of each log, what stands beyond the line in `seen` is looked at. A second
+/// time finds nothing.
+pub fn forget_person(
+    tx: &mut dyn Tx,
+    account: &AccountId,
+    seen: &HashMap<String, String>,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    let Some(leaving) = leaving(tx, account)? else { return Ok(()) };
+    for log in &leaving.logs {
+        let mut after = seen.get(log).cloned().unwrap_or_default();
+        while let Some(last) = audit_log::forget(tx, log, &leaving.leaver, &after)? {
+            after = last;
+        }
+    }
+    // No address is like it, since it has no @.
+    let stand_in = format!("{STAND_IN}{account}");
+    tx.exec("UPDATE accounts SET email = $2 WHERE id = $1", &[account.as_str().into(), (&stand_in).into()])?;
+    match &leaving.owner {
+        Some(owner) => forget_owner(tx, owner, &format!("{STAND_IN}{}", owner.id), now_ms),
+        None => Ok(()),
+    }
+}
+
+/// Accounts that were closed since then, whose closing may have been cut short.
+pub fn closed_since(tx: &mut dyn Tx, since_ms: i64) -> Result<Vec<AccountId>, StoreError> {
+    let rows = tx.all("SELECT id FROM accounts WHERE closed_at >= $1 ORDER BY id", &[since_ms.into()])?;
+    rows.iter().map(|row| Ok(AccountId::from_stored(row.text(0)?))).collect()
+}
+
+/// Leaves of an owner's row what others refer to.
+fn forget_owner(tx: &mut dyn Tx, owner: &OwnerRow, stand_in: &str, now_ms: i64) -> Result<(), StoreError> {
+    let id = owner.id.as_str();
+    tx.exec(
+        "UPDATE owners SET email = $2, password_hash = NULL, totp_sealed = NULL, totp_enabled_at = NULL, \
+         oidc_issuer = NULL, oidc_subject = NULL, disabled_at = COALESCE(disabled_at, $3) WHERE id = $1",
+        &[id.into(), stand_in.into(), now_ms.into()],
+    )?;
+    tx.exec("DELETE FROM sessions WHERE owner_id = $1", &[id.into()])?;
+    tx.exec("DELETE FROM recovery_codes WHERE owner_id = $1", &[id.into()])?;
+    tx.exec("DELETE FROM tickets WHERE owner_id = $1 OR email = $2", &[id.into(), (&owner.email).into()])
+        .map(drop)
 }
 
 /// Takes an account out of all hands: its keys and tokens die, its agents belong to nobody.

@@ -88,6 +88,17 @@ pub fn keep(
     Ok(Kept::New)
 }
 
+/// Files of an account, oldest first, beyond the id `after`.
+pub fn of_account(
+    tx: &mut dyn Tx,
+    account: &AccountId,
+    after: &str,
+    limit: u32,
+) -> Result<Vec<FileRow>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM files WHERE account_id = $1 AND id > $2 ORDER BY id LIMIT $3");
+    tx.all(&sql, &[account.as_str().into(), after.into(), limit.into()])?.iter().map(file_of).collect()
+}
+
 fn insert(tx: &mut dyn Tx, file: &FileRow) -> Result<(), StoreError> {
     let sql = format!("INSERT INTO files ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)");
     let params = [

@@ -1,4 +1,5 @@
-//! What holds for this database as a whole: where it was moved to, and that it was restored.
+//! What holds for this database as a whole: where it was moved to, that it was restored, and up to
+//! which time some duties are done.
 //!
 //! Invariant: who opens a database that was moved away is refused. Not here: moving (`relocation`), what a
 //! restored gateway does.
@@ -20,6 +21,34 @@ fn set(tx: &mut dyn Tx, name: &str, value: &str) -> Result<(), StoreError> {
     let sql = "INSERT INTO installation (name, value) VALUES ($1, $2) \
                ON CONFLICT (name) DO UPDATE SET value = excluded.value";
     tx.exec(sql, &[name.into(), value.into()]).map(drop)
+}
+
+/// A time up to which something was done for the installation as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// The payment service was asked about open purchases.
+    PaymentsAsked,
+    /// The payment service's events were read.
+    PaymentsRead,
+}
+
+impl Moment {
+    fn name(self) -> &'static str {
+        match self {
+            Self::PaymentsAsked => "payments_asked_at",
+            Self::PaymentsRead => "payments_read_at",
+        }
+    }
+
+    /// The time, if there is one.
+    pub fn get(self, tx: &mut dyn Tx) -> Result<Option<i64>, StoreError> {
+        Ok(value(tx, self.name())?.and_then(|text| text.parse().ok()))
+    }
+
+    /// Keeps it.
+    pub fn set(self, tx: &mut dyn Tx, at_ms: i64) -> Result<(), StoreError> {
+        set(tx, self.name(), &at_ms.to_string())
+    }
 }
 
 /// Notes where everything went.

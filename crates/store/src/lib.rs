@@ -26,6 +26,7 @@ pub mod file;
 pub mod inspect;
 pub mod installation;
 pub mod key;
+pub mod key_line;
 pub mod lease;
 mod ledger;
 pub mod list;

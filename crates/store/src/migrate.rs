@@ -28,6 +28,13 @@ const STEPS: &[Step] = &[
     Step { number: 2, text: include_str!("migrations/0002_files.sql"), append_only: &[], oldest_program: 2 },
     Step { number: 3, text: include_str!("migrations/0003_nodes.sql"), append_only: &[], oldest_program: 3 },
     Step { number: 4, text: include_str!("migrations/0004_owners.sql"), append_only: &[], oldest_program: 4 },
+    Step { number: 5, text: include_str!("migrations/0005_trails.sql"), append_only: &[], oldest_program: 4 },
+    Step {
+        number: 6,
+        text: include_str!("migrations/0006_joined_jobs.sql"),
+        append_only: &[],
+        oldest_program: 4,
+    },
 ];
 
 /// The step that made the table `installation`.

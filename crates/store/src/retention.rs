@@ -1,4 +1,4 @@
-//! What grows old: nonces, spent tokens, unbound agents, prompts, outputs and uploads.
+//! What grows old: nonces, spent tokens, unbound agents, prompts, outputs, uploads, news and audit lines.
 //!
 //! Invariant: task rows and entries are never deleted; each sweep takes a bounded number of rows. Not here:
 //! deleting objects, whose keys are returned.
@@ -94,6 +94,15 @@ pub fn expire_notices(tx: &mut dyn Tx, before_ms: i64) -> Result<u64, StoreError
     )
 }
 
+/// Deletes old lines of the audit log; how many. Nothing may be decided from a line, since it goes.
+pub fn expire_audit_lines(tx: &mut dyn Tx, before_ms: i64) -> Result<u64, StoreError> {
+    tx.exec(
+        "DELETE FROM audit_log WHERE (account_id, id) IN \
+         (SELECT account_id, id FROM audit_log WHERE at < $1 ORDER BY at LIMIT $2)",
+        &[before_ms.into(), SWEEP_MAX.into()],
+    )
+}
+
 /// Marks old outputs deleted and returns the keys of their files.
 pub fn expire_outputs(tx: &mut dyn Tx, before_ms: i64, now_ms: i64) -> Result<Vec<String>, StoreError> {
     let rows = tx.all(
@@ -143,6 +152,24 @@ pub fn orphans(tx: &mut dyn Tx, keys: &[(String, String, String)]) -> Result<Vec
         }
     }
     Ok(orphans)
+}
+
+/// Which of the given object keys (account, task, key) belong to no unfinished task.
+pub fn inputs_of_finished(
+    tx: &mut dyn Tx,
+    keys: &[(String, String, String)],
+) -> Result<Vec<String>, StoreError> {
+    let mut left = Vec::new();
+    for (account, task, key) in keys {
+        let open = tx.one(
+            "SELECT 1 FROM tasks WHERE account_id = $1 AND id = $2 AND finished_at IS NULL",
+            &[account.into(), task.into()],
+        )?;
+        if open.is_none() {
+            left.push(key.clone());
+        }
+    }
+    Ok(left)
 }
 
 /// Deletes the rows of files whose life is over and returns the keys of their objects.

@@ -231,6 +231,14 @@ impl Connection for Sqlite {
             checkpoints.between_commits(&mut self.connection);
         }
     }
+    fn rests_after(&self) -> Option<Duration> {
+        self.checkpoints.as_ref().and_then(Checkpoints::rests_after)
+    }
+    fn rest(&mut self) {
+        if let Some(checkpoints) = &mut self.checkpoints {
+            checkpoints.rest();
+        }
+    }
     fn in_transaction(&self) -> bool {
         !self.connection.is_autocommit()
     }

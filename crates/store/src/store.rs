@@ -244,6 +244,31 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
+        let answer = self.ask(unit)?;
+        self.answered(answer).await.unwrap_or_else(|error| Err(E::from(error)))
+    }
+
+    /// The same for what may take minutes, such as a whole table: its caller waits for as long as it takes,
+    /// and sees to it that few run at once.
+    pub async fn read_at_length<T, E>(
+        &self,
+        unit: impl FnOnce(&mut dyn Tx) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.ask(unit)?.await.unwrap_or_else(|_| Err(E::from(stopped())))
+    }
+
+    fn ask<T, E>(
+        &self,
+        unit: impl FnOnce(&mut dyn Tx) -> Result<T, E> + Send + 'static,
+    ) -> Result<oneshot::Receiver<Result<T, E>>, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
         let read: Read = Box::new(move |tx| {
             let result = match tx {
@@ -260,7 +285,7 @@ impl Store {
             measure::refused("read");
             return Err(E::from(StoreError::Overloaded));
         }
-        self.answered(answer).await.unwrap_or_else(|error| Err(E::from(error)))
+        Ok(answer)
     }
 
     /// What a thread answers. A server that is silent for so long is away, as far as the caller is concerned:

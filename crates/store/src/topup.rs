@@ -33,10 +33,10 @@ pub struct TopupRow {
     pub paid_at_ms: Option<i64>,
 }
 
-const COLUMNS: &str = "id, account_id, owner_id, credits, amount_minor, currency, state, checkout_id, \
-                       payment_id, taken_back, created_at, paid_at";
+pub(crate) const COLUMNS: &str = "id, account_id, owner_id, credits, amount_minor, currency, state, \
+                       checkout_id, payment_id, taken_back, created_at, paid_at";
 
-fn topup_of(row: &Row) -> Result<TopupRow, StoreError> {
+pub(crate) fn topup_of(row: &Row) -> Result<TopupRow, StoreError> {
     let state = State::parse(row.str(6)?);
     Ok(TopupRow {
         id: TopupId::from_stored(row.text(0)?),

@@ -6,6 +6,7 @@
 //! `reader`).
 
 use crate::{dialect::Dialect, error::StoreError};
+use std::time::Duration;
 
 /// A value bound to a parameter.
 #[derive(Debug, Clone, Copy)]
@@ -193,6 +194,12 @@ pub(crate) trait Connection: Tx {
     fn rollback(&mut self) -> Result<(), StoreError>;
     /// Does what may wait until a transaction's callers are answered.
     fn between_transactions(&mut self) {}
+    /// How long nobody must have asked for anything before [`Connection::rest`] has something to do.
+    fn rests_after(&self) -> Option<Duration> {
+        None
+    }
+    /// Does what is best done while nobody asks for anything.
+    fn rest(&mut self) {}
     /// Marks a point inside the transaction.
     fn savepoint(&mut self) -> Result<(), StoreError>;
     /// Keeps what was done since the mark.

@@ -16,7 +16,10 @@ use rynjer_core::{
 };
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, PoisonError, mpsc::Receiver},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
     time::Duration,
 };
 use tokio::sync::oneshot;
@@ -51,6 +54,19 @@ pub(crate) enum Work {
 struct Batch {
     commands: Vec<Submission>,
     units: Vec<Box<dyn Job>>,
+}
+
+impl Batch {
+    fn of(works: impl Iterator<Item = Work>) -> Self {
+        let mut batch = Self::default();
+        for work in works {
+            match work {
+                Work::Ledger(submission) => batch.commands.push(*submission),
+                Work::Unit(job) => batch.units.push(job),
+            }
+        }
+        batch
+    }
 }
 
 /// How each part of a batch went, in its order.
@@ -108,20 +124,26 @@ impl<C: Connection> Writer<C> {
         }
     }
 
-    /// What is waiting now, once something is.
-    fn next_batch(&self) -> Option<Batch> {
-        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut next = queue.recv().ok();
-        let mut batch = Batch::default();
-        while let Some(work) = next {
-            match work {
-                Work::Ledger(submission) => batch.commands.push(*submission),
-                Work::Unit(job) => batch.units.push(job),
-            }
-            let full = batch.commands.len() + batch.units.len() >= self.batch_max;
-            next = if full { None } else { queue.try_recv().ok() };
+    /// What is waiting now, once something is; `None` when every sender is gone. Taken under one lock: between
+    /// two, another writer would fall asleep in `recv` with the lock, and the job already taken would wait for
+    /// the next.
+    fn next_batch(&mut self) -> Option<Batch> {
+        loop {
+            let patience = self.connection.rests_after();
+            let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+            let first = match patience.map(|patience| queue.recv_timeout(patience)) {
+                None => queue.recv().ok()?,
+                Some(Ok(work)) => work,
+                Some(Err(RecvTimeoutError::Disconnected)) => return None,
+                Some(Err(RecvTimeoutError::Timeout)) => {
+                    drop(queue);
+                    self.connection.rest();
+                    continue;
+                }
+            };
+            let others = std::iter::from_fn(|| queue.try_recv().ok());
+            return Some(Batch::of(std::iter::once(first).chain(others).take(self.batch_max)));
         }
-        (!batch.commands.is_empty() || !batch.units.is_empty()).then_some(batch)
     }
 
     /// Runs a batch and answers everyone. Commands that fail together run one by one, each in a transaction

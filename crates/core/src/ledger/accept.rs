@@ -15,7 +15,7 @@ use crate::{
     budget::{Budget, Charge, Subject},
     credits::Credits,
     fingerprint::Fingerprint,
-    id::AgentId,
+    id::{AgentId, KeyId},
 };
 
 pub(super) fn accept(working: &mut Working, now_ms: i64, command: &Accept) -> Decision {
@@ -98,8 +98,9 @@ fn refused(
     }
     let available = account.books.available;
     let mut spendable = available;
+    let cap_key = cap_key(account, command);
     // The rows come in no order of meaning; the answer names the widest subject and the shortest period.
-    let mut budgets: Vec<&Budget> = account.budgets.iter().filter(|b| limits(b, command)).collect();
+    let mut budgets: Vec<&Budget> = account.budgets.iter().filter(|b| limits(b, command, &cap_key)).collect();
     budgets.sort_unstable_by_key(|b| (b.subject, b.period));
     for budget in budgets {
         let spent = budget.spent_at(now_ms);
@@ -134,12 +135,17 @@ fn run_refused(run: Option<&Run>, command: &Accept, price: Credits) -> Option<Re
     })
 }
 
-fn limits(budget: &Budget, command: &Accept) -> bool {
+fn limits(budget: &Budget, command: &Accept, cap_key: &KeyId) -> bool {
     match budget.subject {
         Subject::Account => true,
         Subject::Agent => command.task.agent.as_ref().is_some_and(|a| a.as_str() == budget.subject_id),
-        Subject::Key => command.task.key.as_str() == budget.subject_id,
+        Subject::Key => cap_key.as_str() == budget.subject_id,
     }
+}
+
+/// The key whose caps limit the command: a cap belongs to a line of keys, and the newest one has it.
+fn cap_key(account: &Account, command: &Accept) -> KeyId {
+    account.successors.get(&command.task.key).unwrap_or(&command.task.key).clone()
 }
 
 fn charge_budgets(working: &mut Working, command: &Accept, price: Credits, now_ms: i64) -> Vec<Charge> {
@@ -147,9 +153,10 @@ fn charge_budgets(working: &mut Working, command: &Accept, price: Credits, now_m
         return Vec::new();
     };
     account.open_tasks += 1;
+    let cap_key = cap_key(account, command);
     let mut charges = Vec::new();
     for (index, budget) in account.budgets.iter_mut().enumerate() {
-        if limits(budget, command) {
+        if limits(budget, command, &cap_key) {
             let before = budget.spent_at(now_ms);
             charges.push(budget.charge(price, now_ms));
             account.budgets_changed.insert(index);

@@ -12,6 +12,9 @@ use super::{
 };
 use crate::{credits::Credits, id::AccountId};
 
+/// Why an account is frozen that owes what was taken back. It is the one freeze that the ledger ends itself.
+pub const OWING: &str = "clawback: credits were spent that were taken back";
+
 /// Outcome, or a broken invariant.
 pub(super) type Decision = Result<Outcome, Fault>;
 
@@ -49,9 +52,15 @@ pub fn apply(working: &mut Working, now_ms: i64, command: &Command) -> Outcome {
     })
 }
 
+/// Why an account is frozen whose invariant broke.
+#[must_use]
+pub fn fault_reason(detail: &str) -> String {
+    format!("ledger_fault: {detail}")
+}
+
 fn freeze(working: &mut Working, command: &Command, fault: &Fault) -> Outcome {
     if let Some(account) = working.accounts.get_mut(command.account()) {
-        account.frozen_reason = Some(format!("ledger_fault: {fault}"));
+        account.frozen_reason = Some(fault_reason(&fault.to_string()));
         account.fault = Some(fault.clone());
         account.changed = true;
     }
@@ -107,6 +116,14 @@ fn grant(working: &mut Working, now_ms: i64, command: &Grant) -> Decision {
     post(working, now_ms, &command.account, &whole)?;
     if debt > Credits::ZERO {
         post(working, now_ms, &command.account, &line(Book::Available, Book::Owed, debt, None))?;
+    }
+    if let Some(account) = working.accounts.get_mut(&command.account)
+        && account.books.owed == Credits::ZERO
+        && account.frozen_reason.as_deref() == Some(OWING)
+    {
+        // Nothing else froze it, and this was the last of the debt.
+        account.frozen_reason = None;
+        account.changed = true;
     }
     Ok(moved(working, &command.account, &command.reference, asked))
 }
@@ -194,8 +211,10 @@ fn clawback(working: &mut Working, now_ms: i64, command: &Clawback) -> Decision 
     let debt = Credits(command.amount.0 - taken.0);
     if debt > Credits::ZERO
         && let Some(account) = working.accounts.get_mut(&command.account)
+        && account.frozen_reason.is_none()
     {
-        account.frozen_reason = Some("clawback: credits were spent that were taken back".to_owned());
+        // Whoever froze it before had a reason that a paid debt does not end.
+        account.frozen_reason = Some(OWING.to_owned());
         account.changed = true;
     }
     let line = |from, to, amount, reference| Line {

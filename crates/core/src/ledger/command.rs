@@ -5,7 +5,7 @@
 
 use crate::{
     credits::Credits,
-    id::{AccountId, AgentId, AttemptId, KeyId, TaskId, UsageId},
+    id::{AccountId, AgentId, AttemptId, AuditId, KeyId, TaskId, UsageId},
     task::Status,
 };
 
@@ -109,6 +109,18 @@ impl LostUnits {
     }
 }
 
+/// A line of the audit log that goes with a command: it is written in its commit, and only if it has effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trail {
+    pub id: AuditId,
+    pub actor_kind: &'static str,
+    pub actor_id: String,
+    pub action: &'static str,
+    /// A JSON object.
+    pub detail: String,
+    pub address: Option<String>,
+}
+
 /// The task ends without output: give everything back.
 #[derive(Debug, Clone)]
 pub struct Release {
@@ -125,6 +137,8 @@ pub struct Release {
     pub loss: Option<LostUnits>,
     /// As in [`Capture`].
     pub vendor_cost_micro_usd: Option<i64>,
+    /// The line of the audit log that tells who wanted it.
+    pub trail: Option<Trail>,
 }
 
 /// Give an account credits; idempotent by reference.

@@ -14,11 +14,13 @@ mod settle;
 mod tests;
 mod working;
 
-pub use apply::apply;
+pub use apply::{OWING, apply, fault_reason};
 pub use book::{Book, Books, Entry, EntryKind, Fault, chain_hash};
 pub use command::{
     Accept, Capture, Clawback, Command, Grant, Guard, Loss, LostUnits, NewOutput, NewTask, Outcome, Refund,
-    Refusal, Release, RunLimit,
+    Refusal, Release, RunLimit, Trail,
 };
 pub use notice::{BUDGET_THRESHOLD, BudgetNotice};
-pub use working::{AcceptedTask, Account, CapturedOutput, Reference, Run, RunKey, TaskMoney, Working};
+pub use working::{
+    AcceptedTask, Account, CapturedOutput, Reference, Run, RunKey, TaskMoney, TrailLine, Working,
+};

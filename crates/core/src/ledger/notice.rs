@@ -1,6 +1,6 @@
 //! News of a budget: its spending passed half, four fifths or all of its limit.
 //!
-//! Invariant: each threshold is news at most once per window of a budget, by the name in
+//! Invariant: each threshold of a limit is news at most once per window of a budget, by the name in
 //! [`BudgetNotice::once`]. Not here: who reads it, and what is sent to whom.
 
 use crate::{
@@ -38,7 +38,7 @@ impl BudgetNotice {
     /// What the same news is called, however often it is made.
     #[must_use]
     pub fn once(&self) -> String {
-        format!("{}:{}:{}", self.budget, self.window_start_ms, self.percent)
+        format!("{}:{}:{}:{}", self.budget, self.window_start_ms, self.percent, self.limit.0)
     }
 
     /// What it says, as a JSON object.
@@ -149,7 +149,7 @@ mod tests {
         };
         let account = AccountId::new(1, [0; 10]);
         let first = crossed(&account, &budget, Credits::ZERO, 5).next().unwrap();
-        assert_eq!(first.once(), format!("{}:0:50", budget.id));
+        assert_eq!(first.once(), format!("{}:0:50:2", budget.id));
         assert_eq!(crossed(&account, &budget, Credits::ZERO, 5).next().unwrap().id(), first.id());
         let other = AccountId::new(2, [0; 10]);
         assert_ne!(crossed(&other, &budget, Credits::ZERO, 5).next().unwrap().id(), first.id());

@@ -8,7 +8,7 @@ use super::{
     apply::{Decision, post, post_loss},
     book::{Book, EntryKind, Fault, Line},
     command::{Capture, Guard, Outcome, Refusal, Release},
-    working::{CapturedOutput, TaskMoney, Working},
+    working::{CapturedOutput, TaskMoney, TrailLine, Working},
 };
 use crate::{
     credits::Credits,
@@ -66,6 +66,12 @@ pub(super) fn release(working: &mut Working, now_ms: i64, command: &Release) -> 
     task.vendor_cost_micro_usd = command.vendor_cost_micro_usd;
     task.error = Some((command.error, command.message.clone()));
     task.missing.clone_from(&command.missing);
+    working.trails.extend(command.trail.clone().map(|trail| TrailLine {
+        account: command.account.clone(),
+        task: command.task.clone(),
+        trail,
+        at_ms: now_ms,
+    }));
     Ok(Outcome::Settled { charged: Credits::ZERO, released })
 }
 

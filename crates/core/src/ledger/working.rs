@@ -5,13 +5,13 @@
 
 use super::{
     book::{Books, Entry, EntryKind, Fault, Line},
-    command::{NewOutput, NewTask},
+    command::{NewOutput, NewTask, Trail},
     notice::BudgetNotice,
 };
 use crate::{
     budget::{Budget, Charge},
     credits::Credits,
-    id::{AccountId, TaskId},
+    id::{AccountId, KeyId, TaskId},
     task::{Status, Step},
 };
 use std::collections::{HashMap, HashSet};
@@ -30,6 +30,8 @@ pub struct Account {
     pub head_hash: [u8; 32],
     pub open_tasks: i64,
     pub budgets: Vec<Budget>,
+    /// Whose caps a replaced key counts in: the newest key of its line.
+    pub successors: HashMap<KeyId, KeyId>,
     /// Set by the first broken invariant of the batch; every later command of the account is refused.
     pub fault: Option<Fault>,
     pub changed: bool,
@@ -129,6 +131,15 @@ pub struct CapturedOutput {
     pub at_ms: i64,
 }
 
+/// A line of the audit log about a task of the batch.
+#[derive(Debug, Clone)]
+pub struct TrailLine {
+    pub account: AccountId,
+    pub task: TaskId,
+    pub trail: Trail,
+    pub at_ms: i64,
+}
+
 /// All rows of a batch.
 #[derive(Debug, Default)]
 pub struct Working {
@@ -146,6 +157,8 @@ pub struct Working {
     pub new_outputs: Vec<CapturedOutput>,
     /// What owners should hear about.
     pub notices: Vec<BudgetNotice>,
+    /// What the audit log tells of it.
+    pub trails: Vec<TrailLine>,
 }
 
 /// How far `Working`'s lists reached before a command, so that a fault takes back exactly that command.
@@ -154,6 +167,7 @@ pub(super) struct Mark {
     new_tasks: usize,
     new_outputs: usize,
     notices: usize,
+    trails: usize,
 }
 
 impl Working {
@@ -163,6 +177,7 @@ impl Working {
             new_tasks: self.new_tasks.len(),
             new_outputs: self.new_outputs.len(),
             notices: self.notices.len(),
+            trails: self.trails.len(),
         }
     }
 
@@ -171,5 +186,6 @@ impl Working {
         self.new_tasks.truncate(mark.new_tasks);
         self.new_outputs.truncate(mark.new_outputs);
         self.notices.truncate(mark.notices);
+        self.trails.truncate(mark.trails);
     }
 }

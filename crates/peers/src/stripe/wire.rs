@@ -27,6 +27,10 @@ pub struct Checkout {
     /// What we wrote on it.
     pub topup_id: Option<String>,
     pub account_id: Option<String>,
+    pub owner_id: Option<String>,
+    pub gateway: Option<String>,
+    pub credits: Option<i64>,
+    pub created_s: Option<i64>,
 }
 
 /// Why money goes back.
@@ -72,6 +76,10 @@ pub(super) fn checkout_fields(new: &NewCheckout<'_>) -> String {
         ("client_reference_id", new.topup_id),
         ("metadata[topup_id]", new.topup_id),
         ("metadata[account_id]", new.account_id),
+        // What a purchase that a backup has lost is made of again.
+        ("metadata[owner_id]", new.owner_id),
+        ("metadata[gateway]", new.gateway),
+        ("metadata[credits]", &new.credits.to_string()),
         ("payment_intent_data[metadata][topup_id]", new.topup_id),
         ("payment_intent_data[metadata][account_id]", new.account_id),
         ("adaptive_pricing[enabled]", "false"),
@@ -109,6 +117,10 @@ pub(super) fn checkout(value: &Value) -> Option<Checkout> {
         is_live: value["livemode"].as_bool()?,
         topup_id: text(&value["metadata"]["topup_id"]),
         account_id: text(&value["metadata"]["account_id"]),
+        owner_id: text(&value["metadata"]["owner_id"]),
+        gateway: text(&value["metadata"]["gateway"]),
+        credits: value["metadata"]["credits"].as_str().and_then(|text| text.parse().ok()),
+        created_s: value["created"].as_i64(),
     })
 }
 
@@ -140,7 +152,7 @@ fn reversal(value: &Value, object: &str, kind: ReversalKind, standing: Standing)
         id: id(&value["id"])?,
         kind,
         payment_id: id_or_object(&value["payment_intent"]),
-        amount_minor: value["amount"].as_i64().filter(|amount| *amount > 0)?,
+        amount_minor: value["amount"].as_i64().filter(|amount| *amount >= 0)?,
         currency: value["currency"].as_str()?.to_owned(),
         standing,
     })
@@ -156,6 +168,9 @@ mod tests {
         let body = checkout_fields(&NewCheckout {
             topup_id: "top_1",
             account_id: "acct_1",
+            owner_id: "own_1",
+            gateway: "https://g.example",
+            credits: 1000,
             name: "1,000 credits & more".to_owned(),
             amount_minor: 999,
             currency: "usd",
@@ -169,6 +184,8 @@ mod tests {
              &line_items%5B0%5D%5Bprice_data%5D%5Bunit_amount%5D=999\
              &line_items%5B0%5D%5Bprice_data%5D%5Bproduct_data%5D%5Bname%5D=1%2C000+credits+%26+more\
              &client_reference_id=top_1&metadata%5Btopup_id%5D=top_1&metadata%5Baccount_id%5D=acct_1\
+             &metadata%5Bowner_id%5D=own_1&metadata%5Bgateway%5D=https%3A%2F%2Fg.example\
+             &metadata%5Bcredits%5D=1000\
              &payment_intent_data%5Bmetadata%5D%5Btopup_id%5D=top_1\
              &payment_intent_data%5Bmetadata%5D%5Baccount_id%5D=acct_1\
              &adaptive_pricing%5Benabled%5D=false\

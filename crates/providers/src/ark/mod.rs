@@ -98,7 +98,7 @@ impl Provider for Ark {
 
     fn poll(
         &self,
-        _job: Job,
+        job: Job,
         provider_task_id: String,
         _on_progress: OnProgress,
     ) -> BoxFuture<'_, Result<PollAnswer, ProviderError>> {
@@ -106,7 +106,7 @@ impl Provider for Ark {
             let call = |id: String| -> BoxFuture<'_, Result<PartAnswer, ProviderError>> {
                 Box::pin(async move { Ok(self.ask(&id).await?.part()) })
             };
-            fan_out::poll(&provider_task_id, POLL_AFTER_MS, call).await
+            fan_out::poll(&provider_task_id, POLL_AFTER_MS, job.is_over, call).await
         })
     }
 

@@ -64,9 +64,9 @@ pub(super) async fn find(
         let message = "the vendor's list does not tell which picture a clip starts from".to_owned();
         return Err(ProviderError::Ambiguous { message });
     }
-    let mut finds = Finds::new(started_at_ms);
+    let mut finds = Finds::new(started_at_ms, job.now_ms);
     let mut open = false;
-    for listed in candidates(upstream, &job, &finds).await? {
+    for listed in candidates(upstream, &job, &mut finds).await? {
         let url = upstream.url(&format!("/tasks/{}", listed.task_id));
         match judge(&upstream.send(Call::get(url)).await?, &job)? {
             Verdict::Ours => {
@@ -90,7 +90,7 @@ pub(super) async fn find(
 }
 
 /// Tasks that may be of the model and the time.
-async fn candidates(upstream: &Upstream, job: &Job, finds: &Finds) -> Result<Vec<Listed>, ProviderError> {
+async fn candidates(upstream: &Upstream, job: &Job, finds: &mut Finds) -> Result<Vec<Listed>, ProviderError> {
     let model = map::model(job);
     let mut kept: Vec<Listed> = Vec::new();
     let mut read = 0;
@@ -100,7 +100,9 @@ async fn candidates(upstream: &Upstream, job: &Job, finds: &Finds) -> Result<Vec
             .append_pair("page_no", &number.to_string())
             .append_pair("page_size", &PAGE_SIZE.to_string())
             .finish();
-        let page = page(&upstream.send(Call::get(upstream.url(&format!("/tasks/?{query}")))).await?)?;
+        let answer = upstream.send(Call::get(upstream.url(&format!("/tasks/?{query}")))).await?;
+        finds.compare_clocks(&answer)?;
+        let page = page(&answer)?;
         read += page.data.len() as u64;
         let last = page.data.is_empty()
             || page.total_page.is_some_and(|pages| number >= pages)

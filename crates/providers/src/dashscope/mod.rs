@@ -114,13 +114,13 @@ impl Provider for DashScope {
 
     fn poll(
         &self,
-        _job: Job,
+        job: Job,
         provider_task_id: String,
         _on_progress: OnProgress,
     ) -> BoxFuture<'_, Result<PollAnswer, ProviderError>> {
         Box::pin(async move {
             let call = |task_id| -> BoxFuture<'_, _> { Box::pin(self.ask(task_id)) };
-            fan_out::poll(&provider_task_id, POLL_AFTER_MS, call).await
+            fan_out::poll(&provider_task_id, POLL_AFTER_MS, job.is_over, call).await
         })
     }
 

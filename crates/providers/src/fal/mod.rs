@@ -159,7 +159,7 @@ impl Provider for Fal {
         Box::pin(async move {
             let app = endpoint(&job.vendor_model)?.app;
             let ask = |id: String| async move { self.ask(app, &id).await };
-            fan_out::poll(&provider_task_id, POLL_AFTER_MS, |id| Box::pin(ask(id))).await
+            fan_out::poll(&provider_task_id, POLL_AFTER_MS, job.is_over, |id| Box::pin(ask(id))).await
         })
     }
 

@@ -9,6 +9,7 @@ use super::SUBMIT_TIMEOUT_MS;
 use crate::{
     ProviderError,
     guarded::GuardError,
+    host::{Place, place},
     upstream::{Answer, ApiKey, Call, FILES_BYTES_MAX, KeyStyle, Upstream, VendorSettings, sentence},
 };
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -16,7 +17,7 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
-use url::{Host, Url};
+use url::Url;
 
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
@@ -100,7 +101,7 @@ impl Cloud {
         let base_url = cloud.base_url.or_else(own).ok_or(wrong("the location makes no host"))?;
         let named = account.token_uri.as_deref().and_then(|url| Url::parse(url).ok());
         let token_url = cloud.token_url.or(named).ok_or(wrong("no token_uri is named"))?;
-        if token_url.scheme() != "https" && !is_loopback(&token_url) {
+        if token_url.scheme() != "https" && place(&token_url) != Place::Loopback {
             return Err(wrong("the token_uri is not one of https"));
         }
         let mut header = Header::new(Algorithm::RS256);
@@ -195,15 +196,6 @@ impl Cloud {
                 Err(ProviderError::NotNow { retry_after_ms: answer.retry_after_ms, message })
             }
         }
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
     }
 }
 

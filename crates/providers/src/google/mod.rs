@@ -127,7 +127,7 @@ impl Google {
         match Protocol::of(&job.vendor_model) {
             Protocol::Omni { .. } => {
                 let call = |id| -> BoxFuture<'_, _> { Box::pin(self.interaction(id)) };
-                fan_out::poll(&provider_task_id, POLL_AFTER_MS, call).await
+                fan_out::poll(&provider_task_id, POLL_AFTER_MS, job.is_over, call).await
             }
             Protocol::Veo { model } => {
                 let cloud = self.cloud().map_err(reason::later)?;

@@ -1,11 +1,19 @@
 //! The body of an answer, up to a limit, into a sink.
 //!
 //! Invariant: never more than one chunk is held, and never more than the limit passed on, whatever the
-//! headers say. Not here: time limits for the whole, which are the client's.
+//! headers say. Not here: time limits for the whole, which are the client's; where a film says that it ends
+//! (`media::Outline`).
+//!
+//! A body is as long as its server declares. One that declares nothing may have no end, and nothing in a film
+//! tells one without end from a long one: so of such a body no more is taken than the largest of real outputs
+//! have, at once from memory and disk, long before the limit for files whose length is known.
 
 use super::{FetchError, IDLE_TIMEOUT, not_reached};
-use crate::Sink;
+use crate::{Length, Sink};
 use reqwest::{Response, header::CONTENT_ENCODING};
+
+/// The most that is taken of a body whose server does not declare its length.
+const UNDECLARED_BYTES_MAX: u64 = 64 << 20;
 
 pub(crate) async fn pour(
     mut response: Response,
@@ -17,17 +25,20 @@ pub(crate) async fn pour(
         let message = "The server of the URL sent the file compressed, and was asked not to.";
         return Err(FetchError::Rejected(message.to_owned()));
     }
-    if response.content_length().is_some_and(|declared| declared > max_bytes) {
-        return Err(too_large(max_bytes));
-    }
+    let length = match response.content_length() {
+        Some(declared) if declared > max_bytes => return Err(too_large(max_bytes)),
+        Some(declared) => Length { max_bytes: declared, is_declared: true },
+        None => Length { max_bytes: max_bytes.min(UNDECLARED_BYTES_MAX), is_declared: false },
+    };
+    sink.begin(length);
     let mut total = 0_u64;
     loop {
         let chunk = tokio::time::timeout(IDLE_TIMEOUT, response.chunk()).await;
         let Ok(Ok(chunk)) = chunk else { return Err(not_reached()) };
         let Some(chunk) = chunk else { return Ok(()) };
         total = total.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
-        if total > max_bytes {
-            return Err(too_large(max_bytes));
+        if total > length.max_bytes {
+            return Err(too_large(length.max_bytes));
         }
         sink.take(chunk).await?;
     }

@@ -62,6 +62,10 @@ pub enum FetchError {
     /// Nothing was fetched: the task error `input_unreachable`.
     #[error("{0}")]
     Unreachable(String),
+    /// Nothing may be fetched from there, now or later. Only who fetches what a vendor names is told apart
+    /// from `Unreachable`: a user's own URL tells nothing about what stands behind it.
+    #[error("{0}")]
+    Forbidden(String),
     /// Something was fetched and isn't taken: the task error `input_rejected`.
     #[error("{0}")]
     Rejected(String),
@@ -82,9 +86,15 @@ pub enum GuardError {
 }
 
 /// The sentence of every URL that gave no answer, whatever the reason.
+const NO_ANSWER: &str =
+    "The URL could not be fetched: it must be one of a public server that answers in time.";
+
 fn not_reached() -> FetchError {
-    let message = "The URL could not be fetched: it must be one of a public server that answers in time.";
-    FetchError::Unreachable(message.to_owned())
+    FetchError::Unreachable(NO_ANSWER.to_owned())
+}
+
+fn forbidden() -> FetchError {
+    FetchError::Forbidden(NO_ANSWER.to_owned())
 }
 
 /// Fetches URLs that users name.
@@ -191,6 +201,19 @@ impl GuardedClient {
         limits: &FetchLimits,
         sink: &mut dyn Sink,
     ) -> Result<(), FetchError> {
+        self.fetch_as_vendor(url, limits, sink).await.map_err(|error| match error {
+            FetchError::Forbidden(message) => FetchError::Unreachable(message),
+            other => other,
+        })
+    }
+
+    /// The same, telling apart what may never be fetched.
+    pub(crate) async fn fetch_as_vendor(
+        &self,
+        url: &str,
+        limits: &FetchLimits,
+        sink: &mut dyn Sink,
+    ) -> Result<(), FetchError> {
         let walk = Box::pin(self.walk(url, limits, sink));
         tokio::time::timeout(self.timeout, walk).await.unwrap_or_else(|_| Err(not_reached()))
     }
@@ -241,7 +264,8 @@ impl GuardedClient {
     fn next(&self, target: &Target, response: &Response) -> Result<Target, FetchError> {
         let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
         // Which rule the new place breaks would tell whoever made the redirect what stands behind it.
-        location.and_then(|location| target.redirected(location, &self.allow).ok()).ok_or_else(not_reached)
+        let Some(location) = location else { return Err(not_reached()) };
+        target.redirected(location, &self.allow).map_err(|_| forbidden())
     }
 
     /// The addresses of a hop's host. One that isn't public refuses them all: a name that has both kinds is
@@ -254,8 +278,11 @@ impl GuardedClient {
         };
         let is_named = self.allow.names(&target.host, target.port);
         let may_be_asked = |address: &IpAddr| is_named || is_public(*address) || self.allow.covers(*address);
-        if addresses.is_empty() || !addresses.iter().all(may_be_asked) {
+        if addresses.is_empty() {
             return Err(not_reached());
+        }
+        if !addresses.iter().all(may_be_asked) {
+            return Err(forbidden());
         }
         Ok(addresses.into())
     }

@@ -3,7 +3,7 @@
 //! Invariant: what was checked and what is sent come from the same parsed URL, never from its text. Not here:
 //! addresses of names.
 
-use super::{FetchError, allow::AllowList, not_reached};
+use super::{FetchError, allow::AllowList, forbidden};
 use url::{Host, Url};
 
 /// The longest URL, as at acceptance.
@@ -28,7 +28,7 @@ pub(super) struct Target {
 }
 
 fn refused(message: &str) -> FetchError {
-    FetchError::Unreachable(message.to_owned())
+    FetchError::Forbidden(message.to_owned())
 }
 
 impl Target {
@@ -54,11 +54,11 @@ impl Target {
     /// Reads where a server sends us on.
     pub(super) fn redirected(&self, location: &str, allow: &AllowList) -> Result<Self, FetchError> {
         if location.len() > MAX_BYTES || location.contains(['\\', '\t']) {
-            return Err(not_reached());
+            return Err(forbidden());
         }
-        let url = self.url.join(location).map_err(|_| not_reached())?;
+        let url = self.url.join(location).map_err(|_| forbidden())?;
         if self.url.scheme() == "https" && url.scheme() != "https" {
-            return Err(not_reached());
+            return Err(forbidden());
         }
         Self::check(url, allow)
     }
@@ -70,10 +70,10 @@ impl Target {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(refused("The URL must not hold a user name or password."));
         }
-        let host = url.host().map(|host| host.to_owned()).ok_or_else(not_reached)?;
-        let port = url.port_or_known_default().ok_or_else(not_reached)?;
+        let host = url.host().map(|host| host.to_owned()).ok_or_else(forbidden)?;
+        let port = url.port_or_known_default().ok_or_else(forbidden)?;
         if OTHER_PROTOCOLS.contains(&port) && !allow.names_port(&host, port) {
-            return Err(not_reached());
+            return Err(forbidden());
         }
         url.set_fragment(None);
         Ok(Self { url, host, port })
@@ -113,7 +113,7 @@ mod tests {
     fn ports_of_other_protocols_are_refused_unless_named() {
         for port in OTHER_PROTOCOLS {
             let refused = Target::parse(&format!("https://a.example:{port}/"), &none()).unwrap_err();
-            assert_eq!(refused, not_reached(), "{port}");
+            assert_eq!(refused, forbidden(), "{port}");
         }
         for port in [80, 443, 8_000, 8_080, 8_443, 9_000, 65_535] {
             assert!(Target::parse(&format!("http://a.example:{port}/"), &none()).is_ok(), "{port}");

@@ -106,7 +106,7 @@ impl Kie {
                 }
             })
         };
-        fan_out::poll(&places.join(","), poll_after_ms, call).await
+        fan_out::poll(&places.join(","), poll_after_ms, job.is_over, call).await
     }
 
     async fn task(&self, shape: Shape, has_pictures: bool, id: String) -> Result<Asked, ProviderError> {

@@ -7,27 +7,38 @@ use super::{
     MediaError,
     field::{Source, View},
 };
+use crate::Length;
 
 /// The outermost boxes of a film, as far as they came.
 #[derive(Debug)]
 pub struct Outline {
     /// Where the next box begins; none once they can't be followed any more.
     next_at: Option<u64>,
-    max_bytes: u64,
+    length: Length,
 }
 
 impl Outline {
-    /// Of a film of which at most `max_bytes` are taken.
+    /// Of a film that has, or may have, so many bytes.
     #[must_use]
-    pub fn new(max_bytes: u64) -> Self {
-        Self { next_at: Some(0), max_bytes }
+    pub fn new(length: Length) -> Self {
+        Self { next_at: Some(0), length }
+    }
+
+    /// What is wrong with a film one of whose boxes ends there, if anything is.
+    fn check(&self, end: u64) -> Result<(), MediaError> {
+        let Length { max_bytes, is_declared } = self.length;
+        match (end > max_bytes, is_declared) {
+            (false, _) => Ok(()),
+            (true, true) => Err(MediaError::Broken { format: "MP4", problem: "a box is cut off" }),
+            (true, false) => Err(MediaError::TooManyBytes { bytes: end, max_bytes }),
+        }
     }
 
     /// Looks at the bytes from `start` on. What was looked at may be shown again.
     ///
     /// # Errors
     ///
-    /// The film is not whole, or has more than `max_bytes`, whatever follows.
+    /// The film is not whole, or has more bytes than it may, whatever follows.
     pub fn see(&mut self, start: u64, bytes: &[u8]) -> Result<(), MediaError> {
         let source: &dyn Source = &bytes;
         let view = View::of(source);
@@ -54,9 +65,7 @@ impl Outline {
                 return Err(MediaError::Broken { format: "MP4", problem: "a box is cut off" });
             }
             let end = next_at.saturating_add(bytes);
-            if end > self.max_bytes {
-                return Err(MediaError::TooManyBytes { bytes: end, max_bytes: self.max_bytes });
-            }
+            self.check(end)?;
             self.next_at = Some(end);
         }
         Ok(())
@@ -70,7 +79,7 @@ mod tests {
 
     /// Shows a film in pieces, of which each is shown with what came before it.
     fn see(film: &[u8], piece: usize, max_bytes: u64) -> Result<(), MediaError> {
-        let mut outline = Outline::new(max_bytes);
+        let mut outline = Outline::new(Length { max_bytes, is_declared: false });
         (0..=film.len()).step_by(piece).try_for_each(|end| outline.see(0, &film[..end]))
     }
 
@@ -98,8 +107,18 @@ mod tests {
     }
 
     #[test]
+    fn a_box_beyond_the_declared_end_is_cut_off() {
+        let film = small_mp4();
+        let bytes = u64::try_from(film.len()).unwrap();
+        let declared = |max_bytes| Outline::new(Length { max_bytes, is_declared: true }).see(0, &film);
+        assert_eq!(declared(bytes), Ok(()));
+        let cut_off = MediaError::Broken { format: "MP4", problem: "a box is cut off" };
+        assert_eq!(declared(bytes - 1), Err(cut_off));
+    }
+
+    #[test]
     fn a_box_that_begins_unseen_is_passed_over() {
-        let mut outline = Outline::new(1_000);
+        let mut outline = Outline::new(Length { max_bytes: 1_000, is_declared: false });
         assert_eq!(outline.see(0, &small_mp4()[..30]), Ok(()));
         assert_eq!(outline.see(1_000, b"AAAAAAAA"), Ok(()));
     }

@@ -79,13 +79,14 @@ impl OpenAi {
         videos::polled(&answer, content_url.into())
     }
 
-    async fn ask_all(&self, vendor_model: String, ids: String) -> Result<PollAnswer, ProviderError> {
-        if videos::model(&vendor_model).is_none() {
+    async fn ask_all(&self, job: Job, ids: String) -> Result<PollAnswer, ProviderError> {
+        if videos::model(&job.vendor_model).is_none() {
             let message = "this protocol answers at once and has no jobs".to_owned();
             return Err(ProviderError::Refused { error: TaskError::ProviderFailed, message, cost: None });
         }
         let wait_ms = AtomicU32::new(POLL_AFTER_MS);
-        let answer = fan_out::poll(&ids, POLL_AFTER_MS, |id| Box::pin(self.ask(id, &wait_ms))).await?;
+        let answer =
+            fan_out::poll(&ids, POLL_AFTER_MS, job.is_over, |id| Box::pin(self.ask(id, &wait_ms))).await?;
         Ok(match answer {
             PollAnswer::Pending { progress, .. } => {
                 PollAnswer::Pending { poll_after_ms: wait_ms.into_inner(), progress }
@@ -101,11 +102,12 @@ impl OpenAi {
         if job.has_pictures() {
             return Err(unknown("the list of clips does not tell which picture one starts from"));
         }
-        let mut finds = Finds::new(started_at_ms);
+        let mut finds = Finds::new(started_at_ms, job.now_ms);
         let mut path = "/videos?limit=100&order=desc".to_owned();
         for _ in 0..PAGES_MAX {
             let call = Call::get(self.upstream.url(&path));
             let answer = self.upstream.send(call).await.map_err(|failure| unknown(&failure.to_string()))?;
+            finds.compare_clocks(&answer)?;
             let page = videos::found(&answer, &job, &mut finds);
             let after = page.ok_or_else(|| unknown("the list of clips could not be read"))?;
             let Some(after) = after else { break };
@@ -173,7 +175,7 @@ impl Provider for OpenAi {
         provider_task_id: String,
         _on_progress: OnProgress,
     ) -> BoxFuture<'_, Result<PollAnswer, ProviderError>> {
-        Box::pin(self.ask_all(job.vendor_model, provider_task_id))
+        Box::pin(self.ask_all(job, provider_task_id))
     }
 
     fn look_up(&self, job: Job, started_at_ms: i64) -> BoxFuture<'_, Result<LookUpAnswer, ProviderError>> {

@@ -37,10 +37,12 @@ pub(super) struct Sought<'a> {
 
 /// Predictions that fit, those made nearest to the submit first. The list has the newest first.
 pub(super) async fn look_up(upstream: &Upstream, sought: &Sought<'_>) -> Result<Vec<String>, ProviderError> {
-    let mut finds = Finds::new(sought.started_at_ms);
+    let mut finds = Finds::new(sought.started_at_ms, sought.now_ms);
     let mut url = upstream.url("/predictions");
     for _ in 0..PAGES_MAX {
-        let page = page(&upstream.send(Call::get(url.clone())).await?)?;
+        let answer = upstream.send(Call::get(url.clone())).await?;
+        finds.compare_clocks(&answer)?;
+        let page = page(&answer)?;
         for prediction in &page.results {
             let made_ms = created_ms(prediction);
             if finds.is_too_old(made_ms) {

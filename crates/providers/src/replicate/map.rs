@@ -91,14 +91,17 @@ fn alone(value: Value) -> Value {
 
 /// Whether all pictures are sent by URL, so that a list shows which they are.
 pub(super) fn are_by_url(images: &[InputImage]) -> bool {
-    images.iter().all(|image| picture(image).is_ok_and(|sent| sent.as_str() == image.url.as_deref()))
+    images.iter().all(|image| !is_small(image) && image.url.is_some())
+}
+
+fn is_small(image: &InputImage) -> bool {
+    image.data_url_bytes() <= DATA_URL_BYTES_MAX
 }
 
 /// Inside the request if it is small enough, otherwise a URL of ours.
 fn picture(image: &InputImage) -> Result<Value, ProviderError> {
-    let data_url = image.data_url();
-    if data_url.len() <= DATA_URL_BYTES_MAX {
-        return Ok(Value::String(data_url));
+    if is_small(image) {
+        return Ok(Value::String(image.data_url()));
     }
     image.url.clone().map(Value::String).ok_or_else(|| {
         let message =

@@ -204,7 +204,7 @@ impl Provider for Replicate {
             }
             let job = &job;
             let ask = |id: String| async move { self.poll_part(job, &id).await };
-            fan_out::poll(&provider_task_id, POLL_AFTER_MS, |id| Box::pin(ask(id))).await
+            fan_out::poll(&provider_task_id, POLL_AFTER_MS, job.is_over, |id| Box::pin(ask(id))).await
         })
     }
 

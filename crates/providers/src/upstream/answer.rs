@@ -6,6 +6,7 @@ use super::{FILES_BYTES_MAX, JSON_BYTES_MAX, said::redacted};
 use crate::ProviderError;
 use bytes::{Bytes, BytesMut};
 use reqwest::Response;
+use rynjer_core::time::parse_http_ms;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -36,6 +37,12 @@ impl Answer {
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// What time it was at the vendor, in milliseconds since 1970; servers tell whole seconds.
+    #[must_use]
+    pub(crate) fn date_ms(&self) -> Option<i64> {
+        parse_http_ms(self.header("date")?)
     }
 
     /// The body as JSON of any shape; null if it is none.

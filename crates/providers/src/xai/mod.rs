@@ -62,8 +62,8 @@ impl Xai {
         wire::polled(&self.upstream.send(call).await?)
     }
 
-    async fn ask_all(&self, ids: String) -> Result<PollAnswer, ProviderError> {
-        fan_out::poll(&ids, POLL_AFTER_MS, |id| Box::pin(self.ask(id))).await
+    async fn ask_all(&self, ids: String, is_over: bool) -> Result<PollAnswer, ProviderError> {
+        fan_out::poll(&ids, POLL_AFTER_MS, is_over, |id| Box::pin(self.ask(id))).await
     }
 }
 
@@ -87,11 +87,11 @@ impl Provider for Xai {
 
     fn poll(
         &self,
-        _job: Job,
+        job: Job,
         provider_task_id: String,
         _on_progress: OnProgress,
     ) -> BoxFuture<'_, Result<PollAnswer, ProviderError>> {
-        Box::pin(self.ask_all(provider_task_id))
+        Box::pin(self.ask_all(provider_task_id, job.is_over))
     }
 
     /// Its files are public for a day: the key stays here.

@@ -3,7 +3,11 @@
 //! Invariant: every cap is hit by a real server on loopback. Not here: addresses.
 
 use crate::loopback::{LIMITS, NOT_REACHED, Server, ok, rejected, unreachable};
-use rynjer_providers::guarded::FetchLimits;
+use futures::future::BoxFuture;
+use rynjer_providers::{
+    Length, Sink,
+    guarded::{FetchError, FetchLimits},
+};
 use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
@@ -69,6 +73,42 @@ async fn an_endless_body_ends_at_the_limit() {
         });
         assert_eq!(server.fetch("/").await, Err(rejected(TOO_LARGE)), "{head:?}");
     }
+}
+
+/// A file may be large, but where nothing tells that it ends it may have no end.
+#[tokio::test]
+async fn a_body_of_undeclared_length_has_a_limit_of_its_own() {
+    struct Count(u64, Option<Length>);
+    impl Sink for Count {
+        fn begin(&mut self, length: Length) {
+            self.1 = Some(length);
+        }
+
+        fn take(&mut self, chunk: bytes::Bytes) -> BoxFuture<'_, Result<(), FetchError>> {
+            self.0 += chunk.len() as u64;
+            Box::pin(std::future::ready(Ok(())))
+        }
+    }
+    let limits = FetchLimits { max_bytes: 1 << 30, ..LIMITS };
+    let fetch = async |head: &'static str| {
+        let server = Server::start(move |_, stream| {
+            stream.write_all(head.as_bytes())?;
+            for _ in 0..80 {
+                stream.write_all(&[0; 1 << 20])?;
+            }
+            Ok(())
+        });
+        let mut count = Count(0, None);
+        let fetched = server.client(20_000).fetch_into(&server.url("/"), &limits, &mut count).await;
+        (fetched, count.0, count.1.unwrap())
+    };
+    let (fetched, bytes, length) = fetch("HTTP/1.1 200 OK\r\n\r\n").await;
+    assert_eq!(fetched, Err(rejected("The file at the URL has more than the 67108864 bytes allowed.")));
+    assert!(bytes <= 64 << 20, "{bytes}");
+    assert_eq!(length, Length { max_bytes: 64 << 20, is_declared: false });
+    let (fetched, bytes, length) = fetch("HTTP/1.1 200 OK\r\ncontent-length: 83886080\r\n\r\n").await;
+    assert_eq!((fetched, bytes), (Ok(()), 80 << 20));
+    assert_eq!(length, Length { max_bytes: 80 << 20, is_declared: true });
 }
 
 #[tokio::test]

@@ -64,6 +64,7 @@ fn job(input: rynjer_providers::InputImage) -> Job {
         seed: 1,
         input_images: vec![input],
         end_user: String::new(),
+        is_over: false,
         callback_url: None,
     }
 }

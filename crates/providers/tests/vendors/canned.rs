@@ -10,8 +10,16 @@ use tokio::{
 };
 
 /// Settings for a vendor that answers so. `answer` gets its origin and the first line of the request.
-#[expect(clippy::disallowed_methods, reason = "it ends with the runtime of its test")]
 pub(crate) async fn canned<F>(answer: F) -> VendorSettings
+where
+    F: Fn(&str, &str) -> (u16, String) + Send + 'static,
+{
+    dated("", answer).await
+}
+
+/// The same with lines at the end of each head.
+#[expect(clippy::disallowed_methods, reason = "it ends with the runtime of its test")]
+pub(crate) async fn dated<F>(head_lines: &'static str, answer: F) -> VendorSettings
 where
     F: Fn(&str, &str) -> (u16, String) + Send + 'static,
 {
@@ -25,8 +33,9 @@ where
             let text = String::from_utf8_lossy(&head[..length]).into_owned();
             let (status, body) = answer(&origin, text.lines().next().unwrap_or_default());
             let length = body.len();
-            let head =
-                format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
+            let head = format!(
+                "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {length}\r\n{head_lines}\r\n"
+            );
             let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
         }
     });

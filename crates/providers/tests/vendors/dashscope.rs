@@ -2,16 +2,11 @@
 //!
 //! Invariant: as `main`. Not here: the gateway.
 
-use crate::support::{
-    KEY, errors, go_on, hangs_up, image_job, input, media, nobody, settings, trouble, video_job,
-};
+use crate::support::{KEY, errors, go_on, image_job, input, media, nobody, settings, trouble, video_job};
 use rynjer_core::catalog::Mode;
 use rynjer_emulator::{Emulator, Expected, Fault, Vendor};
 use rynjer_providers::{
-    Ambiguity, CancelAnswer, Job, LookUpAnswer, PollAnswer, Provider, ProviderError, SubmitAnswer, TaskError,
-    Unit,
-    dashscope::DashScope,
-    upstream::{ApiKey, VendorSettings},
+    Ambiguity, CancelAnswer, Job, LookUpAnswer, Provider, ProviderError, SubmitAnswer, dashscope::DashScope,
 };
 use serde_json::json;
 
@@ -118,77 +113,6 @@ async fn a_lost_clip_is_found_by_its_words_and_no_other_is() {
     }
     assert_eq!(provider.ambiguity("first-frame:wan2.6-i2v"), Ambiguity::Neither);
     assert_eq!(provider.ambiguity("image:qwen-image-plus"), Ambiguity::Neither);
-}
-
-#[tokio::test]
-async fn of_several_clips_one_may_be_lost_and_one_refused() {
-    let (emulator, provider) = start().await;
-    emulator.world().polls(9);
-    let job = Job { count: 4, ..video_job(CLIP, 5) };
-    let refusal = json!({"code": "DataInspectionFailed", "message": "No."});
-    emulator.world().fault(Fault::Slow { ms: 0 });
-    emulator.world().fault(Fault::Lost);
-    emulator.world().fault(Fault::Answer { status: 400, headers: Vec::new(), body: refusal });
-    let ids = accepted(&provider, &job).await;
-    let entries = |word: &str| ids.split(',').filter(|entry| entry.starts_with(word)).count();
-    let found = ["task-", "-outcome_unknown", "-content_rejected"].map(entries);
-    assert_eq!(found, [2, 1, 1], "{ids}");
-    assert_eq!(emulator.world().jobs().len(), 3);
-    // One of those that wait is done before the other: nothing ends before both are.
-    let first = ids.split(',').find(|entry| entry.starts_with("task-")).unwrap();
-    emulator.world().change(first, |job| job.polls_left = 0).unwrap();
-    for _ in 0..9 {
-        let pending = provider.poll(job.clone(), ids.clone(), go_on()).await.unwrap();
-        assert!(matches!(pending, PollAnswer::Pending { poll_after_ms: 5_000, .. }), "{pending:?}");
-    }
-    let done = provider.poll(job, ids, go_on()).await.unwrap();
-    let PollAnswer::Finished { units, .. } = done else { panic!("{done:?}") };
-    assert_eq!(units.iter().filter(|unit| matches!(unit, Unit::Delivered(_))).count(), 2);
-    assert_eq!(units.iter().filter(|unit| matches!(unit, Unit::Lost { .. })).count(), 1);
-    let refused = |unit: &&Unit| matches!(unit, Unit::Refused { error: TaskError::ContentRejected, .. });
-    assert_eq!(units.iter().filter(refused).count(), 1);
-}
-
-#[tokio::test]
-async fn a_cancel_with_a_lost_clip_is_not_free() {
-    let (emulator, provider) = start().await;
-    emulator.world().polls(9);
-    let cancel = async |id: String| provider.cancel(CLIP.to_owned(), Some(id)).await.unwrap();
-    let whole = accepted(&provider, &Job { count: 2, ..video_job(CLIP, 5) }).await;
-    assert_eq!(cancel(whole.clone()).await, CancelAnswer::Free);
-    assert!(whole.split(',').all(|id| emulator.world().job(id).unwrap().canceled));
-    let lost = format!("{},-outcome_unknown", accepted(&provider, &video_job(CLIP, 5)).await);
-    assert_eq!(cancel(lost.clone()).await, CancelAnswer::NotFree);
-    // What could be taken back was.
-    assert!(emulator.world().job(lost.split(',').next().unwrap()).unwrap().canceled);
-    assert_eq!(provider.cancel(CLIP.to_owned(), None).await.unwrap(), CancelAnswer::NotFree);
-}
-
-#[tokio::test]
-async fn a_poll_that_fails_goes_on_and_so_does_an_unknown_task() {
-    let (emulator, provider) = start().await;
-    emulator.world().polls(1);
-    let job = Job { count: 2, ..video_job(CLIP, 5) };
-    let ids = accepted(&provider, &job).await;
-    let pending = provider.poll(job.clone(), ids.clone(), go_on()).await.unwrap();
-    assert!(matches!(pending, PollAnswer::Pending { .. }), "{pending:?}");
-    // Nobody listens, somebody hangs up, and the key is gone: three networks, one task.
-    for base_url in [nobody().await, hangs_up().await] {
-        let away = DashScope::new(VendorSettings { base_url, ..settings(&emulator) }).unwrap();
-        let failed = away.poll(job.clone(), ids.clone(), go_on()).await;
-        let goes_on = |error: &ProviderError| {
-            matches!(error, ProviderError::NotNow { .. } | ProviderError::Ambiguous { .. })
-        };
-        assert!(failed.as_ref().is_err_and(goes_on), "{failed:?}");
-    }
-    let keyless = VendorSettings { api_key: ApiKey::new(""), ..settings(&emulator) };
-    let failed = DashScope::new(keyless).unwrap().poll(job.clone(), ids.clone(), go_on()).await;
-    assert!(matches!(failed, Err(ProviderError::NotNow { .. })), "{failed:?}");
-    let done = provider.poll(job.clone(), ids, go_on()).await.unwrap();
-    let PollAnswer::Finished { units, .. } = done else { panic!("{done:?}") };
-    assert!(units.len() == 2 && units.iter().all(|unit| matches!(unit, Unit::Delivered(_))), "{units:?}");
-    let unknown = provider.poll(job, "task-99".to_owned(), go_on()).await;
-    assert!(matches!(unknown, Err(ProviderError::NotNow { .. })), "{unknown:?}");
 }
 
 #[tokio::test]

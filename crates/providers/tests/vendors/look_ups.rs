@@ -4,7 +4,7 @@
 //! rows have in common with a job (each vendor).
 
 use crate::{
-    canned::canned,
+    canned::{canned, dated},
     support::{image_job, video_job},
 };
 use rynjer_core::catalog::Catalog;
@@ -56,7 +56,9 @@ async fn predictions() {
         (good.clone(), "a"),
         (row("2026-02-02T02:39:55Z"), "a"),
         (row("2026-02-02T02:42:00Z"), "a"),
-        (row("2026-02-02T02:42:01Z"), "absent"),
+        (row("2026-02-02T02:42:01Z"), "doubt"),
+        (row("2026-02-02T02:45:00Z"), "doubt"),
+        (row("2026-02-02T02:45:01Z"), "absent"),
         (row("2026-02-02T02:39:54Z"), "doubt"),
         (row("2026-02-02T02:39:00Z"), "doubt"),
         (row("2026-02-02T02:38:59Z"), "absent"),
@@ -77,6 +79,41 @@ async fn predictions() {
     assert_eq!(of_replicate(json!({"next": null, "results": rows})).await, "b a c");
     for broken in [json!({"next": null}), json!({"next": null, "results": [{}]}), json!([])] {
         assert_eq!(of_replicate(broken.clone()).await, "doubt", "{broken}");
+    }
+}
+
+/// The vendor's clock is ten minutes ahead, or behind, or so far off that it means nothing: a job that was
+/// made is never taken for absent, or it would be made and paid a second time.
+#[tokio::test]
+async fn predictions_of_a_vendor_with_another_clock() {
+    let at = async |date: &'static str, created_at: &str| {
+        let list = json!({"next": null, "results": [prediction("a", created_at)]});
+        let settings = dated(date, move |_, _| (200, list.to_string())).await;
+        let builtin = Catalog::builtin().unwrap();
+        let provider = Replicate::new(settings, None, builtin.vendor_routes()).unwrap();
+        let job = Job { now_ms: BEGIN_MS + 300_000, ..image_job("google/nano-banana", 1) };
+        word(provider.look_up(job, BEGIN_MS).await)
+    };
+    // It is asked at 02:45:00 by our clock.
+    let (same, ahead) =
+        ("date: Mon, 02 Feb 2026 02:45:03 GMT\r\n", "date: Mon, 02 Feb 2026 02:55:00 GMT\r\n");
+    let (behind, wild) =
+        ("date: Mon, 02 Feb 2026 02:35:00 GMT\r\n", "date: Mon, 02 Feb 2026 03:45:01 GMT\r\n");
+    for (date, created_at, expected) in [
+        (same, "2026-02-02T02:40:02Z", "a"),
+        (same, "2026-02-02T02:50:02Z", "absent"),
+        (ahead, "2026-02-02T02:50:02Z", "a"),
+        (ahead, "2026-02-02T02:40:02Z", "doubt"),
+        (ahead, "2026-02-02T02:38:59Z", "absent"),
+        (ahead, "2026-02-02T02:55:01Z", "absent"),
+        (behind, "2026-02-02T02:30:02Z", "a"),
+        (behind, "2026-02-02T02:40:02Z", "doubt"),
+        (behind, "2026-02-02T02:28:59Z", "absent"),
+        (wild, "2026-02-02T02:40:02Z", "doubt"),
+        (wild, "2026-02-02T03:40:02Z", "doubt"),
+        ("date: yesterday\r\n", "2026-02-02T02:40:02Z", "a"),
+    ] {
+        assert_eq!(at(date, created_at).await, expected, "{date} {created_at}");
     }
 }
 
@@ -105,7 +142,8 @@ async fn tasks_of_dashscope() {
         (row(0), &fox, "a"),
         (row(-5_000), &fox, "a"),
         (row(120_000), &fox, "a"),
-        (row(120_001), &fox, "absent"),
+        (row(120_001), &fox, "doubt"),
+        (row(300_001), &fox, "absent"),
         (row(-5_001), &fox, "doubt"),
         (row(-60_000), &fox, "doubt"),
         (row(-60_001), &fox, "absent"),

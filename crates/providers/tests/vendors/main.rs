@@ -8,6 +8,8 @@ mod base_url;
 #[cfg(test)]
 mod canned;
 #[cfg(test)]
+mod clips;
+#[cfg(test)]
 mod dashscope;
 #[cfg(test)]
 mod every;

@@ -58,6 +58,7 @@ pub(crate) fn image_job(vendor_model: &str, count: u32) -> Job {
         seed: 5,
         input_images: Vec::new(),
         end_user: "0123456789abcdef0123456789abcdef".to_owned(),
+        is_over: false,
         callback_url: None,
     }
 }

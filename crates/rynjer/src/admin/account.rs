@@ -151,7 +151,7 @@ async fn export(
     let told = admin.account_export(&id, (&storage, &data_dir), out).await?;
     let value = json!({
         "account_id": id.as_str(), "file": out.display().to_string(), "tasks": told.tasks,
-        "entries": told.entries, "files": told.files, "missing": told.missing,
+        "entries": told.entries, "files": told.files, "uploads": told.uploads, "missing": told.missing,
     });
     print::answer(json, &value, |style| {
         let rows = [

@@ -10,13 +10,15 @@ use crate::{
     },
     failure::Failure,
     print,
+    serve::settings,
     table::{page, table},
     terminal::Style,
     words::count,
 };
-use rynjer_server::app::admin::Admin;
+use rynjer_server::app::{admin::Admin, letter};
 use rynjer_store::{owner::OwnerRow, ticket::TicketRow};
 use serde_json::{Value, json};
+use std::path::Path;
 
 /// Runs `rynjer admin user …`.
 pub(super) async fn run(command: User, json: bool) -> Result<(), Failure> {
@@ -32,6 +34,9 @@ pub(super) async fn run(command: User, json: bool) -> Result<(), Failure> {
             let (admin, row) = named(&place, &user).await?;
             told(&admin.owner_disable(&row.id, false).await?, json)
         }
+        User::RemoveSecondStep { user, config, place } => {
+            remove_second_step(&place, config.as_deref(), &user, json).await
+        }
         User::Promote { user, place } => {
             let (admin, row) = named(&place, &user).await?;
             told(&admin.owner_promote(&row.id, true).await?, json)
@@ -41,6 +46,29 @@ pub(super) async fn run(command: User, json: bool) -> Result<(), Failure> {
             told(&admin.owner_promote(&row.id, false).await?, json)
         }
     }
+}
+
+async fn remove_second_step(
+    place: &Place,
+    config: Option<&Path>,
+    user: &str,
+    json: bool,
+) -> Result<(), Failure> {
+    // Settings that can't be read are told before anything is changed.
+    let config = settings::without_flags(config)?.config;
+    let (admin, row) = named(place, user).await?;
+    let row = admin.owner_remove_second_step(&row.id).await?;
+    let sent = letter::second_step_removed(&config, &row.email).await;
+    let (word, hint) = match &sent {
+        Ok(true) => ("sent", "a letter tells them so"),
+        Ok(false) => ("off", "no [smtp] is set: tell them yourself to set it up again after signing in"),
+        Err(_) => ("failed", "the letter could not be sent: tell them yourself"),
+    };
+    let mut value = object(&row);
+    value["letter"] = word.into();
+    print::answer(json, &value, |style| one(style, &row))?;
+    print::hint(json, hint);
+    Ok(())
 }
 
 /// Somebody by their id or e-mail.
@@ -135,6 +163,7 @@ fn one(style: Style, row: &OwnerRow) -> String {
             ("e-mail", row.email.clone()),
             ("role", row.role.clone()),
             ("state", state(row).to_owned()),
+            ("second step", if row.totp_enabled_at_ms.is_some() { "on" } else { "off" }.to_owned()),
             ("made", moment(Some(row.created_at_ms))),
             ("signed in", moment(row.signed_in_at_ms)),
         ],

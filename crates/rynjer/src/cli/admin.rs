@@ -413,6 +413,16 @@ pub(crate) enum User {
         #[command(flatten)]
         place: Place,
     },
+    /// Take away the second step of somebody who lost it, and sign them out everywhere
+    RemoveSecondStep {
+        /// Their id or e-mail
+        user: String,
+        /// The settings that `serve` was started with, if they name the server that sends letters
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        config: Option<PathBuf>,
+        #[command(flatten)]
+        place: Place,
+    },
     /// Make somebody an operator, who runs the gateway
     Promote {
         /// Their id or e-mail

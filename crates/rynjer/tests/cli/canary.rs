@@ -95,6 +95,7 @@ fn start(folder: &Path, secrets: &BTreeMap<String, String>) -> Gateway {
         ("RYNJER_SMTP__FROM", "gateway@example.com"),
         ("RYNJER_STRIPE__BASE_URL", "http://127.0.0.1:9"),
         ("RYNJER_STRIPE__PACKS", "1000=1000"),
+        ("RYNJER_STRIPE__ALLOW_TEST_PAYMENTS", "true"),
     ] {
         command.env(name, value);
     }

@@ -95,7 +95,8 @@ fn an_account_leaves() {
     let listed = std::process::Command::new("tar").args(["-tf", out]).output().unwrap();
     let listed = String::from_utf8(listed.stdout).unwrap();
     let expected = "account.json agents.json keys.json budgets.json policies.json tasks.jsonl ledger.jsonl \
-                    usage.csv audit.jsonl";
+                    usage.csv audit.jsonl \
+                    purchases.jsonl notices.jsonl uploads.jsonl";
     assert_eq!(listed.split_whitespace().collect::<Vec<_>>().join(" "), expected);
     let again = house.admin(&["account", "export", "me@b.example", "--out", out]);
     assert_eq!(again.code, 1);

@@ -63,16 +63,27 @@ impl Serving {
 
     /// The same on an address of one's own, for a gateway that comes back.
     pub(crate) fn start_on(address: &str, arguments: &[&str]) -> Self {
+        Self::try_start_on(address, arguments).unwrap_or_else(|talk| panic!("no gateway: {talk}"))
+    }
+
+    /// The same for a gateway that may die before it listens; what it said then.
+    pub(crate) fn try_start_on(address: &str, arguments: &[&str]) -> Result<Self, String> {
         let mut child =
             command().args(["--json", "serve", "--listen", address]).args(arguments).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        let ready = serde_json::from_str(&line).unwrap_or_else(|_| {
-            let mut talk = String::new();
-            std::io::Read::read_to_string(child.stderr.as_mut().unwrap(), &mut talk).unwrap();
-            panic!("no gateway: {talk}")
-        });
-        Self { child, ready }
+        if let Ok(ready) = serde_json::from_str(&line) {
+            return Ok(Self { child, ready });
+        }
+        let mut talk = String::new();
+        std::io::Read::read_to_string(child.stderr.as_mut().unwrap(), &mut talk).unwrap();
+        child.wait().unwrap();
+        Err(talk)
+    }
+
+    /// Whether its process is over; whoever is told so may start the next one in its folder.
+    pub(crate) fn is_over(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// Kills it as `kill -9` does.

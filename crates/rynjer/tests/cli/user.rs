@@ -13,7 +13,7 @@ fn user(folder: &Path, arguments: &[&str]) -> Ran {
     finish(command().args(["admin", "user"]).args(arguments).arg("--data-dir").arg(folder))
 }
 
-fn json(folder: &Path, arguments: &[&str]) -> Value {
+pub(crate) fn json(folder: &Path, arguments: &[&str]) -> Value {
     let arguments: Vec<&str> = arguments.iter().copied().chain(["--json"]).collect();
     let ran = user(folder, &arguments);
     assert_eq!(ran.code, 0, "{arguments:?}\n{}", ran.stderr);

@@ -24,10 +24,11 @@ fn account_and_budgets(
 ) -> Result<(account::AccountRow, Vec<budget::Budget>), Error> {
     let row = account::get(tx, &caller.account)?.ok_or(Error::NotFound)?;
     let mut budgets = budgets::of_account(tx, &caller.account)?;
+    let cap_key = budgets::holder(tx, &caller.account, (Subject::Key, caller.key.as_str()))?;
     budgets.retain(|budget| match budget.subject {
         Subject::Account => true,
         Subject::Agent => budget.subject_id == caller.principal(),
-        Subject::Key => budget.subject_id == caller.key.as_str(),
+        Subject::Key => budget.subject_id == cap_key,
     });
     Ok((row, budgets))
 }

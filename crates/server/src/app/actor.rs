@@ -3,7 +3,7 @@
 //! Invariant: an owner's reach is one account of theirs; only operators and the command line reach all. Not
 //! here: what agents and keys may do (`caller`), and the log of what was done (`audit_log`).
 
-use crate::app::Error;
+use crate::app::{Error, caller::Caller};
 use rynjer_core::id::{AccountId, AgentId, KeyId, OwnerId};
 use std::net::IpAddr;
 
@@ -27,6 +27,11 @@ pub enum Actor {
 }
 
 impl Actor {
+    /// Whom a credential of the API speaks for: an agent, or else the account's key.
+    pub(crate) fn of_caller(caller: &Caller) -> Self {
+        caller.agent.clone().map_or_else(|| Self::Key(caller.key.clone()), Self::Agent)
+    }
+
     /// What kind of actor the log names.
     #[must_use]
     pub fn kind(&self) -> &'static str {

@@ -4,7 +4,13 @@
 //! price back; whoever ends the task first wins. Not here: what a provider can take back (`providers`).
 
 use crate::{
-    app::{Error, actor::Actor, audit_log::note, caller::Caller, task, upstream_input},
+    app::{
+        Error,
+        actor::Actor,
+        audit_log::{note, trail},
+        caller::Caller,
+        task, upstream_input, vendor_cancel,
+    },
     metrics,
     state::App,
 };
@@ -25,17 +31,18 @@ const LOOKS: u32 = 8;
 
 /// Ends a task before its time and gives its whole price back. A canceled one stays as it is.
 pub(crate) async fn cancel(app: &App, caller: &Caller, id: &str) -> Result<TaskAnswer, Error> {
-    let row = take_back(app, task::find(app, caller, id).await?).await?;
+    let row = take_back(app, task::find(app, caller, id).await?, &Actor::of_caller(caller)).await?;
     task::answer(app, caller.live, &row, Vec::new())
 }
 
-/// The same with a task that was found for whoever may cancel it.
-pub(crate) async fn take_back(app: &App, mut row: TaskRow) -> Result<TaskRow, Error> {
+/// The same with a task that was found for whoever may cancel it. Who it was is written with the release.
+pub(crate) async fn take_back(app: &App, mut row: TaskRow, by: &Actor) -> Result<TaskRow, Error> {
     for _ in 0..LOOKS {
         if row.status == Status::Canceled {
             return Ok(row);
         }
         let guard = guard_of(app, &row).await?;
+        let (now_ms, detail) = (app.now_ms(), json!({ "model": row.model, "credits": row.held.0 }));
         let release = Release {
             account: row.account.clone(),
             task: row.id.clone(),
@@ -46,12 +53,16 @@ pub(crate) async fn take_back(app: &App, mut row: TaskRow) -> Result<TaskRow, Er
             missing: None,
             loss: None,
             vendor_cost_micro_usd: None,
+            trail: Some(trail(now_ms, by, "task.canceled", &detail)),
         };
-        match app.store.submit(app.now_ms(), Command::Release(Box::new(release))).await? {
+        match app.store.submit(now_ms, Command::Release(Box::new(release))).await? {
             Outcome::Settled { .. } => {
                 metrics::task_finished(&row.product, Status::Canceled);
                 app.hub.stop_work(&row.id);
                 app.hub.task_changed(&row.id);
+                if row.step != Step::Queued {
+                    upstream_input::forget(app, &row.account, &row.id).await;
+                }
             }
             // It moved on in between: look again where it is now.
             Outcome::Stale { .. } => {}
@@ -79,9 +90,9 @@ async fn guard_of(app: &App, row: &TaskRow) -> Result<Guard, Error> {
         return Ok(Guard::NotSubmitted);
     }
     let provider = app.providers.get(&row.provider).ok_or(Error::NotCancelable)?;
-    match provider.cancel(row.vendor_model.clone(), row.provider_task_id.clone()).await {
-        Ok(CancelAnswer::Free) => Ok(Guard::Fence(row.fence)),
-        Ok(CancelAnswer::NotFree) | Err(_) => Err(Error::NotCancelable),
+    match vendor_cancel::ask(app, provider.as_ref(), row).await {
+        CancelAnswer::Free => Ok(Guard::Fence(row.fence)),
+        CancelAnswer::NotFree => Err(Error::NotCancelable),
     }
 }
 

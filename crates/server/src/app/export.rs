@@ -3,6 +3,7 @@
 //! Invariant: each table is read in one snapshot and no table or file is held in memory; nothing secret is in
 //! it. Not here: the archive's form (`tar`), the tables' rows (`tables`).
 
+pub(crate) mod download;
 mod tables;
 
 use crate::{
@@ -14,15 +15,26 @@ use crate::{
 use futures::TryStreamExt;
 use object_store::{ObjectStoreExt, path::Path as Key};
 use rynjer_core::id::{AccountId, TaskId};
-use rynjer_store::{Tx, export, output::OutputRow};
+use rynjer_store::{
+    Tx, export,
+    file::{self, FileRow},
+    output::OutputRow,
+};
 use serde_json::json;
 use std::{
     io::{BufWriter, Write},
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::{
+    io::{AsyncWrite, AsyncWriteExt},
+    sync::Mutex,
+};
 
-/// Tasks whose files are looked up at once.
+/// Tasks, or uploads, whose files are looked up at once.
 const TASKS_AT_ONCE: u32 = 200;
 
 /// What an export holds.
@@ -30,9 +42,47 @@ const TASKS_AT_ONCE: u32 = 200;
 pub struct Exported {
     pub tasks: u64,
     pub entries: u64,
+    /// Delivered files and uploaded ones.
     pub files: u64,
+    pub uploads: u64,
     /// Files that rows name and that the storage no longer has.
     pub missing: Vec<String>,
+}
+
+/// Whether anybody still waits for an export, and its turn: one table is read at a time, since a reader is
+/// busy with it until its end.
+#[derive(Clone, Default)]
+pub(crate) struct Course {
+    tables: Arc<Mutex<()>>,
+    is_given_up: Arc<AtomicBool>,
+    /// What must outlive the reading of a table.
+    turn: Option<Arc<dyn Send + Sync>>,
+}
+
+impl Course {
+    /// Of a process that does nothing else.
+    fn alone() -> Self {
+        Self::default()
+    }
+}
+
+/// A table's file, which nobody fills for somebody who is gone.
+struct Wanted {
+    file: std::fs::File,
+    is_given_up: Arc<AtomicBool>,
+}
+
+impl Write for Wanted {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.is_given_up.load(Ordering::Relaxed) {
+            return Err(std::io::Error::other("nobody waits for the export any more"));
+        }
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
 }
 
 /// Writes a table and tells how many rows it has.
@@ -56,7 +106,7 @@ impl Admin {
         let mut out = tokio::fs::File::from_std(private(file).map_err(|error| unwritable(file, &error))?);
         let mut scratch = file.as_os_str().to_owned();
         scratch.push(".part");
-        let exported = self.export_to(id, &objects, Path::new(&scratch), &mut out).await;
+        let exported = self.export_to(id, &objects, (Path::new(&scratch), Course::alone()), &mut out).await;
         let synced = out.sync_all().await;
         if exported.is_err() {
             // Half of an archive would be taken for a whole one.
@@ -72,12 +122,12 @@ impl Admin {
         &self,
         id: &AccountId,
         objects: &Objects,
-        scratch: &Path,
+        (scratch, course): (&Path, Course),
         out: &mut (dyn AsyncWrite + Unpin + Send),
     ) -> Result<Exported, Error> {
         self.reach.check(Some(id))?;
         let scratch = Scratch(scratch.to_owned());
-        let mut archive = Archive { admin: self, account: id, scratch: &scratch, out };
+        let mut archive = Archive { admin: self, account: id, scratch: &scratch, course, out };
         let mut exported = Exported::default();
         for (name, table) in tables::SMALL {
             archive.table(name, table).await?;
@@ -86,7 +136,11 @@ impl Admin {
         exported.entries = archive.table("ledger.jsonl", tables::ledger).await?;
         archive.table("usage.csv", tables::usage).await?;
         archive.table("audit.jsonl", tables::audit).await?;
+        archive.table("purchases.jsonl", tables::purchases).await?;
+        archive.table("notices.jsonl", tables::notices).await?;
+        exported.uploads = archive.table("uploads.jsonl", tables::uploads).await?;
         archive.files(objects, &mut exported).await?;
+        archive.uploads(objects, &mut exported).await?;
         archive.end().await?;
         let detail = json!({ "tasks": exported.tasks, "files": exported.files });
         self.note(Some(id), "account.exported", id.as_str(), detail).await?;
@@ -120,6 +174,7 @@ struct Archive<'a> {
     admin: &'a Admin,
     account: &'a AccountId,
     scratch: &'a Scratch,
+    course: Course,
     out: &'a mut (dyn AsyncWrite + Unpin + Send),
 }
 
@@ -128,9 +183,13 @@ impl Archive<'_> {
     async fn table(&mut self, name: &str, table: Table) -> Result<u64, Error> {
         let (account, path) = (self.account.clone(), self.scratch.0.clone());
         drop(tokio::fs::remove_file(&path).await);
-        let rows = self.admin.store.read(move |tx| {
+        let course = self.course.clone();
+        let place = Arc::clone(&course.tables).lock_owned().await;
+        let rows = self.admin.store.read_at_length(move |tx| {
+            // Both are free again when the table is done, whoever has gone meanwhile.
+            let (_place, _turn) = (place, course.turn);
             let file = private(&path).map_err(|error| unwritable(&path, &error))?;
-            let mut file = BufWriter::new(file);
+            let mut file = BufWriter::new(Wanted { file, is_given_up: course.is_given_up });
             let rows = table(tx, &account, &mut file)?;
             file.flush().map_err(|error| unwritable(&path, &error))?;
             Ok::<_, Error>(rows)
@@ -164,6 +223,27 @@ impl Archive<'_> {
                     } else {
                         exported.missing.push(name);
                     }
+                }
+            }
+        }
+    }
+
+    /// All uploads that are still there.
+    async fn uploads(&mut self, objects: &Objects, exported: &mut Exported) -> Result<(), Error> {
+        let mut after = String::new();
+        loop {
+            let (account, from) = (self.account.clone(), after.clone());
+            let read =
+                move |tx: &mut dyn Tx| Ok::<_, Error>(file::of_account(tx, &account, &from, TASKS_AT_ONCE)?);
+            let page = self.admin.store.read(read).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = last.id.to_string();
+            for row in &page {
+                let name = upload_name(row);
+                if self.file(objects, &name, &row.object_key).await? {
+                    exported.files += 1;
+                } else {
+                    exported.missing.push(name);
                 }
             }
         }
@@ -211,4 +291,10 @@ impl Archive<'_> {
 fn file_name(task: &TaskId, output: &OutputRow) -> String {
     let extension = output.object_key.rsplit_once('.').map_or("bin", |(_, extension)| extension);
     format!("files/{task}/{}.{extension}", output.index)
+}
+
+/// Where an upload stands in the archive.
+fn upload_name(file: &FileRow) -> String {
+    let extension = file.object_key.rsplit_once('.').map_or("bin", |(_, extension)| extension);
+    format!("uploads/{}.{extension}", file.id)
 }

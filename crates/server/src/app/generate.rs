@@ -311,7 +311,9 @@ fn prepare(app: &App, caller: &Caller, request: &Request) -> Result<Checked, Err
         caller.needs(scope_of(product))?;
     }
     let plan = chosen.plan(app, &asked)?;
-    moderation::check(app.prompt_check.as_deref(), request.prompt.as_deref())?;
+    let texts =
+        [("prompt", request.prompt.as_deref()), ("negative_prompt", request.negative_prompt.as_deref())];
+    moderation::check(app.prompt_check.as_deref(), texts)?;
     let served = model::closed(app, caller, &plan.model.name)
         .and_then(|()| vendor::choose(app, caller.live, &plan, &need(request, &plan)));
     let served = served.map_err(|reason| Error::ModelUnavailable {

@@ -17,7 +17,6 @@ use rynjer_store::{
     task::{self, TaskRow},
     usage::{self, LineRow},
 };
-use serde_json::json;
 
 /// How many agents are known by name on a page.
 const NAMES_MAX: u32 = 1000;
@@ -70,14 +69,8 @@ pub(crate) async fn task(app: &App, account: AccountId, id: TaskId) -> Result<Ta
 /// Cancels a task for its owner.
 pub(crate) async fn cancel(app: &App, session: &Session, id: TaskId) -> Result<(), Error> {
     let account = session.account_id()?;
-    let TaskHistory { row, .. } = task(app, account.clone(), id).await?;
-    let was_over = row.status.is_final();
-    let row = cancel::take_back(app, row).await?;
-    if was_over {
-        return Ok(());
-    }
-    let detail = json!({ "model": row.model, "credits": row.released.0 });
-    session.hand(app)?.note(Some(&account), "task.canceled", row.id.as_str(), detail).await
+    let TaskHistory { row, .. } = task(app, account, id).await?;
+    cancel::take_back(app, row, &session.hand(app)?.by).await.map(drop)
 }
 
 /// Blanks what a finished task holds, for its owner.

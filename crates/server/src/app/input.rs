@@ -16,10 +16,14 @@ use crate::{
 };
 use bytes::Bytes;
 use data_encoding::BASE64;
-use rynjer_core::{address, id::FileId, time::HOUR_MS};
-use rynjer_providers::{InputImage, guarded::FetchError};
+use rynjer_core::{id::FileId, time::HOUR_MS};
+use rynjer_providers::{
+    InputImage,
+    guarded::FetchError,
+    host::{Place, place},
+};
 use rynjer_store::file::{self as files, FileRow};
-use url::{Host, Url};
+use url::Url;
 
 const FIELD: &str = "input_image_urls";
 /// The same for what never was, what is gone and what is somebody else's.
@@ -80,19 +84,7 @@ fn check_place(app: &App, text: &str) -> Result<(), &'static str> {
     }
     let url = Url::parse(text).map_err(|_| KINDS)?;
     let allowed = own_path(app, &url).is_some() || app.inputs.is_allowed(&url);
-    if allowed || is_public(&url) { Ok(()) } else { Err("must be a public address") }
-}
-
-fn is_public(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => {
-            let name = name.trim_end_matches('.');
-            name != "localhost" && !name.ends_with(".localhost") && !name.ends_with(".internal")
-        }
-        Some(Host::Ipv4(address)) => address::is_public(address.into()),
-        Some(Host::Ipv6(address)) => address::is_public(address.into()),
-        None => false,
-    }
+    if allowed || place(&url) == Place::Public { Ok(()) } else { Err("must be a public address") }
 }
 
 /// The path of one of this gateway's own stored objects, such as `files/<account>/<file>`.
@@ -248,9 +240,10 @@ async fn picture(app: &App, text: &str) -> Result<InputImage, Error> {
 
 fn rejected(error: FetchError) -> Error {
     match error {
-        FetchError::Unreachable(message) | FetchError::Rejected(message) | FetchError::Unwritten(message) => {
-            problem(message)
-        }
+        FetchError::Unreachable(message)
+        | FetchError::Forbidden(message)
+        | FetchError::Rejected(message)
+        | FetchError::Unwritten(message) => problem(message),
     }
 }
 

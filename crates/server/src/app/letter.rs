@@ -1,4 +1,4 @@
-//! Letters to owners: invitations, and links for new passwords.
+//! Letters to owners: invitations, links for new passwords, and what was done to their sign-in.
 //!
 //! Invariant: a letter's link begins with what the operator calls this gateway, whatever a request says; who
 //! asks for a letter learns nothing about who is here. Not here: SMTP (`peers::mail`).
@@ -77,6 +77,28 @@ pub(crate) async fn invite(app: &App, email: &str, link: &str) -> Result<(), Err
         app.public_url()
     );
     app.letters.send(&email_of(email)?, "Your invitation", text).await
+}
+
+/// Tells somebody that an operator took their second step away; whether there is a server to send it by.
+///
+/// # Errors
+/// Settings that can't be used; a server that does not take it.
+pub async fn second_step_removed(config: &Config, email: &str) -> Result<bool, Error> {
+    let letters = Letters::open(config).map_err(|error| Error::field("smtp", error.to_string()))?;
+    if !letters.is_on() {
+        return Ok(false);
+    }
+    let gateway = match config.server.public_url.as_str() {
+        "" => "this gateway",
+        url => url,
+    };
+    let text = format!(
+        "Hello,\n\nthe operator of {gateway} took away the second step of your sign-in, and signed you out \
+         everywhere. From now on your password alone signs you in: sign in and set the second step up again \
+         under Security.\n\nIf you did not ask for this, choose a new password at once and tell the \
+         operator.\n"
+    );
+    letters.send(email, "Your second step was removed", text).await.map(|()| true)
 }
 
 /// Sends a link for a new password to somebody who is here, and nothing to anybody else. The answer comes

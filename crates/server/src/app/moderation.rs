@@ -9,11 +9,12 @@ use std::{
     io,
     path::{Path, PathBuf},
 };
+use unicode_normalization::UnicodeNormalization;
 
-/// Looks at a prompt before anything is held. A gateway that has to ask more than a list puts its own here.
+/// Looks at a text before anything is held. A gateway that has to ask more than a list puts its own here.
 pub(crate) trait PromptCheck: Send + Sync {
-    /// Why a prompt is not taken, for metrics; none if it is.
-    fn check(&self, prompt: &str) -> Option<Reason>;
+    /// Why a text is not taken, for metrics; none if it is.
+    fn check(&self, text: &str) -> Option<Reason>;
 }
 
 /// Why a prompt is not taken.
@@ -39,12 +40,20 @@ pub struct BlocklistError {
     error: io::Error,
 }
 
-/// Refuses a prompt that a check does not take.
-pub(crate) fn check(check: Option<&dyn PromptCheck>, prompt: Option<&str>) -> Result<(), Error> {
-    let found = check.zip(prompt).and_then(|(check, prompt)| check.check(prompt));
-    let Some(reason) = found else { return Ok(()) };
+/// Refuses texts for a vendor, each with the name of its field, that a check does not take.
+pub(crate) fn check(
+    check: Option<&dyn PromptCheck>,
+    texts: [(&'static str, Option<&str>); 2],
+) -> Result<(), Error> {
+    let Some(check) = check else { return Ok(()) };
+    let found = texts.into_iter().find_map(|(field, text)| Some((field, check.check(text?)?)));
+    let Some((field, reason)) = found else { return Ok(()) };
     metrics::counter!("rynjer_prompts_refused_total", "reason" => reason.as_str()).increment(1);
-    Err(Error::field("prompt", "holds what the operator of this gateway does not allow; change the prompt"))
+    let problem = format!(
+        "holds what the operator of this gateway does not allow; change the {}",
+        field.replace('_', " ")
+    );
+    Err(Error::field(field, problem))
 }
 
 /// Phrases that no prompt may hold.
@@ -87,22 +96,29 @@ impl PromptCheck for Blocklist {
     }
 }
 
-/// The words of a text in lower case. Letters of scripts that put no spaces between words are words
-/// themselves, and what can't be seen is not there.
+/// A text in the one form in which texts are compared: compatible letters are one (NFKC), so are upper and
+/// lower case, and what can't be seen is not there, nor are marks that belong to no letter.
+fn folded(text: &str) -> String {
+    let seen = text.chars().filter(|letter| !is_unseen(*letter)).nfkc().filter(|letter| !is_unseen(*letter));
+    // By way of upper case, as ß and ss, or the two small sigmas, are one.
+    let folded: String = seen.flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect();
+    folded.nfkc().filter(|letter| !is_mark(*letter)).collect()
+}
+
+/// The words of a text. Letters of scripts that put no spaces between words are words themselves.
 fn words(text: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();
-    for letter in text.chars().filter(|letter| !is_unseen(*letter)) {
+    for letter in folded(text).chars() {
         let alone = is_unspaced(letter);
-        let inside = !alone && (letter.is_alphanumeric() || is_mark(letter));
+        let inside = !alone && letter.is_alphanumeric();
         if !inside && !word.is_empty() {
             words.push(std::mem::take(&mut word));
         }
         if alone {
             words.push(letter.to_string());
         } else if inside {
-            // By way of upper case, as ß and ss, or the two small sigmas, are one.
-            word.extend(letter.to_uppercase().flat_map(char::to_lowercase));
+            word.push(letter);
         }
     }
     if !word.is_empty() {
@@ -111,14 +127,49 @@ fn words(text: &str) -> Vec<String> {
     words
 }
 
-/// Soft hyphens, joiners and the like, which would hide a word.
+/// Soft hyphens, joiners, fillers and the like, which would hide a word: what Unicode calls
+/// `Default_Ignorable_Code_Point`.
 fn is_unseen(letter: char) -> bool {
-    matches!(letter, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
+    matches!(
+        letter,
+        '\u{ad}'
+            | '\u{34f}'
+            | '\u{61c}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fff8}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
 }
 
-/// Accents that follow their letter.
+/// Marks that make no other letter of the one before, such as a stroke through it; what stretches an Arabic
+/// word, and the points of vowels that Arabic and Hebrew may leave out.
 fn is_mark(letter: char) -> bool {
-    matches!(letter, '\u{300}'..='\u{36f}')
+    matches!(
+        letter,
+        '\u{300}'..='\u{36f}'
+            | '\u{483}'..='\u{489}'
+            | '\u{591}'..='\u{5c7}'
+            | '\u{610}'..='\u{61a}'
+            | '\u{640}'
+            | '\u{64b}'..='\u{65f}'
+            | '\u{670}'
+            | '\u{6d6}'..='\u{6dc}'
+            | '\u{1ab0}'..='\u{1aff}'
+            | '\u{1dc0}'..='\u{1dff}'
+            | '\u{20d0}'..='\u{20ff}'
+            | '\u{fe20}'..='\u{fe2f}'
+    )
 }
 
 /// Chinese, Japanese, Thai, Lao, Burmese and Khmer.
@@ -133,7 +184,12 @@ fn is_unspaced(letter: char) -> bool {
             | '\u{4e00}'..='\u{9fff}'
             | '\u{20000}'..='\u{3ffff}'
     );
-    of_them && letter.is_alphanumeric()
+    of_them && (letter.is_alphanumeric() || is_tone(letter))
+}
+
+/// Signs of Thai and Lao without which a word is another one.
+fn is_tone(letter: char) -> bool {
+    matches!(letter, '\u{e47}'..='\u{e4e}' | '\u{ec8}'..='\u{ece}')
 }
 
 #[cfg(test)]
@@ -154,6 +210,19 @@ mod tests {
             "d\u{ad}o\u{200b}g",
             "ÉTUDE no. 3",
             "a bad bad cat",
+            // The same letters in other forms.
+            "\u{ff22}\u{ff41}\u{ff44} \u{ff43}\u{ff41}\u{ff54}",
+            "\u{1d41d}\u{1d428}\u{1d420}",
+            "\u{24d3}\u{24de}\u{24d6}",
+            "e\u{301}tude",
+            "E\u{301}TUDE",
+            // With what can't be seen between them.
+            "d\u{2066}o\u{206a}g",
+            "d\u{fe0f}o\u{e0067}g",
+            "d\u{3164}o\u{115f}g",
+            "d\u{34f}o\u{180e}g",
+            // Struck through.
+            "d\u{336}o\u{336}g\u{336}",
         ];
         for prompt in refused {
             assert_eq!(list.check(prompt), Some(Reason::Blocklist), "{prompt}");
@@ -164,5 +233,16 @@ mod tests {
             assert_eq!(list.check(prompt), None, "{prompt}");
         }
         assert_eq!(Blocklist::parse("").check("anything"), None);
+    }
+
+    #[test]
+    fn signs_that_a_word_may_do_without_and_signs_that_make_it() {
+        // Arabic and Hebrew, stretched or with the points of vowels.
+        let list = Blocklist::parse("قتل\nרצח\nเสือ\n");
+        for prompt in ["قـتل", "قَتْل", "רֶצַח", "เห็นเสือ"] {
+            assert_eq!(list.check(prompt), Some(Reason::Blocklist), "{prompt}");
+        }
+        // A shirt, and no tiger.
+        assert_eq!(list.check("เสื้อ"), None);
     }
 }

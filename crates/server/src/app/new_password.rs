@@ -93,10 +93,14 @@ pub(crate) async fn by_ticket(app: &App, ticket_text: &str, new: &str, address: 
         renew(tx, &owner, &stored, None, now_ms)?;
         // An identity that somebody else linked would let them in again.
         owner::set_identity(tx, &owner.id, None)?;
-        // Whoever guessed at the old one shall not keep its owner out.
-        throttle::clear(tx, &session::person(&owner.email))?;
         let by =
             Actor::Owner { id: owner.id.clone(), operator: owner.role == "operator", address: Some(address) };
+        if let Some(subject) = &owner.oidc_subject {
+            let detail = json!({ "subject": subject });
+            note(tx, now_ms, &by, None, "owner.identity_unlinked", owner.id.as_str(), &detail)?;
+        }
+        // Whoever guessed at the old one shall not keep its owner out.
+        throttle::clear(tx, &session::person(&owner.email))?;
         Ok::<_, Error>(note(tx, now_ms, &by, None, "owner.password_reset", owner.id.as_str(), &json!({}))?)
     });
     write.await

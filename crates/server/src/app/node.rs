@@ -52,6 +52,8 @@ pub(crate) enum Duty {
     Retention,
     /// Rotating the signing keys.
     Keys,
+    /// Asking the payment service what it may not have told.
+    Payments,
 }
 
 impl Duty {
@@ -59,6 +61,7 @@ impl Duty {
         match self {
             Self::Retention => "retention",
             Self::Keys => "keys",
+            Self::Payments => "payments",
         }
     }
 }
@@ -77,6 +80,11 @@ impl Node {
             started_at_ms,
             api_nodes: Arc::new(AtomicU32::new(1)),
         }
+    }
+
+    /// Whether it serves pages and calls.
+    pub(crate) fn answers_requests(&self) -> bool {
+        self.role != WORKER
     }
 
     /// How many nodes share the requests, as it changes.

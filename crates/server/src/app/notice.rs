@@ -8,9 +8,6 @@ use crate::app::{Error, admin::Admin};
 use rynjer_core::id::{AccountId, NoticeId};
 use rynjer_store::notice::{self, NoticeRow};
 
-/// How long news is kept.
-pub(crate) const KEPT_DAYS: u32 = 90;
-
 impl Admin {
     /// The newest news of an account, older than the piece `before`.
     ///

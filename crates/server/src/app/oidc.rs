@@ -25,7 +25,7 @@ use rynjer_store::{
     ticket,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::net::IpAddr;
 
 /// How long somebody may take at the provider.
@@ -184,7 +184,8 @@ pub(crate) async fn link(app: &App, session: &Session, carried: &str) -> Result<
             return Err(Error::field("", "that identity belongs to somebody else here"));
         }
         owner::set_identity(tx, &id, Some((&link.issuer, &link.subject)))?;
-        Ok::<_, Error>(note(tx, now_ms, &by, None, "owner.identity_linked", id.as_str(), &json!({}))?)
+        let detail = linked(&link.issuer, &link.subject);
+        Ok::<_, Error>(note(tx, now_ms, &by, None, "owner.identity_linked", id.as_str(), &detail)?)
     });
     write.await
 }
@@ -196,10 +197,17 @@ pub(crate) async fn unlink(app: &App, session: &Session) -> Result<(), Error> {
     }
     let (id, by, now_ms) = (session.owner.id.clone(), session.actor(), app.now_ms());
     let write = app.store.write(move |tx| {
+        let known = owner::lock(tx, &id)?.ok_or(Error::NotFound)?;
         owner::set_identity(tx, &id, None)?;
-        note(tx, now_ms, &by, None, "owner.identity_unlinked", id.as_str(), &json!({}))
+        let detail = json!({ "subject": known.oidc_subject });
+        Ok::<_, Error>(note(tx, now_ms, &by, None, "owner.identity_unlinked", id.as_str(), &detail)?)
     });
-    Ok(write.await?)
+    write.await
+}
+
+/// What the log says of an identity.
+fn linked(issuer: &str, subject: &str) -> Value {
+    json!({ "issuer": issuer, "subject": subject })
 }
 
 /// Whose identity it is; somebody new where the operator invited that address, or all of its domain.
@@ -221,6 +229,8 @@ async fn owner_of(app: &App, identity: Identity, address: IpAddr) -> Result<Owne
         let newcomer = if operator { new_operator } else { new_owner };
         let (id, accounts) = newcomer.join(tx, true)?;
         owner::set_identity(tx, &id, Some((&identity.issuer, &identity.subject)))?;
+        let detail = linked(&identity.issuer, &identity.subject);
+        note(tx, now_ms, &newcomer.actor(), None, "owner.identity_linked", id.as_str(), &detail)?;
         Ok::<_, Error>((owner::get(tx, &id)?.ok_or(Error::NotFound)?, accounts))
     });
     let (owner, accounts) = write.await?;

@@ -43,13 +43,19 @@ pub(crate) struct Opening {
 /// The address in the form in which it is stored; owners sign in with any case.
 pub(crate) fn email_of(text: &str) -> Result<String, Error> {
     let email = text.trim().to_lowercase();
+    check_email(&email)?;
+    Ok(email)
+}
+
+/// Whether a text can be an address, in whatever case.
+pub(crate) fn check_email(email: &str) -> Result<(), Error> {
     let (name, host) = email.split_once('@').unwrap_or_default();
     let shown = email.chars().all(|letter| !letter.is_whitespace() && !letter.is_control());
     let refused = ['<', '>', '"', ',', ';', '\\'];
     if name.is_empty() || host.is_empty() || email.len() > 254 || !shown || email.contains(refused) {
         return Err(Error::field("email", "is not an e-mail address"));
     }
-    Ok(email)
+    Ok(())
 }
 
 impl Admin {
@@ -242,6 +248,10 @@ impl Newcomer {
         &self.email
     }
 
+    pub(crate) fn actor(&self) -> Actor {
+        Actor::Owner { id: self.id.clone(), operator: self.operator, address: self.address }
+    }
+
     /// Writes owner and accounts. `named` by an operator, they get the accounts of their address that nobody
     /// owns; whoever comes alone has proved nothing about it.
     pub(crate) fn join(&self, tx: &mut dyn Tx, named: bool) -> Result<(OwnerId, Vec<AccountId>), Error> {
@@ -265,9 +275,8 @@ impl Newcomer {
                 Some(_) => return Err(taken()),
             }
         }
-        let by = Actor::Owner { id: self.id.clone(), operator: self.operator, address: self.address };
         let detail = json!({ "email": self.email, "role": role });
-        note(tx, self.now_ms, &by, None, "owner.joined", self.id.as_str(), &detail)?;
+        note(tx, self.now_ms, &self.actor(), None, "owner.joined", self.id.as_str(), &detail)?;
         Ok((self.id.clone(), made))
     }
 }

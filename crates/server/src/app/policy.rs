@@ -7,7 +7,10 @@ use crate::app::{Error, admin::Admin, audit_log::note, bind, caller::Caller};
 use rynjer_core::{
     budget::Subject, catalog::Catalog, credits::Credits, id::AccountId, nearest, policy::Policy,
 };
-use rynjer_store::policy::{self, PolicyRow};
+use rynjer_store::{
+    Tx, account,
+    policy::{self, PolicyRow},
+};
 use serde_json::json;
 
 /// Why a caller may not use a model, in words that go on from "not available".
@@ -37,6 +40,22 @@ impl Admin {
         subject_id: &str,
         policy: Policy,
     ) -> Result<Vec<PolicyRow>, Error> {
+        self.policy_change(catalog, account, subject_id, policy, true).await?;
+        self.policy_list(account).await
+    }
+
+    /// The same for an owner, whose password was typed lately if it is `confirmed`; allowing more needs that.
+    ///
+    /// # Errors
+    /// As of [`Admin::policy_set`]; more than was allowed, not confirmed.
+    pub async fn policy_change(
+        &self,
+        catalog: &Catalog,
+        account: &AccountId,
+        subject_id: &str,
+        policy: Policy,
+        confirmed: bool,
+    ) -> Result<(), Error> {
         self.reach.check(Some(account))?;
         known_models(catalog, &policy)?;
         if policy.max_price.is_some_and(|price| price < Credits::ZERO) {
@@ -45,9 +64,14 @@ impl Admin {
         let (owner, subject_id, now_ms) = (account.clone(), subject_id.to_owned(), self.clock.now_ms());
         let by = self.by.clone();
         let set = self.store.write(move |tx| {
+            account::lock(tx, &owner)?.ok_or(Error::NotFound)?;
             let subject: Subject = policy.subject;
             if !bind::owns_subject(tx, &owner, subject, &subject_id)? {
                 return Err(Error::field(subject.as_str(), "does not belong to that account"));
+            }
+            let before = before(tx, &owner, subject, &subject_id)?;
+            if policy.allows_more_than(&before) && !confirmed {
+                return Err(Error::NotConfirmed);
             }
             policy::set(tx, &owner, &subject_id, &policy, now_ms)?;
             let detail =
@@ -56,7 +80,7 @@ impl Admin {
         });
         set.await?;
         self.credentials_changed();
-        self.policy_list(account).await
+        Ok(())
     }
 
     /// All policies of an account.
@@ -68,6 +92,13 @@ impl Admin {
         let account = account.clone();
         self.store.read(move |tx| Ok(policy::of_account(tx, &account)?)).await
     }
+}
+
+/// What a subject was held to so far.
+fn before(tx: &mut dyn Tx, account: &AccountId, subject: Subject, subject_id: &str) -> Result<Policy, Error> {
+    let rows = policy::of_account(tx, account)?;
+    let own = rows.into_iter().find(|row| row.policy.subject == subject && row.subject_id == subject_id);
+    Ok(own.map_or_else(|| Policy::none(subject), |row| row.policy))
 }
 
 /// A name that is misspelt would forbid what was meant to be allowed.

@@ -92,6 +92,7 @@ async fn end(app: &App, account: AccountId, id: TaskId) -> Result<(), StoreError
         missing: None,
         loss: None,
         vendor_cost_micro_usd: None,
+        trail: None,
     };
     let outcome = app.store.submit(app.now_ms(), Command::Release(Box::new(release))).await?;
     match outcome {

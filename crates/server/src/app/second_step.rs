@@ -6,6 +6,7 @@
 use crate::{
     app::{
         Error,
+        actor::Actor,
         audit_log::note,
         session::{self, Session},
     },
@@ -24,6 +25,7 @@ use rynjer_store::{
     recovery, throttle,
 };
 use serde_json::json;
+use std::net::IpAddr;
 
 const RECOVERY_CODES: usize = 10;
 
@@ -141,10 +143,16 @@ pub(crate) async fn codes_left(app: &App, session: &Session) -> Result<i64, Erro
 }
 
 /// Checks a code of the app, or a recovery code, and spends it. The guess is counted before.
-pub(crate) async fn check(app: &App, id: &OwnerId, code: &str) -> Result<(), Error> {
+pub(crate) async fn check(
+    app: &App,
+    owner: &OwnerRow,
+    code: &str,
+    address: Option<IpAddr>,
+) -> Result<(), Error> {
     let (app, now_ms, code) = (app.clone(), app.now_ms(), code.to_owned());
     let store = app.store.clone();
-    let id = id.clone();
+    let by = Actor::Owner { id: owner.id.clone(), operator: owner.role == "operator", address };
+    let id = owner.id.clone();
     let checked = store.write(move |tx| {
         let row = owner::lock(tx, &id)?
             .filter(|row| row.disabled_at_ms.is_none() && row.totp_enabled_at_ms.is_some());
@@ -153,7 +161,7 @@ pub(crate) async fn check(app: &App, id: &OwnerId, code: &str) -> Result<(), Err
         if let Some(wait_ms) = limit.wait_ms(throttle::get(tx, &subject)?, now_ms) {
             return Ok(Err(Error::TooManyGuesses { wait_s: session::whole_seconds(wait_ms) }));
         }
-        if spend(&app, tx, &row, &code, now_ms)? {
+        if spend(&app, tx, (&row, &by), &code, now_ms)? {
             throttle::clear(tx, &subject)?;
             return Ok(Ok(()));
         }
@@ -164,9 +172,21 @@ pub(crate) async fn check(app: &App, id: &OwnerId, code: &str) -> Result<(), Err
     checked.await?
 }
 
-fn spend(app: &App, tx: &mut dyn Tx, row: &OwnerRow, code: &str, now_ms: i64) -> Result<bool, Error> {
+fn spend(
+    app: &App,
+    tx: &mut dyn Tx,
+    (row, by): (&OwnerRow, &Actor),
+    code: &str,
+    now_ms: i64,
+) -> Result<bool, Error> {
     if let Some(hash) = totp::recovery_hash(code) {
-        return Ok(recovery::spend(tx, &row.id, &hash, now_ms)?);
+        let spent = recovery::spend(tx, &row.id, &hash, now_ms)?;
+        if spent {
+            // Its owner should wonder if it was not them.
+            let detail = json!({ "left": recovery::left(tx, &row.id)? });
+            note(tx, now_ms, by, None, "owner.recovery_code_used", row.id.as_str(), &detail)?;
+        }
+        return Ok(spent);
     }
     let step = totp::step_of_code(&key_of(app, row)?, code, now_ms).filter(|step| *step > row.totp_step);
     match step {

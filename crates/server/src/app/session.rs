@@ -58,7 +58,6 @@ pub(crate) struct Session {
     confirmed_at_ms: i64,
 }
 
-#[allow(dead_code, reason = "pages that use the rest are being built")]
 impl Session {
     pub(crate) fn is_operator(&self) -> bool {
         self.owner.role == "operator"
@@ -71,6 +70,12 @@ impl Session {
     /// The account that pages show.
     pub(crate) fn account_id(&self) -> Result<AccountId, Error> {
         self.account.as_ref().map(|row| row.id.clone()).ok_or(Error::NotFound)
+    }
+
+    /// Whether nothing is left to sign in for once the account that pages show is closed.
+    pub(crate) fn ends_with_account(&self) -> bool {
+        let is_other = |row: &&AccountRow| self.account.as_ref().is_none_or(|shown| shown.id != row.id);
+        !self.is_operator() && !self.accounts.iter().filter(is_other).any(|row| row.closed_at_ms.is_none())
     }
 
     /// What this person may change in the account that they look at.
@@ -338,9 +343,16 @@ pub(crate) async fn find(
     Ok(Some(Session { owner, accounts, account, hash, csrf, address, confirmed_at_ms }))
 }
 
-/// Ends a session.
-pub(crate) async fn end(app: &App, hash: [u8; 32]) -> Result<(), Error> {
-    Ok(app.store.write(move |tx| session::delete(tx, &hash).map(drop)).await?)
+/// Ends the session of somebody who signs out.
+pub(crate) async fn end(app: &App, session: &Session) -> Result<(), Error> {
+    let (hash, id, by, now_ms) = (session.hash, session.owner.id.clone(), session.actor(), app.now_ms());
+    let write = app.store.write(move |tx| {
+        if session::delete(tx, &hash)? {
+            note(tx, now_ms, &by, None, "owner.signed_out", id.as_str(), &json!({}))?;
+        }
+        Ok::<_, Error>(())
+    });
+    write.await
 }
 
 /// An owner's sessions, newest first.
@@ -386,7 +398,7 @@ pub(crate) async fn confirm(app: &App, session: &Session, password: &str, code: 
     }
     guess(app, &session.owner.email, password, session.address).await?;
     if session.owner.totp_enabled_at_ms.is_some() {
-        let checked = second_step::check(app, &session.owner.id, code).await;
+        let checked = second_step::check(app, &session.owner, code, session.address).await;
         checked.map_err(|error| match error {
             Error::SignInRefused => Error::field("code", "is wrong, or was used already"),
             other => other,
@@ -402,3 +414,6 @@ pub(crate) async fn choose(app: &App, session: &Session, account: &str) -> Resul
     let (hash, id) = (session.hash, own.id.clone());
     Ok(app.store.write(move |tx| session::choose(tx, &hash, &id)).await?)
 }
+
+#[cfg(test)]
+mod tests;

@@ -393,9 +393,10 @@ fn no_picture() -> Error {
 
 fn unusable(error: FetchError) -> Error {
     match error {
-        FetchError::Unreachable(message) | FetchError::Rejected(message) | FetchError::Unwritten(message) => {
-            Error::field("file", message)
-        }
+        FetchError::Unreachable(message)
+        | FetchError::Forbidden(message)
+        | FetchError::Rejected(message)
+        | FetchError::Unwritten(message) => Error::field("file", message),
     }
 }
 

@@ -51,7 +51,16 @@ pub(crate) async fn hand_over(app: &App, task: &Leased, images: &mut [InputImage
 
 /// Deletes the pictures of a task that needs them no more; what is left over, the sweep takes.
 pub(crate) async fn forget(app: &App, account: &AccountId, task: &TaskId) {
-    let folder = Path::from(format!("{FOLDER}/{account}/{task}"));
+    delete(app, format!("{FOLDER}/{account}/{task}")).await;
+}
+
+/// Deletes those of all tasks of an account that has none under way.
+pub(crate) async fn forget_all(app: &App, account: &AccountId) {
+    delete(app, format!("{FOLDER}/{account}")).await;
+}
+
+async fn delete(app: &App, folder: String) {
+    let folder = Path::from(folder);
     let found: Result<Vec<_>, _> = app.outputs.list(Some(&folder)).try_collect().await;
     match found {
         Ok(found) => {

@@ -16,6 +16,9 @@ pub struct Retention {
     pub url_days: u32,
     pub unbound_agent_days: u32,
     pub refresh_family_days: u32,
+    /// 0 keeps them for ever.
+    pub audit_days: u32,
+    pub notice_days: u32,
 }
 
 impl Retention {
@@ -27,6 +30,8 @@ impl Retention {
             url_days: section.whole("url_days", 1..=365)?,
             unbound_agent_days: section.whole("unbound_agent_days", 1..=36_500)?,
             refresh_family_days: section.whole("refresh_family_days", 1..=30)?,
+            audit_days: section.whole("audit_days", 0..=36_500)?,
+            notice_days: section.whole("notice_days", 1..=36_500)?,
         })
     }
 }

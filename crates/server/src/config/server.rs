@@ -8,8 +8,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use ipnet::IpNet;
+use rynjer_providers::host::{Place, place};
 use serde::{Serialize, Serializer};
-use url::{Host, Url};
+use url::Url;
 
 use super::error::ConfigError;
 use super::reader::Reader;
@@ -58,13 +59,7 @@ impl Server {
     /// Whether strangers can reach it by `public_url`, as far as its text tells.
     #[must_use]
     pub fn is_public(&self) -> bool {
-        let url = Url::parse(&self.public_url).ok();
-        match url.as_ref().and_then(Url::host) {
-            None => false,
-            Some(Host::Domain(name)) => name != "localhost" && !name.ends_with(".localhost"),
-            Some(Host::Ipv4(address)) => rynjer_core::address::is_public(address.into()),
-            Some(Host::Ipv6(address)) => rynjer_core::address::is_public(address.into()),
-        }
+        Url::parse(&self.public_url).is_ok_and(|url| place(&url) == Place::Public)
     }
 
     pub(super) fn read(section: &Reader<'_>) -> Result<Self, ConfigError> {

@@ -6,8 +6,9 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use rynjer_providers::host::{Place, place};
 use serde::{Serialize, Serializer};
-use url::{Host, Url};
+use url::Url;
 
 use super::error::ConfigError;
 use super::reader::Reader;
@@ -222,13 +223,7 @@ fn endpoint(section: &Reader<'_>, allow_http: bool) -> Result<String, ConfigErro
     if !bare || !url.has_host() || !matches!(url.scheme(), "http" | "https") {
         return Err(refused(form));
     }
-    let on_loopback = match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    };
-    if url.scheme() == "http" && !on_loopback && !allow_http {
+    if url.scheme() == "http" && place(&url) != Place::Loopback && !allow_http {
         let problem = "is plain HTTP to another machine: take https, or set storage.allow_http = true in a \
                        network that nobody else reads";
         return Err(refused(problem));

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use rynjer_core::topup::Pack;
+use rynjer_core::topup::{self, Pack};
 use serde::{Serialize, Serializer};
 use url::Url;
 
@@ -37,6 +37,8 @@ pub struct Stripe {
     pub base_url: String,
     /// Where browsers are sent to pay, as an origin.
     pub checkout_origin: String,
+    /// Whether a key of test mode may give credits.
+    pub allow_test_payments: bool,
 }
 
 impl Stripe {
@@ -50,6 +52,7 @@ impl Stripe {
             packs: packs(section)?,
             base_url: vendors::url(section, "base_url")?,
             checkout_origin: origin(section)?,
+            allow_test_payments: section.truth("allow_test_payments")?,
         })
     }
 
@@ -74,9 +77,14 @@ impl Stripe {
             let cause = "stripe.secret_key needs stripe.webhook_secret beside it";
             return Some(format!("{cause}: without it nothing that is paid could be believed"));
         }
-        self.packs.is_empty().then(|| {
-            "stripe.packs must name what can be bought, such as [\"1000=1000\"]: credits = price in cents"
-                .to_owned()
+        if self.packs.is_empty() {
+            let form = "such as [\"1000=1000\"]: credits = price in cents";
+            return Some(format!("stripe.packs must name what can be bought, {form}"));
+        }
+        let step = topup::minor_step(&self.currency);
+        self.packs.iter().find(|pack| pack.amount_minor % step != 0).map(|pack| {
+            let (text, currency) = (pack.to_text(), &self.currency);
+            format!("stripe.packs has {text:?}, but Stripe takes prices in {currency} as multiples of {step}")
         })
     }
 }
@@ -142,6 +150,15 @@ mod tests {
             assert!(error.starts_with(start) && !error.contains("hunter2"), "{error}");
         }
         let whole = format!("{key}webhook_secret = \"whsec_1\"\npacks = [\"1000=999\", \" 5000 = 4500\"]\n");
+        for (currency, step) in [("kwd", Some(10)), ("isk", Some(100)), ("jpy", None)] {
+            let loaded = load(&format!("{whole}currency = \"{currency}\"\n"));
+            let problem = step.map(|step| format!("prices in {currency} as multiples of {step}"));
+            match (loaded, problem) {
+                (Ok(_), None) => {}
+                (Err(error), Some(problem)) => assert!(error.to_string().contains(&problem), "{error}"),
+                (loaded, problem) => panic!("{currency}: {problem:?}, {}", loaded.is_ok()),
+            }
+        }
         let config = load(&whole).unwrap().config;
         assert!(config.stripe.is_on());
         assert_eq!(

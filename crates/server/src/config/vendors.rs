@@ -5,8 +5,9 @@
 
 use std::path::PathBuf;
 
+use rynjer_providers::host::{Place, place};
 use serde::Serialize;
-use url::{Host, Url};
+use url::Url;
 
 use super::error::ConfigError;
 use super::reader::Reader;
@@ -71,7 +72,8 @@ impl Vendor {
 pub(super) fn url(section: &Reader<'_>, key: &str) -> Result<String, ConfigError> {
     let text = section.text(key)?.trim_end_matches('/');
     let parsed = Url::parse(text).ok().filter(|url| {
-        (url.scheme() == "https" || url.scheme() == "http" && is_near(url))
+        // Keys don't cross the world in clear.
+        (url.scheme() == "https" || url.scheme() == "http" && place(url) != Place::Public)
             && url.host().is_some()
             && url.username().is_empty()
             && url.password().is_none()
@@ -84,17 +86,6 @@ pub(super) fn url(section: &Reader<'_>, key: &str) -> Result<String, ConfigError
         section.invalid(key, wanted.to_owned())
     };
     parsed.map(|_| text.to_owned()).ok_or_else(form)
-}
-
-/// Whether a URL stays on this machine or in a private network: keys don't cross the world in clear.
-fn is_near(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => !rynjer_core::address::is_public(address.into()),
-        Some(Host::Ipv6(address)) => !rynjer_core::address::is_public(address.into()),
-        // A name without a dot is one of the machine's own network, as in compose files.
-        Some(Host::Domain(name)) => name == "localhost" || !name.contains('.'),
-        None => false,
-    }
 }
 
 /// OpenAI, or a server that speaks the same.

@@ -8,6 +8,7 @@ use super::{
     fault::Fault,
     frame::{Frame, page},
     guard::{Guard, Sent},
+    policy::Allowed,
     shown,
 };
 use crate::{
@@ -21,6 +22,7 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
+use rynjer_core::budget::Subject;
 
 const PATH: &str = "/settings/account";
 
@@ -42,10 +44,16 @@ struct Page {
     made: String,
     open_tasks: String,
     is_paused: bool,
+    /// The day of its end; empty while it goes on.
+    closed: String,
+    allowed: Allowed,
 }
 
-fn account_page(shared: &Shared, session: &Session, problem: String) -> Result<Response, Fault> {
-    let Some(row) = &session.account else { return Err(Fault::of(Error::NotFound, &shared.app)) };
+async fn account_page(shared: &Shared, session: &Session, problem: String) -> Result<Response, Fault> {
+    let fault = |error| Fault::of(error, &shared.app);
+    let Some(row) = &session.account else { return Err(fault(Error::NotFound)) };
+    let hand = session.hand(&shared.app).map_err(fault)?;
+    let policies = hand.policy_list(&row.id).await.map_err(fault)?;
     let template = Page {
         frame: Frame::new(&shared.app, session, PATH, "Account"),
         problem,
@@ -55,12 +63,14 @@ fn account_page(shared: &Shared, session: &Session, problem: String) -> Result<R
         made: shown::day(row.created_at_ms),
         open_tasks: shown::credits(row.open_tasks),
         is_paused: row.paused_at_ms.is_some(),
+        closed: row.closed_at_ms.map(shown::day).unwrap_or_default(),
+        allowed: Allowed::of(&policies, Subject::Account, row.id.as_str()),
     };
     page(shared, &template)
 }
 
 async fn show(State(shared): State<Shared>, Guard(session): Guard) -> Result<Response, Fault> {
-    account_page(&shared, &session, String::new())
+    account_page(&shared, &session, String::new()).await
 }
 
 async fn pause(State(shared): State<Shared>, Sent(session, _): Sent) -> Result<Response, Fault> {
@@ -73,7 +83,7 @@ async fn resume(State(shared): State<Shared>, Sent(session, form): Sent) -> Resu
     let fault = |error| Fault::of(error, &shared.app);
     if let Err(error) = confirm::check(&shared.app, &session, &form).await {
         let (status, problem) = confirm::problem(error).map_err(fault)?;
-        let mut response = account_page(&shared, &session, problem)?;
+        let mut response = account_page(&shared, &session, problem).await?;
         *response.status_mut() = status;
         return Ok(response);
     }

@@ -11,6 +11,7 @@ use super::{
     guard::{Guard, Sent},
     key::KeyLine,
     limit::{self, Bar, LimitField},
+    policy::Allowed,
     shown, story,
 };
 use crate::{
@@ -161,6 +162,7 @@ struct ShowPage {
     problem: String,
     agent: Card,
     limits: Vec<LimitField>,
+    allowed: Allowed,
     boxes: Vec<ScopeBox>,
     keys: Vec<KeyLine>,
     ended_keys: Vec<KeyLine>,
@@ -190,6 +192,7 @@ async fn details(app: &App, session: &Session, id: &str, problem: String) -> Res
     let (account, now_ms) = (session.account_id()?, app.now_ms());
     let row = hand.agent_show(&id).await?;
     let budgets = hand.budget_list(&account).await?;
+    let policies = hand.policy_list(&account).await?;
     let keys = hand.key_list_of_agent(&account, &id).await?;
     let lines = hand.audit_lines_of(&account, id.as_str(), LINES).await?;
     let live = |key: &&KeyRow| key.revoked_at_ms.is_none() && key.expires_at_ms.is_none_or(|at| at > now_ms);
@@ -198,11 +201,12 @@ async fn details(app: &App, session: &Session, id: &str, problem: String) -> Res
         last_used_at_ms: keys.iter().filter_map(|key| key.last_used_at_ms).max(),
     };
     let agent = Card::of(&row, used, &budgets, now_ms);
-    let line = |key: &KeyRow| KeyLine::of(key, &budgets, now_ms);
+    let line = |key: &KeyRow| KeyLine::of(key, (&budgets, &policies), now_ms);
     Ok(ShowPage {
         frame: Frame::new(app, session, PATH, &row.name),
         problem,
         limits: limit::fields(&agent.bars),
+        allowed: Allowed::of(&policies, Subject::Agent, id.as_str()),
         agent,
         boxes: scope_boxes(Scopes::from_text(&row.scopes).unwrap_or(Scopes::NONE)),
         keys: keys.iter().filter(live).map(line).collect(),
@@ -239,8 +243,15 @@ async fn resume(
     Path(id): Path<String>,
     Sent(session, form): Sent,
 ) -> Result<Response, Fault> {
-    set_paused(&shared.app, &session, &id, false).await.map_err(|error| Fault::of(error, &shared.app))?;
-    Ok(back(&id, &form))
+    let resumed = async {
+        named(&shared.app, &session, &id)?;
+        confirm::check(&shared.app, &session, &form).await?;
+        set_paused(&shared.app, &session, &id, false).await
+    };
+    match resumed.await {
+        Ok(()) => Ok(back(&id, &form)),
+        refused => answered(&shared, &session, &id, refused).await,
+    }
 }
 
 async fn set_paused(app: &App, session: &Session, id: &str, paused: bool) -> Result<(), Error> {

@@ -24,7 +24,7 @@ use axum::{
     response::Response,
     routing::get,
 };
-use rynjer_core::id::AuditId;
+use rynjer_core::{id::AuditId, ledger::OWING};
 use rynjer_store::audit_log::{AuditLine, Place};
 use serde_json::{Map, Value};
 
@@ -131,7 +131,7 @@ fn shown_line(line: &AuditLine, session: &Session, names: &Names) -> Line {
         sentence: format!("{who} {deed}"),
         more: if is_whole { String::new() } else { rest(&detail) },
         who: format!("{} {}", line.actor_kind.replace('_', " "), shown::short(&line.actor_id)),
-        address: line.address.clone().unwrap_or_default(),
+        address: line.address_for(Some(session.owner.id.as_str())).unwrap_or_default().to_owned(),
         action: line.action.clone(),
     }
 }
@@ -160,7 +160,15 @@ fn deed(line: &AuditLine, detail: &Map<String, Value>, names: &Names) -> (String
         "account.granted" => {
             (format!("granted {} credits ({})", credits("credits"), text("reference")), true)
         }
+        "account.frozen" if text("reason") == OWING => (
+            "took back more credits than were left: the account is frozen until they are paid".to_owned(),
+            true,
+        ),
         "account.frozen" => (format!("froze this account: {}", text("reason")), true),
+        "account.export_begun" => ("began to download everything of this account".to_owned(), true),
+        "account.closed" => {
+            (format!("closed this account, with {} credits left", credits("credits_left")), true)
+        }
         "account.thawed" => ("let this account go on".to_owned(), true),
         "budget.set" => {
             let per = if text("period") == "total" {
@@ -171,6 +179,7 @@ fn deed(line: &AuditLine, detail: &Map<String, Value>, names: &Names) -> (String
             let of = object(line, detail, names);
             (format!("set a limit of {} credits {per} for {of}", credits("limit")), true)
         }
+        "policy.set" => (format!("{} for {}", policy(detail), object(line, detail, names)), true),
         "task.canceled" => (format!("canceled task {}", shown::short(&line.subject_id)), false),
         "task.erased" => (format!("deleted the contents of task {}", shown::short(&line.subject_id)), false),
         action => {
@@ -178,6 +187,21 @@ fn deed(line: &AuditLine, detail: &Map<String, Value>, names: &Names) -> (String
             let noun = if noun == "key" { "API key".to_owned() } else { noun.replace('_', " ") };
             let verb = verb.replace('_', " ");
             (format!("{verb} {noun} {}", object(line, detail, names)), false)
+        }
+    }
+}
+
+/// What may be asked for from then on.
+pub(super) fn policy(detail: &Map<String, Value>) -> String {
+    let models = detail.get("models").and_then(Value::as_array);
+    let models = models.map(|names| names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "));
+    let price = detail.get("max_price").and_then(Value::as_i64).map(shown::credits);
+    match (models, price) {
+        (None, None) => "allowed every model at any price".to_owned(),
+        (Some(models), None) => format!("allowed only {models}"),
+        (None, Some(price)) => format!("allowed at most {price} credits for one generation"),
+        (Some(models), Some(price)) => {
+            format!("allowed only {models}, at most {price} credits for one generation,")
         }
     }
 }

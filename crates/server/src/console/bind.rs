@@ -181,9 +181,6 @@ async fn say_yes(State(shared): State<Shared>, Sent(session, form): Sent) -> Res
 /// Binds what the page showed. Whoever sends another agent's id or fingerprint has seen another page.
 async fn bind(app: &App, session: &Session, form: &Form) -> Result<AgentId, Error> {
     let account = session.account_id()?;
-    if form.text("account") != account.as_str() {
-        return Err(Error::field("account", "is another one now: look whether it is the right one"));
-    }
     let granted = Granted { account, scopes: ticked(form)?, limit: limit::single(form)? };
     let agent = AgentId::parse(form.text("agent")).ok_or(Error::RegistrationCodeInvalid)?;
     let confirmed = Confirmed {

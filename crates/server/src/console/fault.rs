@@ -24,6 +24,8 @@ pub(crate) enum Fault {
     Stale,
     /// The form is of another session, or of another site.
     Forged,
+    /// The form is of an account that the session does not show any more: the page that says so.
+    OtherAccount(Box<Response>),
     /// A use case refused.
     Refused { error: Box<Error>, app: App },
 }
@@ -54,6 +56,7 @@ impl IntoResponse for Fault {
                         .to_owned();
                 plain(StatusCode::FORBIDDEN, "This form is out of date", sentence).into_response()
             }
+            Self::OtherAccount(page) => *page,
             Self::Refused { error, app } => {
                 if let Error::Internal(cause) = &*error {
                     tracing::error!(cause, "a page could not be shown");

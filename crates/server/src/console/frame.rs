@@ -118,6 +118,9 @@ impl Frame {
             account_id: account.map(|row| row.id.to_string()).unwrap_or_default(),
             is_test: account.is_some_and(|row| row.mode == "test"),
             stopped: match frozen {
+                _ if account.is_some_and(|row| row.closed_at_ms.is_some()) => {
+                    "This account is closed for good. What was charged can still be read.".to_owned()
+                }
                 Some(reason) => format!("This account is frozen: {reason}"),
                 None if account.is_some_and(|row| row.paused_at_ms.is_some()) => {
                     "This account is paused: nothing new is accepted.".to_owned()

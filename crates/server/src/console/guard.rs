@@ -1,12 +1,14 @@
 //! Who may see a page, and who may send a form.
 //!
 //! Invariant: no handler with a [`Guard`] runs without a session, and none with a [`Sent`] without a form of
-//! that very session from a page of ours. Not here: what they may change (`app::actor`).
+//! that very session from a page of ours that showed the account that the session shows now. Not here: what
+//! they may change (`app::actor`).
 
 use super::{
     fault::Fault,
     form::Form,
     frame::{cookie_name, flow_cookie_name},
+    other_account,
 };
 use crate::{
     app::{
@@ -37,8 +39,11 @@ pub(crate) struct Kept {
     pub(crate) address: std::net::IpAddr,
 }
 
-/// A form of somebody who is signed in.
+/// A form of somebody who is signed in, about the account that they look at.
 pub(crate) struct Sent(pub(crate) Session, pub(crate) Form);
+
+/// A form of somebody who is signed in, about themselves: whichever account they look at.
+pub(crate) struct SentByPerson(pub(crate) Session, pub(crate) Form);
 
 /// A form of an operator who is signed in.
 pub(crate) struct SentByOperator(pub(crate) Session, pub(crate) Form);
@@ -109,6 +114,23 @@ impl FromRequest<Shared> for Sent {
     type Rejection = Fault;
 
     async fn from_request(request: Request, shared: &Shared) -> Result<Self, Fault> {
+        let SentByPerson(session, form) = SentByPerson::from_request(request, shared).await?;
+        if !shows(&session, form.text("account")) {
+            return Err(Fault::OtherAccount(Box::new(other_account::page(shared, &session, &form)?)));
+        }
+        Ok(Self(session, form))
+    }
+}
+
+/// Whether pages of a session show that account, or with none no account.
+fn shows(session: &Session, account: &str) -> bool {
+    session.account.as_ref().map_or("", |row| row.id.as_str()) == account
+}
+
+impl FromRequest<Shared> for SentByPerson {
+    type Rejection = Fault;
+
+    async fn from_request(request: Request, shared: &Shared) -> Result<Self, Fault> {
         let (mut parts, body) = request.into_parts();
         let Guard(session) = Guard::from_request_parts(&mut parts, shared).await?;
         let fault = |error| Fault::of(error, &shared.app);
@@ -125,7 +147,7 @@ impl FromRequest<Shared> for SentByOperator {
     type Rejection = Fault;
 
     async fn from_request(request: Request, shared: &Shared) -> Result<Self, Fault> {
-        let Sent(session, form) = Sent::from_request(request, shared).await?;
+        let SentByPerson(session, form) = SentByPerson::from_request(request, shared).await?;
         if session.is_operator() {
             Ok(Self(session, form))
         } else {

@@ -11,6 +11,7 @@ use super::{
     frame::{Frame, page},
     guard::{Guard, Sent},
     limit::{self, Bar},
+    policy::Allowed,
     shown,
 };
 use crate::{
@@ -31,7 +32,7 @@ use rynjer_core::{
     key::ApiKey,
     scope::Scopes,
 };
-use rynjer_store::key::KeyRow;
+use rynjer_store::{key::KeyRow, policy::PolicyRow};
 
 const PATH: &str = "/settings/apikeys";
 /// How long keys can be made to live.
@@ -60,10 +61,11 @@ pub(super) struct KeyLine {
     pub(super) state: &'static str,
     pub(super) tag: &'static str,
     pub(super) bars: Vec<Bar>,
+    pub(super) allowed: Allowed,
 }
 
 impl KeyLine {
-    pub(super) fn of(row: &KeyRow, budgets: &[Budget], now_ms: i64) -> Self {
+    pub(super) fn of(row: &KeyRow, (budgets, policies): (&[Budget], &[PolicyRow]), now_ms: i64) -> Self {
         let (state, tag) = match (row.revoked_at_ms, row.expires_at_ms) {
             (Some(_), _) => ("revoked", "bad"),
             (None, Some(at_ms)) if at_ms <= now_ms => ("expired", "warn"),
@@ -80,6 +82,7 @@ impl KeyLine {
             state,
             tag,
             bars: limit::bars(budgets, Subject::Key, row.id.as_str(), now_ms),
+            allowed: Allowed::of(policies, Subject::Key, row.id.as_str()),
         }
     }
 }
@@ -141,8 +144,8 @@ async fn list_page(
 async fn lines(app: &App, session: &Session) -> Result<Vec<KeyLine>, Error> {
     let (hand, account, now_ms) = (session.hand(app)?, session.account_id()?, app.now_ms());
     let keys = hand.key_list_of_account(&account).await?;
-    let budgets = hand.budget_list(&account).await?;
-    Ok(keys.iter().map(|key| KeyLine::of(key, &budgets, now_ms)).collect())
+    let (budgets, policies) = (hand.budget_list(&account).await?, hand.policy_list(&account).await?);
+    Ok(keys.iter().map(|key| KeyLine::of(key, (&budgets, &policies), now_ms)).collect())
 }
 
 #[derive(Template)]
@@ -214,9 +217,11 @@ async fn make(app: &App, session: &Session, form: &Form) -> Result<MadePage, Err
 }
 
 async fn made_page(app: &App, session: &Session, row: &KeyRow, secret: ApiKey) -> Result<MadePage, Error> {
-    let budgets = session.hand(app)?.budget_list(&row.account_id).await?;
+    let hand = session.hand(app)?;
+    let budgets = hand.budget_list(&row.account_id).await?;
+    let policies = hand.policy_list(&row.account_id).await?;
     let frame = Frame::new(app, session, PATH, "Your new key");
-    Ok(MadePage { frame, key: KeyLine::of(row, &budgets, app.now_ms()), secret })
+    Ok(MadePage { frame, key: KeyLine::of(row, (&budgets, &policies), app.now_ms()), secret })
 }
 
 async fn revoke(

@@ -12,8 +12,10 @@ mod audit;
 mod bind;
 mod budget;
 mod chart;
+mod closure;
 mod confirm;
 mod dashboard;
+mod export;
 mod fault;
 mod filter;
 mod form;
@@ -25,7 +27,9 @@ mod limit;
 mod names;
 mod oidc;
 mod operator;
+mod other_account;
 mod output;
+mod policy;
 mod reset;
 mod second_step;
 mod security;
@@ -59,6 +63,9 @@ fn pages() -> Router<Shared> {
         .merge(key::routes())
         .merge(budget::routes())
         .merge(account::routes())
+        .merge(policy::routes())
+        .merge(export::routes())
+        .merge(closure::routes())
         .merge(dashboard::routes())
         .merge(gallery::routes())
         .merge(task::routes())

@@ -7,7 +7,7 @@ use super::{
     confirm,
     fault::Fault,
     frame::{Frame, page, set_cookie, set_flow_cookie},
-    guard::{Guard, Kept, Perhaps, Sent, onward},
+    guard::{Guard, Kept, Perhaps, SentByPerson, onward},
     security,
     sign_in::after,
 };
@@ -109,7 +109,10 @@ async fn arrive(
     }
 }
 
-async fn link(State(shared): State<Shared>, Sent(session, form): Sent) -> Result<Response, Fault> {
+async fn link(
+    State(shared): State<Shared>,
+    SentByPerson(session, form): SentByPerson,
+) -> Result<Response, Fault> {
     let linked = async {
         confirm::check(&shared.app, &session, &form).await?;
         oidc::link(&shared.app, &session, form.raw("carried")).await
@@ -120,7 +123,10 @@ async fn link(State(shared): State<Shared>, Sent(session, form): Sent) -> Result
     }
 }
 
-async fn unlink(State(shared): State<Shared>, Sent(session, form): Sent) -> Result<Response, Fault> {
+async fn unlink(
+    State(shared): State<Shared>,
+    SentByPerson(session, form): SentByPerson,
+) -> Result<Response, Fault> {
     let unlinked = async {
         confirm::check(&shared.app, &session, &form).await?;
         oidc::unlink(&shared.app, &session).await

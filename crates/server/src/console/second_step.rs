@@ -7,7 +7,7 @@ use super::{
     confirm,
     fault::{Fault, sentence},
     frame::{Cover, Frame, page, set_cookie},
-    guard::{Guard, Sent, SentByStranger, Waiting, onward},
+    guard::{Guard, SentByPerson, SentByStranger, Waiting, onward},
 };
 use crate::{
     app::{
@@ -95,7 +95,10 @@ fn picture(text: &str) -> Result<(usize, String), Error> {
     Ok((width + 8, path))
 }
 
-async fn begin(State(shared): State<Shared>, Sent(session, form): Sent) -> Result<Response, Fault> {
+async fn begin(
+    State(shared): State<Shared>,
+    SentByPerson(session, form): SentByPerson,
+) -> Result<Response, Fault> {
     let begun = async {
         confirm::check(&shared.app, &session, &form).await?;
         second_step::begin(&shared.app, &session).await
@@ -106,7 +109,10 @@ async fn begin(State(shared): State<Shared>, Sent(session, form): Sent) -> Resul
     }
 }
 
-async fn enable(State(shared): State<Shared>, Sent(session, form): Sent) -> Result<Response, Fault> {
+async fn enable(
+    State(shared): State<Shared>,
+    SentByPerson(session, form): SentByPerson,
+) -> Result<Response, Fault> {
     if !session.is_confirmed(shared.app.now_ms()) {
         return Ok(Redirect::to(SECURITY).into_response());
     }
@@ -133,7 +139,10 @@ fn codes_page(
     page(shared, &CodesPage { frame, told, codes })
 }
 
-async fn remove(State(shared): State<Shared>, Sent(session, form): Sent) -> Result<Response, Fault> {
+async fn remove(
+    State(shared): State<Shared>,
+    SentByPerson(session, form): SentByPerson,
+) -> Result<Response, Fault> {
     let removed = async {
         confirm::check(&shared.app, &session, &form).await?;
         second_step::remove(&shared.app, &session).await
@@ -144,7 +153,10 @@ async fn remove(State(shared): State<Shared>, Sent(session, form): Sent) -> Resu
     }
 }
 
-async fn renew_codes(State(shared): State<Shared>, Sent(session, form): Sent) -> Result<Response, Fault> {
+async fn renew_codes(
+    State(shared): State<Shared>,
+    SentByPerson(session, form): SentByPerson,
+) -> Result<Response, Fault> {
     let renewed = async {
         confirm::check(&shared.app, &session, &form).await?;
         second_step::renew_codes(&shared.app, &session).await
@@ -178,7 +190,7 @@ fn code_page(email: String, next: String, problem: String) -> CodePage {
 async fn sign_in(State(shared): State<Shared>, sent: SentByStranger) -> Result<Response, Fault> {
     let (app, next) = (&shared.app, sent.form.text("next").to_owned());
     let Some(waiting) = sent.waiting else { return Ok(Redirect::to("/login").into_response()) };
-    match second_step::check(app, &waiting.owner.id, sent.form.text("code")).await {
+    match second_step::check(app, &waiting.owner, sent.form.text("code"), Some(sent.address)).await {
         Ok(()) => {
             let started = session::complete(app, &waiting, Some(sent.address)).await;
             let started = started.map_err(|error| Fault::of(error, app))?;

@@ -6,7 +6,7 @@ use super::{
     confirm,
     fault::Fault,
     frame::{Frame, page},
-    guard::{Guard, Sent},
+    guard::{Guard, SentByPerson},
     shown,
 };
 use crate::{
@@ -118,7 +118,10 @@ pub(super) async fn refused(shared: &Shared, session: &Session, error: Error) ->
     Ok(response)
 }
 
-async fn change_password(State(shared): State<Shared>, Sent(session, form): Sent) -> Result<Response, Fault> {
+async fn change_password(
+    State(shared): State<Shared>,
+    SentByPerson(session, form): SentByPerson,
+) -> Result<Response, Fault> {
     let proof = (form.raw("confirm_password"), form.text("confirm_code"));
     match new_password::change(&shared.app, &session, proof, form.raw("password")).await {
         Ok(()) => Ok(Redirect::to("/settings/security?done=password").into_response()),
@@ -126,7 +129,10 @@ async fn change_password(State(shared): State<Shared>, Sent(session, form): Sent
     }
 }
 
-async fn end_sessions(State(shared): State<Shared>, Sent(session, form): Sent) -> Result<Response, Fault> {
+async fn end_sessions(
+    State(shared): State<Shared>,
+    SentByPerson(session, form): SentByPerson,
+) -> Result<Response, Fault> {
     let only = form.has("session").then(|| form.text("session"));
     let ended = session::end_others(&shared.app, &session, only).await;
     ended.map_err(|error| Fault::of(error, &shared.app))?;

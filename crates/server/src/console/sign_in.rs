@@ -6,7 +6,7 @@
 use super::{
     fault::{Fault, sentence},
     frame::{Cover, page, set_cookie},
-    guard::{Perhaps, Sent, SentByStranger, onward},
+    guard::{Perhaps, SentByPerson, SentByStranger, onward},
 };
 use crate::{
     app::{Error, owner, session},
@@ -44,7 +44,7 @@ pub(super) struct Asked {
     /// What just happened: `password` after a new password.
     #[serde(default)]
     after: String,
-    /// Set after signing out.
+    /// Set after signing out: `closed` with the last account.
     #[serde(default)]
     out: String,
 }
@@ -94,6 +94,8 @@ async fn show(
         "Your new password is set. Sign in with it."
     } else if asked.out.is_empty() {
         ""
+    } else if asked.out == "closed" {
+        "The account is closed, and your sign-in has ended with it."
     } else {
         "You are signed out."
     };
@@ -153,13 +155,19 @@ pub(super) fn after(owner: &OwnerRow, next: &str) -> String {
     format!("/login/code?{query}")
 }
 
-async fn sign_out(State(shared): State<Shared>, Sent(session, _): Sent) -> Result<Response, Fault> {
-    session::end(&shared.app, session.hash).await.map_err(|error| Fault::of(error, &shared.app))?;
+async fn sign_out(
+    State(shared): State<Shared>,
+    SentByPerson(session, _): SentByPerson,
+) -> Result<Response, Fault> {
+    session::end(&shared.app, &session).await.map_err(|error| Fault::of(error, &shared.app))?;
     let cookie = set_cookie(&shared.app, None);
     Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/login?out=1")).into_response())
 }
 
-async fn choose_account(State(shared): State<Shared>, Sent(session, form): Sent) -> Result<Response, Fault> {
+async fn choose_account(
+    State(shared): State<Shared>,
+    SentByPerson(session, form): SentByPerson,
+) -> Result<Response, Fault> {
     let chosen = session::choose(&shared.app, &session, form.text("account")).await;
     chosen.map_err(|error| Fault::of(error, &shared.app))?;
     Ok(Redirect::to("/").into_response())

@@ -3,7 +3,7 @@
 //! Invariant: a line says who did what, in words, and nothing that is not in the log. Not here: the log
 //! (`app::audit_log`), its own page.
 
-use super::shown;
+use super::{audit, shown};
 use crate::app::session::Session;
 use rynjer_store::audit_log::AuditLine;
 use serde_json::Value;
@@ -49,6 +49,10 @@ fn what(action: &str, detail: &str) -> String {
             let before = number("before").map(|before| format!(" instead of {before}")).unwrap_or_default();
             format!("set a limit of {} credits {period}{before}", number("limit").unwrap_or_default())
         }
+        "policy.set" => {
+            let told = audit::policy(detail.as_object().unwrap_or(&serde_json::Map::new()));
+            told.trim_end_matches(',').to_owned()
+        }
         "budget.removed" => format!("took away the limit {period}"),
         other => other.split_once('.').map_or(other, |(_, verb)| verb).replace('_', " "),
     }
@@ -75,6 +79,13 @@ mod tests {
                 "set a limit of 5 credits in total instead of 7",
             ),
             ("budget.removed", r#"{"period":"month"}"#, "took away the limit per month"),
+            ("policy.set", r#"{"models":null,"max_price":null}"#, "allowed every model at any price"),
+            ("policy.set", r#"{"models":["a","b"],"max_price":null}"#, "allowed only a, b"),
+            (
+                "policy.set",
+                r#"{"models":["a"],"max_price":1600}"#,
+                "allowed only a, at most 1\u{202f}600 credits for one generation",
+            ),
             ("odd", "not JSON", "odd"),
         ];
         for (action, detail, told) in rows {

@@ -23,11 +23,14 @@ use axum::{
 };
 use rynjer_core::{
     id::TopupId,
+    time::DAY_MS,
     topup::{self as rules, Pack, State as Standing},
 };
 use rynjer_store::topup::TopupRow;
 use serde::Deserialize;
 
+/// A page of the payment service lives for a day; after that, waiting is not what anybody still does.
+const PAGE_LIVES_MS: i64 = DAY_MS + 3_600_000;
 /// Purchases on one page.
 const SHOWN: u32 = 25;
 
@@ -80,7 +83,7 @@ struct Line {
 }
 
 impl Line {
-    fn of(row: &TopupRow) -> Self {
+    fn of(row: &TopupRow, now_ms: i64) -> Self {
         let taken_back = row.taken_back.0;
         Self {
             id: shown::short(row.id.as_str()),
@@ -88,6 +91,8 @@ impl Line {
             credits: shown::credits(row.bought.credits.0),
             price: price(row.bought.amount_minor, &row.currency),
             state: match row.state {
+                // Stripe is still asked; only its word makes this "not paid".
+                Standing::Open if now_ms - row.created_at_ms > PAGE_LIVES_MS => "not known to be paid",
                 Standing::Open => "waits for the payment",
                 Standing::Paid if taken_back > 0 => "paid, partly refunded",
                 Standing::Paid => "paid",
@@ -147,8 +152,8 @@ async fn show(
         is_practice: app.payments.as_ref().is_some_and(|payments| !payments.stripe.is_live()),
         available: shown::credits(available),
         packs: settings.packs.iter().map(|pack| offer(pack, &settings.currency)).collect(),
-        back: back.as_ref().map(Line::of),
-        lines: rows.iter().map(Line::of).collect(),
+        back: back.as_ref().map(|row| Line::of(row, app.now_ms())),
+        lines: rows.iter().map(|row| Line::of(row, app.now_ms())).collect(),
         older: older.unwrap_or_default(),
         frame: Frame::new(app, &session, "/topup", "Top up"),
     };

@@ -21,15 +21,32 @@ use crate::{
 };
 use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
 use http::{HeaderMap, header, request::Parts};
-use std::{sync::Arc, time::Duration};
+use std::{ops::Deref, sync::Arc, time::Duration};
 
-/// What all handlers share.
+/// What all handlers share. It is copied several times for each request, so it is one pointer.
 #[derive(Clone)]
-pub(crate) struct Shared {
+pub(crate) struct Shared(Arc<SharedParts>);
+
+/// Its parts.
+pub(crate) struct SharedParts {
     pub(crate) app: App,
-    pub(crate) rates: Arc<RateLimits>,
+    pub(crate) rates: RateLimits,
     pub(crate) bodies: Bodies,
     pub(crate) drain: crate::http::listen::Drain,
+}
+
+impl Shared {
+    pub(crate) fn new(parts: SharedParts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for Shared {
+    type Target = SharedParts;
+
+    fn deref(&self) -> &SharedParts {
+        &self.0
+    }
 }
 
 impl FromRef<Shared> for App {

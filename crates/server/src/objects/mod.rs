@@ -180,6 +180,13 @@ impl Objects {
         }
     }
 
+    /// A name for a file on the local disk that is no object; what a killed process leaves there is swept.
+    pub(crate) async fn scratch(&self) -> std::io::Result<PathBuf> {
+        let folder = self.staging.folder();
+        tokio::fs::create_dir_all(folder).await?;
+        Ok(folder.join(staged::fresh_name()))
+    }
+
     /// Removes what killed processes left on the local disk. S3 has a rule for what they left there.
     pub(crate) async fn sweep_staging(&self, oldest_ms: i64) {
         staging::sweep(self.staging.folder().to_owned(), oldest_ms).await;

@@ -66,12 +66,16 @@ impl Staging {
     /// Opens a new file; blocks.
     pub(crate) fn create(&self) -> io::Result<Staged> {
         fs::create_dir_all(&self.folder)?;
-        // A name that the storage does not show, and that the sweep knows.
-        let path = self.folder.join(format!("{}#1", HEXLOWER.encode(&entropy::bytes::<8>())));
+        let path = self.folder.join(fresh_name());
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
         let staged = Staged { file, bytes: 0, path: Some(path) };
         Ok(if self.keeps_names { staged } else { staged.without_name() })
     }
+}
+
+/// A name that the storage does not show, and that the sweep knows.
+pub(super) fn fresh_name() -> String {
+    format!("{}#1", HEXLOWER.encode(&entropy::bytes::<8>()))
 }
 
 /// A file that is no object yet; its drop removes it. All calls block.

@@ -233,7 +233,9 @@ async fn arrive<'a>(
         Err(FetchError::Unreachable(_)) if task.provider_task_id.is_some() && task.tries < FETCH_POLLS => {
             Err(NotArrived::Away)
         }
-        Err(FetchError::Unreachable(_)) => Err(failed("the provider's file could not be fetched")),
+        Err(FetchError::Unreachable(_) | FetchError::Forbidden(_)) => {
+            Err(failed("the provider's file could not be fetched"))
+        }
         Err(FetchError::Rejected(reason)) => Err(unusable(&reason)),
         Err(FetchError::Unwritten(reason)) => {
             tracing::warn!(reason, "an output could not be staged");
@@ -248,7 +250,8 @@ fn bytes_max(app: &App, task: &Leased) -> u64 {
     if task.product == "image" { max.min(PICTURE_BYTES_MAX) } else { max }
 }
 
-/// A file that the vendor named by URL. A server that stumbles is asked again: what it made is billed.
+/// A file that the vendor named by URL. A server that stumbles is asked again: what it made is billed. An
+/// address that may not be asked is refused once and for all.
 async fn fetch(app: &App, task: &Leased, url: &str) -> Result<Spool, FetchError> {
     let gone = || FetchError::Unreachable("the vendor is gone".to_owned());
     let provider = app.providers.get(&task.provider).ok_or_else(gone)?;
@@ -256,7 +259,7 @@ async fn fetch(app: &App, task: &Leased, url: &str) -> Result<Spool, FetchError>
     let mut pause_ms = FETCH_PAUSE_MS;
     let mut tries = 1;
     loop {
-        let mut spool = Spool::new(app.outputs.staging().clone(), wanted(task), limits.max_bytes);
+        let mut spool = Spool::new(app.outputs.staging().clone(), wanted(task));
         match provider.fetch(url.to_owned(), limits, &mut spool).await {
             Ok(()) => return Ok(spool),
             Err(FetchError::Unreachable(_)) if tries < FETCH_TRIES => {}

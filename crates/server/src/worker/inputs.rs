@@ -181,9 +181,9 @@ pub(super) fn none(body: TaskBody, now_ms: i64) -> Loaded {
 /// Tells which of the pictures it is, in the words of the request.
 fn unusable(index: usize, error: FetchError) -> NotLoaded {
     let (error, message) = match error {
-        FetchError::Unreachable(message) | FetchError::Unwritten(message) => {
-            (TaskError::InputUnreachable, message)
-        }
+        FetchError::Unreachable(message)
+        | FetchError::Forbidden(message)
+        | FetchError::Unwritten(message) => (TaskError::InputUnreachable, message),
         FetchError::Rejected(message) => (TaskError::InputRejected, message),
     };
     NotLoaded::Unusable { error, message: format!("input_image_urls.{index}: {message}") }

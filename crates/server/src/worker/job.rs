@@ -25,6 +25,7 @@ pub(super) fn job(app: &App, task: &Leased, loaded: &mut Loaded) -> Job {
         nonce: task.attempt_id.to_string(),
         // The time that told whether the pictures are needed.
         now_ms: loaded.now_ms,
+        is_over: loaded.now_ms >= task.deadline_at_ms,
         product: Product::parse(&task.product).unwrap_or(Product::Image),
         mode: Mode::parse(&task.mode).unwrap_or(Mode::TextToImage),
         vendor_model: task.vendor_model.clone(),

@@ -268,7 +268,7 @@ pub(crate) async fn sweep_now(app: &App) -> Result<bool, Error> {
 
 /// One look for objects that no row names, likewise.
 pub(crate) async fn sweep_orphans_now(app: &App) -> Result<bool, Error> {
-    Ok(node::run(app, Duty::Retention, sweep::sweep_orphans(app)).await.transpose()?.is_some())
+    Ok(node::run(app, Duty::Retention, sweep::sweep_leftovers(app)).await.transpose()?.is_some())
 }
 
 /// When to look for work again.

@@ -29,12 +29,14 @@ pub(super) async fn poll(
     let Some(provider_task_id) = task.provider_task_id.clone() else {
         return settle::await_late_answer(app, task).await;
     };
-    let asked = provider.poll(job(app, task, &mut loaded), provider_task_id, on_progress(app, task, stop));
+    let job = job(app, task, &mut loaded);
+    // Past its time a task is asked once more, since what is finished may have waited for us. A time that
+    // ends meanwhile is not over: the provider was not told that this is the last chance of what it has done.
+    let over = job.is_over;
+    let asked = provider.poll(job, provider_task_id, on_progress(app, task, stop));
     let answer = call::observe(provider.name(), "poll", asked).await;
     drop(loaded);
     let holder = task.holder();
-    // Past its time a task is asked once more, since what is finished may have waited for us.
-    let over = app.now_ms() >= task.deadline_at_ms;
     match answer {
         Err(ProviderError::Refused { error, message, cost }) => {
             settle::refuse(app, task, error, &message, cost).await

@@ -68,6 +68,7 @@ pub(super) async fn fail_with(
         missing: ending.missing,
         loss: (lost.units > 0).then_some(lost),
         vendor_cost_micro_usd: ending.cost,
+        trail: None,
     };
     let outcome = patience::submit(app, Command::Release(Box::new(release))).await?;
     note(app, task, &outcome, Status::Failed).await

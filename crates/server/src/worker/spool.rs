@@ -7,7 +7,7 @@ use crate::objects::{Staged, Staging};
 use bytes::{Bytes, BytesMut};
 use futures::future::BoxFuture;
 use rynjer_providers::{
-    Sink,
+    Length, Sink,
     guarded::FetchError,
     media::{self, HEAD_BYTES, Kind, Limits, Media, MediaError, Outline},
 };
@@ -59,11 +59,10 @@ pub(super) enum NotLooked {
 }
 
 impl Spool {
-    /// For a file of that kind, of which at most `max_bytes` are taken.
-    pub(super) fn new(staging: Staging, wanted: &'static str, max_bytes: u64) -> Self {
-        let outline = (wanted == Kind::Video.name()).then(|| Outline::new(max_bytes));
+    /// For a file of that kind.
+    pub(super) fn new(staging: Staging, wanted: &'static str) -> Self {
         let (held, flushed_bytes) = (BytesMut::new(), 0);
-        Self { staging, wanted, has_begun: false, outline, flushed_bytes, held, disk: None }
+        Self { staging, wanted, has_begun: false, outline: None, flushed_bytes, held, disk: None }
     }
 
     /// Whether the first bytes are of the right kind.
@@ -113,6 +112,10 @@ impl Spool {
 }
 
 impl Sink for Spool {
+    fn begin(&mut self, length: Length) {
+        self.outline = (self.wanted == Kind::Video.name()).then(|| Outline::new(length));
+    }
+
     fn take(&mut self, chunk: Bytes) -> BoxFuture<'_, Result<(), FetchError>> {
         Box::pin(self.keep(chunk))
     }
@@ -190,7 +193,9 @@ mod tests {
         }
 
         fn spool(&self, wanted: &'static str) -> Spool {
-            Spool::new(Staging::new(self.0.path().to_owned(), true), wanted, LIMITS.max_bytes)
+            let mut spool = Spool::new(Staging::new(self.0.path().to_owned(), true), wanted);
+            spool.begin(Length { max_bytes: LIMITS.max_bytes, is_declared: false });
+            spool
         }
 
         fn files(&self) -> Vec<u64> {

@@ -24,7 +24,7 @@ use crate::{
 };
 use rynjer_core::task::Step;
 use rynjer_providers::{
-    Ambiguity, Cost, LookUpAnswer, Provider, ProviderError, SubmitAnswer, TaskError, Unit,
+    Ambiguity, Cost, Job, LookUpAnswer, Provider, ProviderError, SubmitAnswer, TaskError, Unit,
 };
 use rynjer_store::{
     StoreError, attempt,
@@ -246,12 +246,14 @@ impl Submit<'_> {
         let (app, task) = (self.app, self.task);
         let (holder, number) = (task.holder(), task.attempt);
         let started = app.store.read(move |tx| attempt::started_at_ms(tx, &holder, number)).await?;
-        let asked = self.provider.look_up(job(app, task, &mut loaded), started);
+        // The vendor's clock is compared with this time.
+        let job = Job { now_ms: app.now_ms(), ..job(app, task, &mut loaded) };
+        let asked = self.provider.look_up(job, started);
         let answer = call::observe(self.provider.name(), "look_up", asked).await;
         drop(loaded);
         match answer {
             Ok(LookUpAnswer::Found { provider_task_ids, poll_after_ms }) => {
-                if self.found(provider_task_ids, poll_after_ms).await? {
+                if self.found(provider_task_ids, started, poll_after_ms).await? {
                     return Ok(());
                 }
                 // All belong to others now. Ours may still come to the list.
@@ -267,12 +269,25 @@ impl Submit<'_> {
 
     /// Takes the first job that belongs to no attempt yet; whether there is one. It is chosen and taken in
     /// one write: of two tasks that look at once, one would lose its lease over the other's job.
-    async fn found(&self, provider_task_ids: Vec<String>, poll_after_ms: u32) -> Result<bool, StoreError> {
+    async fn found(
+        &self,
+        provider_task_ids: Vec<String>,
+        started_at_ms: i64,
+        poll_after_ms: u32,
+    ) -> Result<bool, StoreError> {
         let (task, name) = (self.task, self.task.provider.clone());
         let (holder, number) = (task.holder(), task.attempt);
         let poll_at_ms = self.poll_at_ms(poll_after_ms);
+        let (vendor_model, prompt) = (task.vendor_model.clone(), self.body.prompt.clone());
+        let now_ms = self.app.now_ms();
         let unit = move |tx: &mut dyn rynjer_store::Tx| {
-            let Some(id) = attempt::first_free(tx, &name, &provider_task_ids)? else { return Ok(false) };
+            // What others are handing over with the same words may be among them.
+            let under_way = attempt::bodies_under_way(tx, &name, &vendor_model, now_ms)?;
+            if under_way.iter().any(|body| TaskBody::from_stored(body).prompt == prompt) {
+                return Ok(false);
+            }
+            let free = attempt::first_free(tx, &name, &provider_task_ids, started_at_ms)?;
+            let Some(id) = free else { return Ok(false) };
             lease::submitted(tx, &holder, number, &id, poll_at_ms).map(|_| true)
         };
         patience::write(self.app, unit).await

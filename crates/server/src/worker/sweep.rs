@@ -10,7 +10,6 @@ use crate::{
         actor::{Actor, Reach},
         admin::Admin,
         node::{self, Duty},
-        notice,
     },
     state::App,
 };
@@ -34,6 +33,8 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 const ORPHAN_AGE_MS: i64 = DAY_MS;
 /// Sweeps between looks for orphans, since those list the whole storage.
 const ORPHANS_EVERY: u32 = 60;
+/// For how long what a closure leaves is looked for: a process that was killed came back long before.
+const CLOSED_LATELY_MS: i64 = 7 * DAY_MS;
 /// Objects whose rows are looked up at once.
 const ORPHANS_AT_ONCE: usize = 200;
 /// Sweeps between audits of the whole ledger.
@@ -64,7 +65,7 @@ async fn round(app: &App, number: u32) {
         audit(app).await;
     }
     if number.is_multiple_of(ORPHANS_EVERY) {
-        let swept = sweep_orphans(app).await;
+        let swept = sweep_leftovers(app).await;
         crate::metrics::swept("orphans", swept.is_ok());
         if let Err(error) = swept {
             tracing::warn!(?error, "looking for orphaned files failed");
@@ -103,11 +104,7 @@ pub(super) async fn sweep(app: &App) -> Result<(), Error> {
     while app.store.write(move |tx| retention::sweep(tx, horizons)).await.map_err(Error::from)? > 0 {
         tokio::task::yield_now().await;
     }
-    let news_before_ms = ago(notice::KEPT_DAYS);
-    let expire = move |tx: &mut dyn rynjer_store::Tx| retention::expire_notices(tx, news_before_ms);
-    while app.store.write(expire).await.map_err(Error::from)? > 0 {
-        tokio::task::yield_now().await;
-    }
+    sweep_trails(app, now_ms).await?;
     let unseen_since_ms = now_ms - DAY_MS;
     let forgotten = app.store.write(move |tx| rynjer_store::node::forget(tx, unseen_since_ms)).await;
     forgotten.map_err(Error::from)?;
@@ -127,6 +124,26 @@ pub(super) async fn sweep(app: &App) -> Result<(), Error> {
             return Ok(());
         }
     }
+}
+
+/// News and lines of the audit log, each as long as the settings say.
+async fn sweep_trails(app: &App, now_ms: i64) -> Result<(), Error> {
+    let settings = &app.config.retention;
+    let ago = |days: u32| now_ms - i64::from(days) * DAY_MS;
+    let news_before_ms = ago(settings.notice_days);
+    let expire = move |tx: &mut dyn rynjer_store::Tx| retention::expire_notices(tx, news_before_ms);
+    while app.store.write(expire).await.map_err(Error::from)? > 0 {
+        tokio::task::yield_now().await;
+    }
+    if settings.audit_days == 0 {
+        return Ok(());
+    }
+    let lines_before_ms = ago(settings.audit_days);
+    let expire = move |tx: &mut dyn rynjer_store::Tx| retention::expire_audit_lines(tx, lines_before_ms);
+    while app.store.write(expire).await.map_err(Error::from)? > 0 {
+        tokio::task::yield_now().await;
+    }
+    Ok(())
 }
 
 /// Ends tasks of providers that nobody claims for any more, so that their price is not held for ever.
@@ -160,6 +177,7 @@ async fn end(app: &App, task: Abandoned) {
         missing: None,
         loss: if queued { None } else { task.attempt_id.map(LostUnits::all) },
         vendor_cost_micro_usd: None,
+        trail: None,
     };
     let outcome = app.store.submit(app.now_ms(), Command::Release(Box::new(release))).await;
     match outcome {
@@ -181,17 +199,28 @@ async fn delete(app: &App, keys: &[String]) -> usize {
     keys.len()
 }
 
-/// Deletes objects that no row names: outputs of tasks, and uploaded files.
-pub(super) async fn sweep_orphans(app: &App) -> Result<(), Error> {
+/// What was cut short: closures, and files without a row.
+pub(super) async fn sweep_leftovers(app: &App) -> Result<(), Error> {
+    let hand = Admin::within(app, Actor::Gateway, Reach::All);
+    let finished = hand.finish_closings(app.now_ms() - CLOSED_LATELY_MS).await;
+    sweep_orphans(app).await.and(finished)
+}
+
+/// Deletes objects that no row names, outputs of tasks and uploaded files, and pictures that were handed to a
+/// vendor for a task that is over.
+async fn sweep_orphans(app: &App) -> Result<(), Error> {
     // Files carry the machine's time, whatever a test clock says.
     let oldest_ms = app.now_ms() - app.clock.moved_ms().unwrap_or(0) - ORPHAN_AGE_MS;
     app.outputs.sweep_staging(oldest_ms).await;
     let mut objects = app.outputs.list(None);
-    let (mut outputs, mut files) = (Vec::new(), Vec::new());
+    let (mut outputs, mut files, mut inputs) = (Vec::new(), Vec::new(), Vec::new());
     while let Some(object) = objects.try_next().await.map_err(|error| Error::storage("list", &error))? {
         if object.last_modified.timestamp_millis() < oldest_ms {
             let key = object.location.to_string();
             match *key.split('/').collect::<Vec<_>>() {
+                ["inputs", account, task, _] if AccountId::parse(account).is_some() => {
+                    inputs.push((account.to_owned(), task.to_owned(), key.clone()));
+                }
                 // Of other data in the same place nothing is known, so it is left alone.
                 [account, ..] if account != "files" && AccountId::parse(account).is_none() => {}
                 ["files", account, _] if AccountId::parse(account).is_none() => {}
@@ -208,11 +237,12 @@ pub(super) async fn sweep_orphans(app: &App) -> Result<(), Error> {
                 _ => {}
             }
         }
-        if outputs.len() + files.len() >= ORPHANS_AT_ONCE {
-            delete_orphans(app, std::mem::take(&mut outputs), std::mem::take(&mut files)).await?;
+        if outputs.len() + files.len() + inputs.len() >= ORPHANS_AT_ONCE {
+            let found = [&mut outputs, &mut files, &mut inputs].map(std::mem::take);
+            delete_orphans(app, found).await?;
         }
     }
-    delete_orphans(app, outputs, files).await
+    delete_orphans(app, [outputs, files, inputs]).await
 }
 
 /// The task in the name of an output.
@@ -223,10 +253,11 @@ fn task_of(name: &str) -> &str {
 /// Account, task or file, and key of an object.
 type Keys = Vec<(String, String, String)>;
 
-async fn delete_orphans(app: &App, outputs: Keys, files: Keys) -> Result<(), Error> {
+async fn delete_orphans(app: &App, [outputs, files, inputs]: [Keys; 3]) -> Result<(), Error> {
     let find = move |tx: &mut dyn rynjer_store::Tx| {
         let mut orphans = retention::orphans(tx, &outputs)?;
         orphans.extend(retention::orphan_files(tx, &files)?);
+        orphans.extend(retention::inputs_of_finished(tx, &inputs)?);
         Ok::<_, Error>(orphans)
     };
     let orphans = app.store.read(find).await?;

@@ -71,6 +71,29 @@ async fn pause_resume_and_revoke_hold_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stopping_asks_nothing_and_going_on_asks_for_the_password() {
+    let app = TestApp::sqlite().await;
+    let mut owner = app.owner().await;
+    app.advance(HOUR);
+    let page = format!("/settings/agents/{}", app.agent.id);
+    let resume = format!("{page}/resume");
+    owner.get("/settings/agents").await;
+    assert_eq!(owner.submit(&format!("{page}/pause"), &[]).await.status, 303);
+    owner.get("/settings/agents").await.shows("Resume Demo Agent Your password");
+    for (password, told) in
+        [("", "Type your password as well."), ("wrong horse battery", "That is not your password.")]
+    {
+        let refused = owner.submit(&resume, &[("confirm_password", password)]).await;
+        assert_eq!(refused.status, 401);
+        refused.shows(told).shows("While it is paused");
+    }
+    let refused = app.agent_key().post("/v1/generate", &picture("paused", "[[instant]]")).await;
+    assert_eq!(refused.refusal(), "403 agent_paused");
+    assert_eq!(owner.submit(&resume, &[("confirm_password", PASSWORD)]).await.location, page);
+    app.agent_key().picture("resumed", "[[instant]]").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unbound_agent_is_gone_from_the_account() {
     let app = TestApp::sqlite().await;
     let mut owner = app.owner().await;

@@ -168,9 +168,10 @@ async fn binding_needs_a_fresh_password_and_the_account_that_was_shown() {
     look_up(&mut owner, &code).await;
     right.push(("account", &test_account));
     let page = owner.submit(YES, &right).await;
-    assert_eq!(page.status, 400);
-    page.shows("Account is another one now").shows("owner@example.com live");
+    assert_eq!(page.status, 409);
+    page.shows("Another account is shown now").shows("this browser shows owner@example.com live now");
     right.retain(|(name, _)| *name != "account");
+    look_up(&mut owner, &code).await;
     assert_eq!(owner.submit(YES, &right).await.status, 303);
     let agents = app.admin().agent_list(None).await.unwrap();
     let bound = agents.iter().find(|agent| agent.id.as_str() == text(&data, "agent_id")).unwrap();

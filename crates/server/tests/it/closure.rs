@@ -2,9 +2,15 @@
 //!
 //! Invariant: what could spend ends at once, and the ledger stays whole. Not here: what is exported before.
 
-use crate::support::{CREDITS, TestApp, agent::text, client::picture, files_below};
+use crate::support::{
+    BASE_URL, CREDITS, TestApp, agent::text, browser::PASSWORD, client::picture, files_below,
+};
 use rynjer_core::{id::AgentId, scope::Scopes};
 use rynjer_server::{app::Error, gateway::Role};
+use rynjer_store::{
+    StoreError, closure,
+    relocation::{Kind, TABLES},
+};
 use serde_json::json;
 
 fn problem(error: &Error) -> String {
@@ -92,4 +98,115 @@ async fn open_tasks_are_canceled_or_waited_for() {
     assert_eq!(other.post("/v1/generate/o-2/cancel", &json!({})).await.status, 200);
     let closed = app.admin().account_close(&app.other).await.expect("closed");
     assert_eq!((closed.books.available.0, closed.books.held.0), (1000, 0));
+}
+
+/// Somebody who leaves leaves an id: their address is free, and nowhere in the database.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_leaves_is_forgotten_and_may_come_again() {
+    let app = TestApp::with("[console]\nsign_up = \"open\"\nlive_accounts = true\n").await;
+    let admin = app.admin();
+    let mut browser = app.browser();
+    let joined = [("email", "Leaver@example.com"), ("password", PASSWORD)];
+    browser.get("/signup").await;
+    assert_eq!(browser.submit("/signup", &joined).await.status, 303);
+    let owner = admin.owner_named("leaver@example.com").await.expect("an owner");
+    let link = admin.reset_link(BASE_URL, &owner.id).await.expect("a link");
+    let of = async |email: &str| {
+        let mut rows = admin.account_list().await.expect("accounts");
+        rows.retain(|row| row.email == email);
+        rows
+    };
+    let accounts = of("leaver@example.com").await;
+    assert_eq!(accounts.len(), 2);
+    // With one account left they stay.
+    admin.account_close(&accounts[0].id).await.expect("closed");
+    assert_eq!(of("leaver@example.com").await.len(), 1);
+    assert_eq!(browser.get("/").await.status, 200);
+    admin.account_close(&accounts[1].id).await.expect("closed");
+    assert_eq!(browser.get("/").await.status, 303);
+    assert_eq!(app.browser().get(&link).await.status, 404);
+    let mut again = app.browser();
+    again.get("/login").await;
+    assert_eq!(again.submit("/login", &joined).await.status, 401);
+    assert_eq!(named(&app, "leaver@example.com").await, [] as [String; 0]);
+    for account in &accounts {
+        let row = admin.account_show(&account.id).await.expect("the account");
+        assert_eq!(row.email, format!("closed:{}", row.id));
+    }
+    let lines = admin.audit_lines(None, None, 50).await.expect("lines");
+    let line = lines.iter().find(|line| line.action == "owner.joined").expect("a line");
+    assert_eq!((line.subject_id.as_str(), line.address.as_deref()), (owner.id.as_str(), None));
+    assert_eq!(line.detail, format!("{{\"email\":\"closed:{}\",\"role\":\"owner\"}}", owner.id));
+    again.get("/signup").await;
+    assert_eq!(again.submit("/signup", &joined).await.status, 303);
+    let new = admin.owner_named("leaver@example.com").await.expect("an owner");
+    assert_ne!(new.id, owner.id);
+    // A second closing of the old one takes nothing from the new one.
+    admin.account_close(&accounts[1].id).await.expect("closed");
+    assert_eq!(again.get("/").await.status, 200);
+}
+
+/// A process that is killed in the middle of a closure leaves nothing for good.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_closure_left_is_finished_by_the_sweep() {
+    let app = TestApp::sqlite().await;
+    let admin = app.admin();
+    let mut owner = app.owner().await;
+    app.account_key().picture("k-1", "[[instant]] a secret garden").await;
+    let task = app.account_key().finish("k-1").await;
+    let folder = app.data_dir().join("outputs");
+    let handed = folder.join(format!("inputs/{}/{}/00.png", app.account, text(&task, "task_id")));
+    std::fs::create_dir_all(handed.parent().expect("a folder")).expect("the folder");
+    std::fs::write(&handed, b"x").expect("written");
+    let (id, now_ms) = (app.account.clone(), app.now_ms());
+    let closed: Result<(), StoreError> = admin.store.write(move |tx| closure::close(tx, &id, now_ms)).await;
+    closed.expect("closed");
+    assert_eq!(owner.get("/").await.status, 200);
+    app.gateway().sweep_orphans().await.expect("a sweep");
+    let id = rynjer_core::id::TaskId::parse(&text(&task, "task_id")).expect("an id");
+    assert_eq!(admin.task_show(&id).await.expect("the task").body, None);
+    assert_eq!(files_below(&folder), [] as [String; 0]);
+    assert_eq!(named(&app, "owner@example.com").await, [] as [String; 0]);
+    assert_eq!(owner.get("/").await.status, 303);
+}
+
+/// Who has an account now does not see where the one before was, nor what they are called.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_that_changes_hands_forgets_the_one_before() {
+    let app = TestApp::sqlite().await;
+    let admin = app.admin();
+    let mut before = app.owner().await;
+    before.get("/settings/account").await;
+    assert_eq!(before.submit("/settings/account/pause", &[]).await.status, 303);
+    let from = async || {
+        let lines = admin.audit_lines(Some(&app.account), None, 100).await.expect("lines");
+        let paused = lines.into_iter().find(|line| line.action == "account.paused").expect("a line");
+        (paused.actor_kind, paused.address)
+    };
+    assert_eq!(from().await, ("owner".to_owned(), Some("127.0.0.1".to_owned())));
+    app.invited("after@example.com", false).await;
+    let after = admin.owner_named("after@example.com").await.expect("an owner");
+    admin.account_give(&app.account, &after.id).await.expect("given");
+    assert_eq!(from().await, ("owner".to_owned(), None));
+    assert_eq!(admin.account_show(&app.account).await.expect("the account").email, "after@example.com (2)");
+    let lines = admin.audit_lines(Some(&app.account), None, 100).await.expect("lines");
+    assert!(lines.iter().all(|line| !format!("{line:?}").contains("owner@example.com")), "{lines:?}");
+}
+
+/// The columns of the database that hold a text.
+async fn named(app: &TestApp, text: &'static str) -> Vec<String> {
+    let read = app.admin().store.read(move |tx| {
+        let mut found = Vec::new();
+        for table in TABLES {
+            for (column, _) in table.columns.iter().filter(|(_, kind)| *kind == Kind::Text) {
+                let name = table.name;
+                let sql = format!("SELECT 1 FROM {name} WHERE LOWER({column}) LIKE '%' || $1 || '%' LIMIT 1");
+                if tx.one(&sql, &[text.into()])?.is_some() {
+                    found.push(format!("{name}.{column}"));
+                }
+            }
+        }
+        Ok::<_, StoreError>(found)
+    });
+    read.await.expect("the store")
 }

@@ -3,12 +3,14 @@
 //! Invariant: what the API told of a task is in it to the byte, and nothing secret or of others. Not here:
 //! the archive's form (`server/src/tar.rs`).
 
-use crate::support::{CREDITS, TestApp, agent::text};
+use crate::support::{CREDITS, TestApp, agent::text, png::png, shop::Shop, upload::upload};
 use rynjer_core::{
     budget::{Period, Subject},
     credits::Credits,
+    scope::Scopes,
 };
 use rynjer_server::{app::Error, config::Config};
+use rynjer_store::StoreError;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::{path::Path, process::Command, time::Duration};
@@ -111,4 +113,66 @@ async fn a_file_that_is_there_is_not_written_over_and_a_lost_one_is_named() {
     let told = exported(&app, &file).await.expect("exported");
     assert_eq!((told.files, told.missing), (0, vec![format!("files/{}/0.png", text(&task, "task_id"))]));
     unpacked(&file);
+}
+
+/// What was bought, what went back, news and uploads; and not where the operator's people sit.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_archive_holds_purchases_news_and_uploads() {
+    let mut shop = Shop::open().await;
+    let payment = shop.bought("1000=999").await;
+    let refund = shop.stripe.refund(&payment, 333, "succeeded");
+    shop.tell("evt_refund", "refund.created", &refund).await.ok_empty();
+    let (app, account) = (&shop.app, shop.account.clone());
+    let admin = app.admin();
+    let key = admin.key_create(&account, Scopes::ALL, "ci").await.expect("a key").1;
+    let caller = app.bearer(key.expose());
+    let picture = png(4, 4, 1);
+    let file_id = text(&upload(&caller, &picture).await.ok(), "file_id");
+    let id = account.to_string();
+    let write = admin.store.write(move |tx| {
+        let sql = "INSERT INTO notices (account_id, id, at, kind, once, detail) \
+                   VALUES ($1, 'ntc_1', 1742291400000, 'budget.threshold', 'x', '{\"percent\":50}')";
+        tx.exec(sql, &[(&id).into()])
+    });
+    let written: Result<u64, StoreError> = write.await;
+    written.expect("a notice");
+    // Somebody of the operator's, from their own place.
+    let mut operator = app.invited("operator@example.com", true).await;
+    let path = format!("/operator/accounts/{account}");
+    operator.get(&path).await;
+    let page = operator.submit(&format!("{path}/freeze"), &[("reason", "a look")]).await;
+    assert_eq!(page.status, 303, "{}", page.text());
+
+    let file = app.data_dir().join("account.tar");
+    let defaults = Config::load(None, std::iter::empty(), toml::Table::new()).expect("the defaults").config;
+    let told = admin.account_export(&account, (&defaults.storage, app.data_dir()), &file).await;
+    let told = told.expect("exported");
+    assert_eq!((told.files, told.uploads, told.missing.len()), (1, 1, 0));
+    let folder = unpacked(&file);
+    let folder = folder.path();
+    let bought = lines(folder, "purchases.jsonl");
+    assert_eq!(bought.len(), 1);
+    assert_eq!(
+        (&bought[0]["payment_id"], &bought[0]["amount_minor"], &bought[0]["credits_taken_back"]),
+        (&json!(payment), &json!(999), &json!(333))
+    );
+    let reversal = json!({
+        "reversal_id": refund["id"], "kind": "refund", "amount_minor": 333, "standing": "gone",
+    });
+    assert_eq!(bought[0]["reversals"], json!([reversal]));
+    let news = lines(folder, "notices.jsonl");
+    assert_eq!((&news[0]["kind"], &news[0]["detail"]["percent"]), (&json!("budget.threshold"), &json!(50)));
+    let uploads = lines(folder, "uploads.jsonl");
+    assert_eq!((uploads.len(), &uploads[0]["file_id"]), (1, &json!(file_id)));
+    let bytes = std::fs::read(folder.join(text(&uploads[0], "file"))).expect("the upload");
+    assert_eq!(json!(data_encoding::HEXLOWER.encode(&Sha256::digest(&bytes))), uploads[0]["sha256"]);
+    let trail = lines(folder, "audit.jsonl");
+    let of = |action: &str| trail.iter().find(|line| line["action"] == action).expect("a line");
+    assert_eq!(
+        (&of("account.frozen")["actor"], &of("account.frozen")["address"]),
+        (&json!("operator"), &Value::Null)
+    );
+    assert_eq!(&of("topup.started")["actor"], &json!("owner"));
+    assert!(of("topup.started")["address"].is_string());
+    shop.owner.get("/audit").await.shows("froze this account: a look");
 }

@@ -289,13 +289,14 @@ async fn objects_that_no_row_names_are_swept() {
     let unnamed = format!("files/{}/file_06egn8yc0hs5fc4pkp2kezx3y4.png", app.account);
     let half = format!("files/{}/{}.jpg", app.account, text(&file, "file_id"));
     let output = format!("{}/task_06egn8yc0hs5fc4pkp2kezx3y4/1-0.png", app.account);
-    for name in [&unnamed, &half, &output] {
+    let handed = format!("inputs/{}/task_06egn8yc0hs5fc4pkp2kezx3y4/00.png", app.account);
+    for name in [&unnamed, &half, &output, &handed] {
         let path = folder.join(name);
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("the folder");
         std::fs::write(path, b"x").expect("written");
     }
     let young = objects(&app);
-    assert_eq!(young.len(), living.len() + 3);
+    assert_eq!(young.len(), living.len() + 4);
     // Storage has its own clock: an hour less than a day is too young.
     let now = SystemTime::UNIX_EPOCH + Duration::from_millis(app.now_ms().unsigned_abs());
     let age = |before: Duration| {

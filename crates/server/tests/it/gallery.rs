@@ -30,6 +30,8 @@ async fn files_are_shown_with_the_words_that_asked_for_them() {
         page.html
             .contains("alt=\"two green boats [[instant]]\" width=\"1024\" height=\"1024\" loading=\"lazy\"")
     );
+    // Many pictures are as large as they were made: one that is out of sight is not loaded.
+    assert_eq!(page.html.matches("loading=\"lazy\" decoding=\"async\"").count(), 2);
     assert!(page.html.contains("controls preload=\"none\""));
     assert!(page.html.contains(&format!("href=\"/tasks/{task}\"")));
     assert!(page.html.contains("<video src=\"/outputs/") && page.html.contains("<audio src=\"/outputs/"));

@@ -4,6 +4,7 @@
 //! the next task is made. Not here: URLs that agents name (`input`), the guard alone (`rynjer-providers`).
 
 use crate::support::{
+    files_below,
     hostile::{AT, Hostile},
     until,
     vendor::{LIVE_CREDITS, Vendors, picture},
@@ -105,6 +106,7 @@ async fn nothing_inside_is_fetched_for_a_vendor() {
 async fn no_redirect_of_a_vendor_leads_inside() {
     let secret = Web::new(vec![("/secret", "200 OK".to_owned(), b"secret".to_vec())]);
     let mut places = inside(secret.address.port());
+    let forbidden = places.len();
     places.push(format!("/moved/{}", places.len()));
     let hostile = Hostile::start(places.clone()).await;
     let (vendors, price) = start(&hostile).await;
@@ -112,6 +114,9 @@ async fn no_redirect_of_a_vendor_leads_inside() {
         (0..places.len()).map(|number| hostile.url(&format!("/moved/{number}"))).collect();
     refused(&vendors, price, &urls).await;
     assert_eq!(secret.came(), 0);
+    // What is forbidden is tried once. What leads in a circle may be a server that stumbles: three times, of
+    // six hops each.
+    assert_eq!(hostile.redirects(), forbidden + 3 * 6);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -126,6 +131,32 @@ async fn a_file_that_is_a_bomb_is_refused() {
     assert!(taken <= TAKEN_BYTES_MAX, "{taken}");
     let fine = prompted("fine", &format!("{AT}{}", hostile.url("/files/picture.png")));
     assert_eq!(vendors.made(&fine).await["status"], "success");
+}
+
+/// The limit for files whose length is known is half a gibibyte: what may have no end is stopped long before,
+/// and what can't fit into the length that was declared at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_film_without_an_end_is_refused_long_before_the_limit() {
+    let hostile = Hostile::start(Vec::new()).await;
+    let vendors = Vendors::with(&[], &format!("{SETTINGS}{}", hostile.clip_settings())).await;
+    let mut taken_before = 0;
+    for (name, taken_max) in [("open-end", 96 << 20), ("many-boxes", 96 << 20), ("beyond", 16 << 20)] {
+        let (peak_before, began) = (peak_kib(), Instant::now());
+        let model = "xai/grok-imagine-video/text-to-video";
+        vendors.live.generate(&json!({"request_id": name, "model": model, "prompt": name})).await;
+        let task = vendors.finish(name).await;
+        let (taken, more) = (hostile.endless_bytes() - taken_before, peak_kib() - peak_before);
+        println!(
+            "{:>5} ms {name}: {taken} bytes taken, peak memory {more} KiB more",
+            began.elapsed().as_millis()
+        );
+        assert_eq!(task["error"]["error"], "provider_failed", "{task}");
+        assert_eq!((&task["credits"]["held"], &task["credits"]["charged"]), (&json!(0), &json!(0)));
+        assert!(taken <= taken_max, "{name}: {taken} bytes taken");
+        assert!(more <= 64 << 10, "{name}: {more} KiB");
+        taken_before = hostile.endless_bytes();
+    }
+    assert!(files_below(&vendors.app.data_dir().join("outputs")).is_empty());
 }
 
 /// The picture was made, for all that anybody knows: our loss, and never asked for again.

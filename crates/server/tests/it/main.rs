@@ -8,6 +8,8 @@
 mod support;
 
 #[cfg(test)]
+mod account_page;
+#[cfg(test)]
 mod agent_page;
 #[cfg(test)]
 mod audit_log;
@@ -38,9 +40,12 @@ mod export;
 #[cfg(test)]
 mod failover;
 #[cfg(test)]
-mod file;
+mod fan_out;
 #[cfg(test)]
+mod file;
 mod film;
+#[cfg(test)]
+mod forms;
 #[cfg(test)]
 mod gallery;
 #[cfg(test)]
@@ -57,6 +62,8 @@ mod identity;
 mod input;
 #[cfg(test)]
 mod key;
+#[cfg(test)]
+mod key_line;
 #[cfg(test)]
 mod key_page;
 #[cfg(test)]
@@ -87,6 +94,8 @@ mod owner;
 mod pause;
 #[cfg(test)]
 mod policy;
+#[cfg(test)]
+mod policy_page;
 #[cfg(test)]
 mod preset;
 #[cfg(test)]
@@ -124,10 +133,17 @@ mod topup;
 #[cfg(test)]
 mod topup_attack;
 #[cfg(test)]
+mod topup_freeze;
+#[cfg(test)]
+mod topup_sweep;
+#[cfg(test)]
+mod trail;
+#[cfg(test)]
 mod upload;
 #[cfg(test)]
 mod usage;
 #[cfg(test)]
 mod vendor;
+mod vendor_cancel;
 #[cfg(test)]
 mod vertical;

@@ -4,7 +4,7 @@
 //! requests do once they are let in.
 
 mod actor;
-mod rows;
+pub(crate) mod rows;
 
 use crate::support::{
     Agent, Signer, TestApp, agent::text, client::picture, png::png, routes::routes, upload::upload,
@@ -157,6 +157,7 @@ impl Objects {
             ("{task_id}", text(&self.task, "task_id")),
             ("{usage_event_id}", text(&self.task, "usage_event_id")),
             ("{agent_id}", self.agent_id.clone()),
+            ("{subject_id}", self.agent_id.clone()),
             ("{key_id}", self.key_id.clone()),
             ("{account_id}", self.account_id.clone()),
             ("{account}", self.account_id.clone()),

@@ -47,6 +47,18 @@ async fn at_provider(url: &str) -> String {
     back.unwrap_or_else(|| panic!("{answer}")).to_owned()
 }
 
+/// What the log says of identities, newest first.
+async fn identities(app: &TestApp) -> Vec<String> {
+    let lines = app.admin().audit_lines(None, None, 100).await.unwrap();
+    let of_identity = lines.iter().filter(|line| line.action.starts_with("owner.identity"));
+    of_identity.map(|line| format!("{} {} {}", line.actor_kind, line.action, line.detail)).collect()
+}
+
+fn linked(provider: &OidcProvider, subject: &str) -> String {
+    let detail = json!({"issuer": provider.issuer(), "subject": subject});
+    format!("owner owner.identity_linked {detail}")
+}
+
 /// Goes to the provider and comes back.
 async fn round_trip(browser: &mut Browser, from: &str) -> Page {
     let away = browser.get(from).await;
@@ -65,6 +77,7 @@ async fn whoever_was_invited_comes_in_by_the_provider() {
     let page = round_trip(&mut browser, "/login/oidc?next=/settings/security").await;
     assert_eq!((page.status, page.location.as_str()), (303, "/settings/security"), "{}", page.text());
     browser.get("/").await.shows("100 000 credits");
+    assert_eq!(identities(&app).await, [linked(&provider, "s-1")]);
     browser.get("/settings/security").await.shows("Example ID linked");
     assert!(!browser.cookies.keys().any(|name| name.contains("flow")), "{:?}", browser.cookies);
     // Again by the same identity, whatever its address is now.
@@ -177,6 +190,44 @@ async fn an_owner_links_an_identity_and_takes_it_away() {
     let page = owner.submit("/settings/security/provider/remove", &[]).await;
     assert_eq!(page.location, "/settings/security?done=unlinked");
     assert_eq!(round_trip(&mut app.browser(), "/login/oidc").await.status, 400);
+    let gone = "owner owner.identity_unlinked {\"subject\":\"s-6\"}".to_owned();
+    assert_eq!(identities(&app).await, [gone, linked(&provider, "s-6")]);
+}
+
+/// A provider that knows its user asks nothing: that is no typed password, whoever sits there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_round_trip_confirms_nothing() {
+    let (app, provider) = served("").await;
+    app.admin().invite(BASE_URL, "owner@example.com", false).await.unwrap();
+    let honest = person("s-7", "owner@example.com");
+    let asked_at = |ago_s: i64| OidcPerson {
+        lie: Some(("auth_time".to_owned(), json!(app.now_s() - ago_s))),
+        ..honest.clone()
+    };
+    let never = OidcPerson { lie: Some(("auth_time".to_owned(), json!(null))), ..honest.clone() };
+    // What a dangerous act says after such a sign-in.
+    let act = async |from: &str, person: OidcPerson| {
+        provider.set_person(person);
+        let mut browser = app.browser();
+        assert_eq!(round_trip(&mut browser, from).await.status, 303);
+        browser.get("/settings/apikeys").await;
+        let fields = [("name", "ci"), ("scopes", "image"), ("expires_in_days", "30"), ("period", "total")];
+        browser.submit("/settings/apikeys", &fields).await.status
+    };
+    for (from, person, status) in [
+        ("/login/oidc", asked_at(0), 401),
+        ("/login/oidc", asked_at(3600), 401),
+        ("/login/oidc?anew=1", asked_at(601), 401),
+        ("/login/oidc?anew=1", never, 401),
+        ("/login/oidc?anew=1", asked_at(599), 200),
+    ] {
+        let shown = format!("{from} {:?}", person.lie);
+        assert_eq!(act(from, person).await, status, "{shown}");
+    }
+    // It was asked for: the provider must ask its user again.
+    let away = app.browser().get("/login/oidc?anew=1").await.location;
+    assert!(away.contains("max_age=0") && away.contains("prompt=login"), "{away}");
+    assert!(!app.browser().get("/login/oidc").await.location.contains("max_age"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -119,6 +119,52 @@ async fn a_grant_needs_the_password_once_it_was_typed_long_ago() {
     assert!(!operator.get(&path).await.html.contains("confirm_password"), "it counts for a while");
 }
 
+/// What lets somebody do more than before needs the operator's password; what stops needs none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn letting_go_on_needs_the_password_once_it_was_typed_long_ago() {
+    let (app, _) = operated().await;
+    drop(app.owner().await);
+    let owner = app.admin().owner_named("owner@example.com").await.unwrap().id.to_string();
+    let (account, freeze) = (account_path(&app), format!("{}/freeze", account_path(&app)));
+    let (model, live) = ([("kind", "model"), ("name", "z-image")], [("email", "a@b.c"), ("mode", "live")]);
+    let provider = [("kind", "provider"), ("name", "sandbox")];
+    let disable = [("owner", owner.as_str()), ("enable", "")];
+    let enable = [("owner", owner.as_str()), ("enable", "1")];
+    for (page, form, fields, asks) in [
+        (&*account, &*freeze, [("reason", "unpaid"), ("thaw", "")].as_slice(), false),
+        (&account, &freeze, [("thaw", "1")].as_slice(), true),
+        ("/operator/accounts", "/operator/accounts", live.as_slice(), true),
+        ("/operator/catalog", "/operator/pause", model.as_slice(), false),
+        ("/operator/catalog", "/operator/resume", model.as_slice(), true),
+        ("/operator/providers", "/operator/pause", provider.as_slice(), false),
+        ("/operator/providers", "/operator/resume", provider.as_slice(), true),
+        ("/operator/owners", "/operator/owners/disable", disable.as_slice(), true),
+        ("/operator/owners", "/operator/owners/disable", enable.as_slice(), true),
+    ] {
+        let mut operator = app.browser();
+        operator.get("/login").await;
+        let right = [("email", "operator@example.com"), ("password", PASSWORD)];
+        assert_eq!(operator.submit("/login", &right).await.status, 303);
+        app.advance(Duration::from_secs(900));
+        operator.get(page).await;
+        if asks {
+            for (typed, told) in
+                [("", "Type your password as well."), ("wrong", "That is not your password.")]
+            {
+                let typed = [fields, [("confirm_password", typed)].as_slice()].concat();
+                let refused = operator.submit(form, &typed).await;
+                assert_eq!(refused.status, 401, "{form} {fields:?}");
+                refused.shows(told).shows("Your password");
+            }
+        }
+        let password = if asks { PASSWORD } else { "" };
+        let typed = [fields, [("confirm_password", password)].as_slice()].concat();
+        assert_eq!(operator.submit(form, &typed).await.status, 303, "{form} {fields:?}");
+    }
+    assert_eq!(app.admin().account_show(&app.account).await.unwrap().frozen_reason, None);
+    assert_eq!(app.admin().pause_list().await, Ok(vec![]));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn accounts_are_frozen_made_and_given() {
     let (app, mut operator) = operated().await;
@@ -146,12 +192,14 @@ async fn accounts_are_frozen_made_and_given() {
 
     operator.get(&path).await;
     let give = format!("{path}/owner");
+    operator.get(&path).await.shows("Its keys end and its agents are unbound at once, for good");
     let nobody = operator.submit(&give, &[("owner", "nobody@example.com")]).await;
     assert_eq!(nobody.status, 400);
     nobody.shows("Owner is nobody's e-mail address here; invite them first.");
     assert_eq!(operator.submit(&give, &[("owner", "operator@example.com")]).await.status, 303);
-    operator.get("/").await.shows("test · owner@example.com");
-    assert!(!owner.get("/").await.text().contains("test · owner@example.com"));
+    // It is told apart from what the new owner has.
+    operator.get("/").await.shows("test · operator@example.com (2)");
+    assert!(!owner.get("/").await.text().contains("test · "));
 }
 
 /// The link on a page.

@@ -119,6 +119,9 @@ async fn a_recovery_code_works_once() {
     let typed = codes[3].to_uppercase().replace('-', " ");
     assert_eq!(browser.submit("/login/code", &[("code", &typed)]).await.status, 303);
     browser.get("/settings/security").await.shows("9 recovery codes are left.");
+    let lines = app.admin().audit_lines(None, None, 50).await.unwrap();
+    let used: Vec<_> = lines.iter().filter(|line| line.action == "owner.recovery_code_used").collect();
+    assert_eq!((used.len(), used[0].detail.as_str(), used[0].address.is_some()), (1, "{\"left\":9}", true));
     let (mut other, page) = after_password(&app).await;
     other.get(&page.location).await;
     assert_eq!(other.submit("/login/code", &[("code", &codes[3])]).await.status, 401);

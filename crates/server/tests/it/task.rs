@@ -224,6 +224,7 @@ async fn a_worker_that_lost_its_lease_changes_nothing() {
         missing: None,
         loss: None,
         vendor_cost_micro_usd: None,
+        trail: None,
     };
     let output = NewOutput {
         index: 0,

@@ -43,7 +43,12 @@ async fn a_pack_is_bought() {
         (text(&paid["success_url"]), text(&paid["cancel_url"])),
         (&*success, "https://gateway.test/topup")
     );
-    assert_eq!(paid["metadata"], json!({"topup_id": row.id.as_str(), "account_id": shop.account.as_str()}));
+    assert_eq!(
+        paid["metadata"],
+        json!({"topup_id": row.id.as_str(),
+        "account_id": shop.account.as_str(), "owner_id": row.owner_id.as_str(), "credits": "1000",
+        "gateway": "https://gateway.test"})
+    );
 
     for _ in 0..3 {
         shop.tell("evt_1", COMPLETED, &paid).await.ok_empty();

@@ -110,6 +110,18 @@ async fn genuine_messages_that_contradict_the_purchase() {
     assert_eq!(shop.books().await, (0, 0));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_of_the_mode_that_the_key_does_not_name_are_not_sold() {
+    // The stand-in takes this for a key of test mode.
+    let mut shop = Shop::with("rk_live_shop", "").await;
+    assert_eq!(shop.choose("1000=999").await.status, 500);
+    let page = shop.stripe.pages().pop().expect("a page");
+    let paid = shop.stripe.pay(page["id"].as_str().expect("an id"));
+    shop.tell("evt_1", COMPLETED, &paid).await.ok_empty();
+    shop.sweep().await;
+    assert_eq!(shop.books().await, (0, 0));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_nodes_hear_the_same_at_once() {
     let mut shop = Shop::with(TEST_KEY, SHARED).await;

@@ -12,11 +12,11 @@ use crate::{
 use rynjer_core::{
     budget::{Budget, Charge, Period, Subject},
     credits::Credits,
-    id::{AccountId, AgentId, BudgetId, TaskId},
+    id::{AccountId, AgentId, BudgetId, KeyId, TaskId},
     ledger::{Account, Books, Command, EntryKind, Reference, Run, RunKey, TaskMoney, Working},
     task::{Status, Step},
 };
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 pub(super) fn load(tx: &mut dyn Tx, commands: &[(i64, &Command)]) -> Result<Working, StoreError> {
     let mut working = Working::default();
@@ -61,6 +61,7 @@ fn load_accounts(
             paused: row.opt_int(11)?.is_some(),
             closed: row.opt_int(12)?.is_some(),
             budgets: Vec::new(),
+            successors: HashMap::new(),
             fault: None,
             changed: false,
             budgets_changed: HashSet::new(),
@@ -163,10 +164,15 @@ fn load_budgets(
     }
     let mut keys = Rows::new(2);
     subjects.iter().for_each(|(account, id)| keys.push([Param::Text(account), Param::Text(id)]));
-    let columns = "SELECT b.id, b.account_id, b.subject, b.subject_id, b.period, b.limit_credits, \
-                   b.window_start, b.spent FROM keys JOIN budgets b ON b.account_id = keys.account_id";
-    let sql = format!("{columns} AND b.subject_id = keys.id ORDER BY b.id");
+    let columns = "b.id, b.account_id, b.subject, b.subject_id, b.period, b.limit_credits, b.window_start, \
+                   b.spent, keys.id";
+    let sql = format!(
+        "SELECT {columns} FROM keys LEFT JOIN key_successors s ON s.account_id = keys.account_id \
+         AND s.key_id = keys.id JOIN budgets b ON b.account_id = keys.account_id \
+         AND b.subject_id = COALESCE(s.newest_id, keys.id) ORDER BY b.id"
+    );
     let mut rows = with_keys(tx, "account_id, id", &[Type::Text; 2], &keys, &sql)?;
+    note_successors(working, &rows)?;
 
     let charged: BTreeSet<(String, String)> = working
         .tasks
@@ -175,7 +181,10 @@ fn load_budgets(
         .collect();
     let mut keys = Rows::new(2);
     charged.iter().for_each(|(account, id)| keys.push([Param::from(account), Param::from(id)]));
-    let sql = format!("{columns} AND b.id = keys.id ORDER BY b.id");
+    let sql = format!(
+        "SELECT {columns} FROM keys JOIN budgets b ON b.account_id = keys.account_id AND b.id = keys.id \
+         ORDER BY b.id"
+    );
     rows.extend(with_keys(tx, "account_id, id", &[Type::Text; 2], &keys, &sql)?);
     for row in rows {
         let budget = budget_of(&row)?;
@@ -183,6 +192,17 @@ fn load_budgets(
             && !account.budgets.iter().any(|known| known.id == budget.id)
         {
             account.budgets.push(budget);
+        }
+    }
+    Ok(())
+}
+
+/// A cap that was found under another id than its own is that of the key's successor.
+fn note_successors(working: &mut Working, rows: &[Row]) -> Result<(), StoreError> {
+    for row in rows.iter().filter(|row| row.str(3).ok() != row.str(8).ok()) {
+        if let Some(account) = working.accounts.get_mut(&AccountId::from_stored(row.text(1)?)) {
+            let (key, newest) = (KeyId::from_stored(row.text(8)?), KeyId::from_stored(row.text(3)?));
+            account.successors.insert(key, newest);
         }
     }
     Ok(())

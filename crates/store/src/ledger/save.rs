@@ -3,6 +3,7 @@
 //! Invariant: entries are inserted, never updated; only changed rows are written. Not here: decisions.
 
 use crate::{
+    audit_log::{self, AuditLine},
     batch::{Rows, insert, with_keys},
     dialect::Type,
     error::StoreError,
@@ -23,7 +24,8 @@ pub(super) fn save(tx: &mut dyn Tx, working: &Working) -> Result<(), StoreError>
     save_budgets(tx, working)?;
     save_runs(tx, working)?;
     save_outputs(tx, working)?;
-    save_notices(tx, working)
+    save_notices(tx, working)?;
+    save_trails(tx, working)
 }
 
 /// The column of the windows that a hold was counted in.
@@ -349,4 +351,24 @@ fn save_notices(tx: &mut dyn Tx, working: &Working) -> Result<(), StoreError> {
     let types = [Type::Text, Type::Text, Type::Int, Type::Text, Type::Text, Type::Text];
     let tail = "ON CONFLICT DO NOTHING";
     insert(tx, "notices", "account_id, id, at, kind, once, detail", &types, &rows, tail).map(drop)
+}
+
+/// Lines are few: people and agents cancel now and then.
+fn save_trails(tx: &mut dyn Tx, working: &Working) -> Result<(), StoreError> {
+    for line in &working.trails {
+        let trail = &line.trail;
+        let line = AuditLine {
+            account_id: line.account.to_string(),
+            id: trail.id.to_string(),
+            at_ms: line.at_ms,
+            actor_kind: trail.actor_kind.to_owned(),
+            actor_id: trail.actor_id.clone(),
+            action: trail.action.to_owned(),
+            subject_id: line.task.to_string(),
+            detail: trail.detail.clone(),
+            address: trail.address.clone(),
+        };
+        audit_log::insert(tx, &line)?;
+    }
+    Ok(())
 }

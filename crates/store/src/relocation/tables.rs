@@ -106,6 +106,11 @@ pub const TABLES: &[Table] = &[
         ],
     },
     Table {
+        name: "key_successors",
+        key: 2,
+        columns: &[("account_id", Text), ("key_id", Text), ("newest_id", Text), ("replaced_at", Int)],
+    },
+    Table {
         name: "token_families",
         key: 1,
         columns: &[

@@ -10,7 +10,10 @@ use rynjer_core::{
     ledger::{Command, Guard, Outcome},
     task::{Status, Step},
 };
-use rynjer_store::lease::{self, Claim, Holder, Leased};
+use rynjer_store::{
+    attempt,
+    lease::{self, Claim, Holder, Leased},
+};
 use std::collections::BTreeMap;
 
 const LATER_MS: i64 = NOON_MS + LEASE_MS;
@@ -320,4 +323,25 @@ async fn an_account_gets_no_more_than_its_room() {
     let claimed = stage.claim(Claim { in_hand, per_account_max: 3, ..claim_at(NOON_MS, 10, 1) }).await;
     let of = |n| claimed.tasks.iter().filter(|task| task.account == account_id(n)).count();
     assert_eq!((of(1), of(2)), (1, 3));
+}
+
+/// Of a job that is several upstream each is taken, also where another account asks with the same words.
+#[tokio::test]
+async fn a_job_that_is_one_of_several_is_nobody_elses() {
+    let stage = with_task().await;
+    let leased = take(&stage, NOON_MS, 1).await;
+    let holder = leased.holder();
+    assert!(stage.write(move |tx| lease::submitted(tx, &holder, 1, "a,-lost,b", NOON_MS)).await);
+    let free = async |provider: &'static str, ids: &'static [&'static str], started_at_ms: i64| {
+        let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
+        stage.read(move |tx| attempt::first_free(tx, provider, &ids, started_at_ms)).await
+    };
+    let provider = "sandbox";
+    for ids in [&["a"][..], &["b"], &["b", "a"], &["a,-lost,b"], &[]] {
+        assert_eq!(free(provider, ids, NOON_MS + 60_000).await, None, "{ids:?}");
+    }
+    for (ids, first) in [(&["a", "c"][..], "c"), (&["ab"], "ab"), (&["lost"], "lost")] {
+        assert_eq!(free(provider, ids, NOON_MS).await.as_deref(), Some(first));
+    }
+    assert_eq!(free("another", &["a"], NOON_MS).await.as_deref(), Some("a"));
 }

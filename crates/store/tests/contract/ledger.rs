@@ -10,10 +10,11 @@ use crate::stage::{
 use rynjer_core::{
     budget::{Period, Subject},
     credits::Credits,
-    ledger::{Command, Guard, Outcome, Refusal, RunLimit},
+    id::AuditId,
+    ledger::{Command, Guard, Outcome, Refusal, RunLimit, Trail},
     task::Status,
 };
-use rynjer_store::{StoreError, budget, lease};
+use rynjer_store::{StoreError, audit_log, budget, lease};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_hundred_at_once_on_credit_for_ten() {
@@ -141,9 +142,11 @@ async fn a_debt_freezes_and_is_paid_first_by_an_idempotent_grant() {
     let account = stage.account(0).await;
     assert_eq!((account.books.owed, account.frozen_reason.is_some()), (Credits(-40), true));
     let stage = stage.reopen();
+    assert_eq!(stage.submit(accept(0, 2, 1, 1)).await, Outcome::Refused(Refusal::AccountFrozen));
     assert_eq!(stage.submit(grant(0, 45, "paid")).await, moved(false, 5));
     assert_eq!(stage.submit(grant(0, 45, "paid")).await, moved(true, 5));
-    assert_eq!(stage.submit(accept(0, 2, 1, 1)).await, Outcome::Refused(Refusal::AccountFrozen));
+    assert_eq!(stage.account(0).await.frozen_reason, None);
+    assert_eq!(stage.submit(accept(0, 2, 1, 1)).await, accepted(1));
     stage.assert_clean().await;
 }
 
@@ -187,4 +190,28 @@ async fn entries_can_be_neither_updated_nor_deleted() {
         assert!(matches!(&refused, Err(StoreError::Constraint(_))), "{sql}: {refused:?}");
     }
     stage.assert_clean().await;
+}
+
+/// Who ended a task is written with its end, and not where it had ended before.
+#[tokio::test]
+async fn a_release_and_its_line_are_one_commit() {
+    let stage = Stage::with_accounts(1, 100).await;
+    stage.submit(accept(0, 1, 5, 1)).await;
+    let canceled = |id: u8| {
+        let Command::Release(mut release) = release(0, 1, Guard::NotSubmitted, None) else { unreachable!() };
+        release.trail = Some(Trail {
+            id: AuditId::new(NOON_MS, [id; 10]),
+            actor_kind: "agent",
+            actor_id: "agt".into(),
+            action: "task.canceled",
+            detail: "{}".into(),
+            address: None,
+        });
+        Command::Release(release)
+    };
+    let outcomes = in_one_batch(&stage.store, vec![canceled(1), canceled(2)]).await;
+    assert!(matches!(outcomes[..], [Ok(Outcome::Settled { .. }), Ok(Outcome::Stale { .. })]), "{outcomes:?}");
+    let lines = stage.read(|tx| audit_log::of_account(tx, account_id(0).as_str(), None, 9)).await;
+    let told: Vec<_> = lines.iter().map(|line| (line.at_ms, line.subject_id.clone())).collect();
+    assert_eq!(told, [(NOON_MS, task_id(1).to_string())]);
 }

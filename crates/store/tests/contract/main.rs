@@ -22,6 +22,8 @@ mod file;
 #[cfg(test)]
 mod key;
 #[cfg(test)]
+mod key_line;
+#[cfg(test)]
 mod lease;
 #[cfg(test)]
 mod ledger;

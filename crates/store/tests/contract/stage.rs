@@ -402,6 +402,7 @@ pub(crate) fn release(n: u8, id: i64, guard: Guard, loss: Option<i64>) -> Comman
         missing: None,
         loss: loss.map(|id| LostUnits::all(attempt_id(id))),
         vendor_cost_micro_usd: None,
+        trail: None,
     }))
 }
 

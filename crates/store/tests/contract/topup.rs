@@ -10,7 +10,9 @@ use rynjer_core::{
     ledger::{Clawback, Command, Grant},
     topup::{Pack, Reversal, ReversalKind, Standing, State},
 };
-use rynjer_store::{Store, StoreError, Tx, admin, decide_within, topup, topup::TopupRow};
+use rynjer_store::{
+    Store, StoreError, Tx, admin, decide_within, installation::Moment, topup, topup::TopupRow,
+};
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -67,6 +69,41 @@ async fn a_purchase_is_as_it_was_written() {
     assert_eq!(older, [bought(1)]);
     assert_eq!(stage.read(|tx| topup::open_since(tx, &account_id(0), NOON_MS + 2, 9)).await, 2);
     stage.assert_clean().await;
+}
+
+#[tokio::test]
+async fn what_is_open_in_all_accounts_is_found_a_page_at_a_time() {
+    let stage = Stage::with_accounts(2, 0).await;
+    for n in 1..=4 {
+        let state = if n == 2 { State::Expired } else { State::Open };
+        let row = TopupRow { account_id: account_id(u8::from(n == 3)), state, ..bought(n) };
+        stage.write(move |tx| topup::insert(tx, &row)).await;
+    }
+    stage.write(|tx| topup::set_checkout(tx, &account_id(0), &topup_id(4), "cs_4")).await;
+    let open = async |since_ms: i64, after: &str, limit: u32| {
+        let after = after.to_owned();
+        let rows = stage.read(move |tx| admin::open_topups(tx, since_ms, &after, limit)).await;
+        rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
+    };
+    assert_eq!(open(0, "", 9).await, [1, 3, 4].map(topup_id));
+    assert_eq!(open(0, "", 2).await, [1, 3].map(topup_id));
+    assert_eq!(open(0, topup_id(3).as_str(), 2).await, [topup_id(4)]);
+    assert_eq!(open(NOON_MS + 2, "", 9).await, [3, 4].map(topup_id));
+    for (id, checkout, is_known) in [(1, "cs_9", true), (9, "cs_4", true), (9, "cs_9", false)] {
+        let known = stage.read(move |tx| admin::topup_is_known(tx, &topup_id(id), checkout)).await;
+        assert_eq!(known, is_known, "{id} {checkout}");
+    }
+}
+
+#[tokio::test]
+async fn moments_are_kept_apart() {
+    let stage = Stage::with_accounts(1, 0).await;
+    let of = async |moment: Moment| stage.read(move |tx| moment.get(tx)).await;
+    assert_eq!((of(Moment::PaymentsAsked).await, of(Moment::PaymentsRead).await), (None, None));
+    for at_ms in [NOON_MS, NOON_MS + 1] {
+        stage.write(move |tx| Moment::PaymentsRead.set(tx, at_ms)).await;
+        assert_eq!((of(Moment::PaymentsAsked).await, of(Moment::PaymentsRead).await), (None, Some(at_ms)));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -215,3 +215,15 @@ async fn failing_reads_spoil_no_others() {
         }
     }
 }
+
+/// Writers that share a queue hand its lock from one to the other: a unit that one of them has taken must not
+/// wait until another unit wakes the next.
+#[tokio::test]
+async fn a_unit_never_waits_for_the_next_one() {
+    let stage = stage_with(|settings| settings.writer_threads = 16);
+    let patience = std::time::Duration::from_secs(10);
+    for unit in 0..5_000 {
+        let answer = stage.store.write(move |_| Ok::<_, StoreError>(unit));
+        assert_eq!(tokio::time::timeout(patience, answer).await, Ok(Ok(unit)), "unit {unit} hangs");
+    }
+}

@@ -227,6 +227,7 @@ fn empty_account(n: u8) -> Account {
         sequence: 0,
         head_hash: [0; 32],
         open_tasks: 0,
+        successors: HashMap::new(),
         budgets: Vec::new(),
         fault: None,
         changed: false,
@@ -319,6 +320,7 @@ pub(super) fn release(n: u8, id: i64, guard: Guard, status: Status, loss: Option
         missing: None,
         loss: loss.map(|id| LostUnits::all(attempt(id))),
         vendor_cost_micro_usd: None,
+        trail: None,
     }))
 }
 

@@ -57,6 +57,8 @@ pub(super) struct Model {
     /// Account, what was done, reference, amount.
     moves: Vec<(String, String, String, i64)>,
     pub(super) frozen: Vec<String>,
+    /// Frozen by a debt, until it is paid.
+    pub(super) owing: Vec<String>,
     pub(super) broken: Vec<String>,
 }
 
@@ -73,6 +75,10 @@ impl Model {
         let owed = self.sum(account, "owed");
         (self.sum(account, "grant") - self.sum(account, "clawback") - spent + owed, owed)
     }
+    pub(super) fn is_frozen(&self, account: &str) -> bool {
+        self.frozen.iter().chain(&self.owing).any(|frozen| frozen == account)
+    }
+
     pub(super) fn books(&self, account: &str) -> [i64; 6] {
         let of = |j: &&Job| j.account == account;
         let (available, owed) = self.available_and_owed(account);
@@ -115,17 +121,20 @@ impl Model {
             Command::Grant(c) => {
                 let most = (1 << 53) - self.sum(&of, "grant") + self.sum(&of, "clawback");
                 let (_, owed) = self.available_and_owed(&of);
-                self.moving(&of, "grant", &c.reference, c.amount.0, most, -owed.min(c.amount.0))
+                let paid = -owed.min(c.amount.0);
+                let outcome = self.moving(&of, "grant", &c.reference, c.amount.0, most, paid);
+                if outcome_moved(&outcome) && self.available_and_owed(&of).1 == 0 {
+                    self.owing.retain(|owing| *owing != of);
+                }
+                outcome
             }
             Command::Clawback(c) => {
                 let most = self.sum(&of, "grant") - self.sum(&of, "clawback");
                 let lacking = (c.amount.0 - self.available_and_owed(&of).0).max(0);
-                let frozen = self.frozen.len();
                 let outcome = self.moving(&of, "clawback", &c.reference, c.amount.0, most, lacking);
-                if outcome_moved(&outcome) && lacking > 0 {
-                    self.frozen.push(of);
+                if outcome_moved(&outcome) && lacking > 0 && !self.is_frozen(&of) {
+                    self.owing.push(of);
                 }
-                assert!(self.frozen.len() <= frozen + 1);
                 outcome
             }
             Command::Refund(c) => {
@@ -272,7 +281,7 @@ impl Model {
         if price <= 0 {
             return Some(Refusal::AmountInvalid { most: Credits(i64::MAX) });
         }
-        if self.frozen.iter().any(|f| f == of) {
+        if self.is_frozen(of) {
             return Some(Refusal::AccountFrozen);
         }
         let open = self.jobs.iter().filter(|j| j.account == of && j.open()).count();

@@ -9,7 +9,7 @@ use super::desk::{
 };
 use crate::{
     credits::Credits,
-    ledger::{Guard, Outcome, Refusal},
+    ledger::{Guard, OWING, Refusal},
     task::Status,
 };
 
@@ -104,8 +104,31 @@ fn spent_credits_are_owed_and_paid_by_later_grants_first() {
     assert_eq!(desk.one(&grant(0, 50, "paid again")), moved(false, 40));
     assert_eq!(desk.books(0).owed, Credits(0));
     assert_eq!(desk.one(&grant(0, 5, "more")), moved(false, 45));
-    // Thawing is somebody's decision.
-    assert!(matches!(desk.one(&accept(0, 3, 1, 1)), Outcome::Refused(Refusal::AccountFrozen)));
+    // The debt was all that froze it.
+    assert_eq!(desk.accounts[&account(0)].frozen_reason, None);
+    assert_eq!(desk.one(&accept(0, 3, 1, 1)), accepted(1));
+    desk.check();
+}
+
+/// Two debts at once end together; another's freeze is neither overwritten by a debt nor ended with it.
+#[test]
+fn only_a_freeze_by_debt_ends_with_the_debt() {
+    let reason = |desk: &Desk| desk.accounts[&account(0)].frozen_reason.clone();
+    let mut desk = spent_sixty(100);
+    assert_eq!(desk.one(&clawback(0, 50, "dispute 1")), moved(false, 0));
+    assert_eq!(desk.one(&clawback(0, 30, "dispute 2")), moved(false, 0));
+    assert_eq!((desk.books(0).owed, reason(&desk).as_deref()), (Credits(-40), Some(OWING)));
+    assert_eq!(desk.one(&grant(0, 30, "second is back")), moved(false, 0));
+    assert_eq!((desk.books(0).owed, reason(&desk).as_deref()), (Credits(-10), Some(OWING)));
+    assert_eq!(desk.one(&grant(0, 50, "first is back")), moved(false, 40));
+    assert_eq!((desk.books(0).owed, reason(&desk)), (Credits(0), None));
+
+    let mut desk = spent_sixty(100);
+    desk.accounts.get_mut(&account(0)).unwrap().frozen_reason = Some("fraud".to_owned());
+    assert_eq!(desk.one(&clawback(0, 50, "taken")), moved(false, 0));
+    assert_eq!(reason(&desk).as_deref(), Some("fraud"));
+    assert_eq!(desk.one(&grant(0, 50, "back")), moved(false, 40));
+    assert_eq!((desk.books(0).owed, reason(&desk).as_deref()), (Credits(0), Some("fraud")));
     desk.check();
 }
 

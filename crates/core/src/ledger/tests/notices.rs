@@ -39,6 +39,23 @@ fn each_threshold_is_told_once_per_window() {
     assert_eq!(of_today.collect::<Vec<_>>(), [100, 50, 80]);
 }
 
+/// Whoever raised a limit hears again when the greater part of the new one is gone.
+#[test]
+fn a_raised_limit_is_told_anew_in_the_same_window() {
+    let mut desk = Desk::with_accounts(1, 1_000);
+    desk.budget(0, (Subject::Account, account(0).as_str()), Period::Day, 100, NOON_MS);
+    assert_eq!(desk.one(&accept(0, 1, 80, 1)), accepted(80));
+    assert_eq!(told(&desk), [("account", 50, 80), ("account", 80, 80)]);
+    desk.accounts.get_mut(&account(0)).unwrap().budgets[0].limit = Credits(200);
+    assert_eq!(desk.one(&accept(0, 2, 80, 1)), accepted(80));
+    let all = [("account", 50, 80), ("account", 50, 160), ("account", 80, 80), ("account", 80, 160)];
+    assert_eq!(told(&desk), all);
+    // Back and forth is no news.
+    assert_eq!(desk.one(&release(0, 2, Guard::NotSubmitted, Status::Canceled, None)), settled(0, 80));
+    assert_eq!(desk.one(&accept(0, 3, 80, 1)), accepted(80));
+    assert_eq!(told(&desk).len(), 4);
+}
+
 #[test]
 fn a_notice_says_whose_budget_it_is_and_when_it_starts_anew() {
     let mut desk = Desk::with_accounts(1, 1_000);

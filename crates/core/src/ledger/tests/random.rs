@@ -92,7 +92,7 @@ impl Pair {
                 expected[0] += 1;
             }
             assert_eq!(Book::ALL.map(|book| books.get(book).0), expected);
-            let frozen = self.model.frozen.contains(&id) || self.model.broken.contains(&id);
+            let frozen = self.model.is_frozen(&id) || self.model.broken.contains(&id);
             let stored = self.desk.accounts[&account(n)].frozen_reason.is_some();
             assert!(stored == frozen || self.model.broken.contains(&id));
         }
@@ -209,6 +209,7 @@ impl Pair {
     fn freeze(&mut self, n: u8, frozen: bool) {
         let id = account(n);
         self.model.frozen.retain(|f| *f != id.to_string());
+        self.model.owing.retain(|f| *f != id.to_string());
         if frozen {
             self.model.frozen.push(id.to_string());
         }

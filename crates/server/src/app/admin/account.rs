@@ -4,13 +4,13 @@
 
 use super::{Admin, check_reference, refund::moved};
 use crate::{
-    app::{Error, audit_log::note},
+    app::{Error, audit_log::note, moves, owner::check_email},
     entropy,
 };
 use rynjer_core::{
     credits::Credits,
     id::AccountId,
-    ledger::{Command, Grant},
+    ledger::{Command, Grant, OWING},
 };
 use rynjer_store::{
     Tx,
@@ -26,12 +26,7 @@ impl Admin {
     /// A second account of the same e-mail and mode; a wrong amount.
     pub async fn account_create(&self, email: &str, live: bool, credits: i64) -> Result<AccountRow, Error> {
         let (mode, now_ms) = (if live { "live" } else { "test" }, self.clock.now_ms());
-        if !email.contains('@')
-            || email.len() > 254
-            || email.chars().any(|c| c.is_whitespace() || c.is_control())
-        {
-            return Err(Error::field("email", "is not an e-mail address"));
-        }
+        check_email(email)?;
         if credits < 0 {
             return Err(Error::field("credits", "must be 0 or more"));
         }
@@ -86,6 +81,9 @@ impl Admin {
                 if row.closed_at_ms.is_some() {
                     return Err(Error::field("account", "is closed, and stays so"));
                 }
+                if reason.as_deref() == Some(OWING) {
+                    return Err(Error::field("reason", "is the ledger's own, which ends with the debt"));
+                }
                 account::set_frozen(tx, &account_id, reason.as_deref())?;
                 let action = if reason.is_some() { "account.frozen" } else { "account.thawed" };
                 let detail = json!({ "reason": reason });
@@ -107,13 +105,13 @@ impl Admin {
         let unit = move |tx: &mut dyn Tx| {
             let (amount, reference) = (Credits(amount), format!("grant:{name}"));
             let command = Command::Grant(Grant { account: account.clone(), amount, reference });
-            let replayed = moved(tx, now_ms, &command)?;
+            let replayed = moved(tx, now_ms, &by, &command)?;
             if !replayed {
                 let detail = json!({ "credits": amount.0, "reference": name });
                 note(tx, now_ms, &by, Some(&account), "account.granted", account.as_str(), &detail)?;
             }
             Ok(replayed)
         };
-        self.store.write(unit).await
+        moves::unit(&self.store, id, unit).await
     }
 }

@@ -12,7 +12,7 @@ use rynjer_core::{
     credits::Credits,
     id::{AccountId, BudgetId},
 };
-use rynjer_store::{Tx, budget};
+use rynjer_store::{Tx, budget, key_line};
 use serde_json::json;
 
 impl Admin {
@@ -72,6 +72,7 @@ impl Admin {
         let (owner, subject_id, by) = (account.clone(), subject_id.to_owned(), self.by.clone());
         let unit = move |tx: &mut dyn Tx| {
             let mut known = budget::lock_of_account(tx, &owner)?;
+            let subject_id = budget::holder(tx, &owner, (subject, &subject_id))?;
             known.retain(|row| row.subject == subject && row.subject_id == subject_id);
             // What an agent leaves behind when it goes can still be taken away.
             let owns = bind::owns_subject(tx, &owner, subject, &subject_id)?;
@@ -108,13 +109,24 @@ impl Admin {
         self.store.write(unit).await
     }
 
-    /// All budgets of an account.
+    /// All budgets of an account. A key that was replaced and still works shows those of its successor.
     ///
     /// # Errors
     /// No such account.
     pub async fn budget_list(&self, account: &AccountId) -> Result<Vec<Budget>, Error> {
         self.account_show(account).await?;
-        let account = account.clone();
-        self.store.read(move |tx| Ok(budget::of_account(tx, &account)?)).await
+        let (account, now_ms) = (account.clone(), self.clock.now_ms());
+        let read = self.store.read(move |tx| {
+            let mut budgets = budget::of_account(tx, &account)?;
+            for (old, newest) in key_line::overlapping(tx, &account, now_ms)? {
+                let shared =
+                    budgets.iter().filter(|b| b.subject == Subject::Key && b.subject_id == newest.as_str());
+                let shared: Vec<_> =
+                    shared.map(|b| Budget { subject_id: old.to_string(), ..b.clone() }).collect();
+                budgets.extend(shared);
+            }
+            Ok(budgets)
+        });
+        read.await
     }
 }

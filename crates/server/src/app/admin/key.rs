@@ -16,8 +16,9 @@ use rynjer_core::{
     time::DAY_MS,
 };
 use rynjer_store::{
-    Tx, account, admin, audit_log, budget,
+    Tx, account, admin, budget, installation,
     key::{self, KeyRow, KeyUse},
+    key_line,
 };
 use serde_json::json;
 use std::collections::HashMap;
@@ -54,7 +55,6 @@ impl NewKey {
 
 /// The longest time for which an old key works beside the new one.
 const OVERLAP_MAX_MS: i64 = 30 * DAY_MS;
-const ROTATED: &str = "key.rotated";
 
 /// Refuses what can't be replaced. A key that was replaced ends soon, and so would one that takes after it.
 fn replaceable(tx: &mut dyn Tx, old: &KeyRow, now_ms: i64) -> Result<(), Error> {
@@ -64,12 +64,19 @@ fn replaceable(tx: &mut dyn Tx, old: &KeyRow, now_ms: i64) -> Result<(), Error> 
         "has expired: make a new one"
     } else if old.prefix == MOLTBOOK {
         "stands for a Moltbook identity and has no text"
-    } else if audit_log::was_done(tx, old.account_id.as_str(), ROTATED, old.id.as_str())? {
+    } else if key_line::successor(tx, &old.account_id, old.id.as_str())?.is_some() {
         "was replaced before: rotate the key that took its place"
     } else {
         return Ok(());
     };
     Err(Error::field("key", problem))
+}
+
+/// Refuses an agent more live keys than `limit`, where there is one.
+fn few_enough(tx: &mut dyn Tx, new: &KeyRow, limit: Option<u32>, now_ms: i64) -> Result<(), Error> {
+    let (Some(agent), Some(limit)) = (&new.agent_id, limit) else { return Ok(()) };
+    let live = key::live_count(tx, agent, now_ms)?;
+    if live > i64::from(limit) { Err(Error::TooManyKeys { limit }) } else { Ok(()) }
 }
 
 fn kind_of(tx: &mut dyn Tx, old: &KeyRow) -> Result<KeyKind, Error> {
@@ -158,22 +165,26 @@ impl Admin {
     }
 
     /// Makes a key that takes the place of another one, with its name, scopes, caps and policies. Both work
-    /// for `overlap_ms`, then the old one ends with its tokens. In between each has the caps for itself; the
-    /// new one begins with what the old one has spent.
+    /// for `overlap_ms`, then the old one ends with its tokens. They share the caps: what either spends
+    /// counts for both.
     ///
     /// # Errors
-    /// No such key within reach; one that works no more, was replaced before, or has no text.
+    /// No such key within reach; one that works no more, was replaced before, or has no text; an agent that
+    /// would have too many keys; an installation that is being reconciled.
     pub async fn key_rotate(&self, id: &KeyId, overlap_ms: i64) -> Result<(KeyRow, ApiKey), Error> {
         if !(0..=OVERLAP_MAX_MS).contains(&overlap_ms) {
             return Err(Error::field("overlap", "must be 0 to 720 hours"));
         }
         let (id, now_ms) = (id.clone(), self.clock.now_ms());
-        let (reach, by) = (self.reach.clone(), self.by.clone());
+        let (reach, by, limit) = (self.reach.clone(), self.by.clone(), self.keys_per_agent());
         let new_id = KeyId::new(now_ms, entropy::id());
         let drawn = entropy::bytes();
         let rotated = self.store.write(move |tx| {
             let account = admin::account_of_key(tx, &id)?.ok_or(Error::NotFound)?;
             reach.check(Some(&account))?;
+            if installation::restored_at_ms(tx)?.is_some() {
+                return Err(Error::Restoring);
+            }
             open_account(tx, &account)?;
             let old = key::lock(tx, &account, &id)?.ok_or(Error::NotFound)?;
             replaceable(tx, &old, now_ms)?;
@@ -189,13 +200,19 @@ impl Admin {
             )?;
             key::carry_policy(tx, &account, &id, &new_id, now_ms)?;
             key::end_at(tx, &account, &id, now_ms + overlap_ms)?;
+            few_enough(tx, &row, limit, now_ms)?;
             let detail = json!({ "name": old.name, "new_key": new_id.as_str(), "overlap_ms": overlap_ms });
-            note(tx, now_ms, &by, Some(&account), ROTATED, id.as_str(), &detail)?;
+            note(tx, now_ms, &by, Some(&account), "key.rotated", id.as_str(), &detail)?;
             Ok::<_, Error>((row, secret))
         });
         let rotated = rotated.await?;
         self.credentials_changed();
         Ok(rotated)
+    }
+
+    /// How many live keys an agent may have; the command line, which reads no settings, knows of no limit.
+    fn keys_per_agent(&self) -> Option<u32> {
+        self.app.as_ref().map(|app| app.config.limits.keys_per_agent)
     }
 
     /// Keys of an account and its agents, newest first.

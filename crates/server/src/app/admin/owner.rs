@@ -4,11 +4,12 @@
 //! commit. Not here: invitations and joining (`app::owner`), passwords (`new_password`).
 
 use super::Admin;
-use crate::app::{Error, audit_log::note, owner::email_of};
+use crate::app::{Error, audit_log::note, owner::email_of, second_step};
 use rynjer_core::id::{AccountId, OwnerId};
 use rynjer_store::{
     Tx, account,
     account::AccountRow,
+    audit_log::Leaver,
     closure,
     owner::{self, OwnerRow},
     session, ticket,
@@ -79,6 +80,22 @@ impl Admin {
         .await
     }
 
+    /// Takes somebody's second step away, who can't take it any more; they are signed out at once, and sign
+    /// in by their password alone from then on.
+    ///
+    /// # Errors
+    /// No such owner; one without a second step.
+    pub async fn owner_remove_second_step(&self, id: &OwnerId) -> Result<OwnerRow, Error> {
+        self.owner_change(id, "owner.second_step_removed", json!({}), |tx, row| {
+            if row.totp_enabled_at_ms.is_none() {
+                return Err(Error::field("user", "has no second step"));
+            }
+            second_step::forget(tx, &row.id)?;
+            Ok(session::delete_of_owner(tx, &row.id, None).map(drop)?)
+        })
+        .await
+    }
+
     /// Makes somebody an operator, or an owner like others.
     ///
     /// # Errors
@@ -103,26 +120,34 @@ impl Admin {
     /// No such account or owner.
     pub async fn account_give(&self, account: &AccountId, to: &OwnerId) -> Result<(), Error> {
         self.reach.check_all()?;
-        let (account, to, by, now_ms) = (account.clone(), to.clone(), self.by.clone(), self.clock.now_ms());
+        let (id, to, by, now_ms) = (account.clone(), to.clone(), self.by.clone(), self.clock.now_ms());
         let write = self.store.write(move |tx| {
+            let account = &id;
             let named = owner::lock(tx, &to)?.ok_or_else(|| Error::field("owner", "does not exist"))?;
             if named.disabled_at_ms.is_some() {
                 return Err(Error::field("owner", "is disabled"));
             }
-            account::get(tx, &account)?.ok_or(Error::NotFound)?;
-            let before = owner::of_account(tx, &account)?;
-            if before.as_ref().is_some_and(|before| *before != to) {
-                // Whoever had it before keeps no hand in it.
-                closure::evict(tx, &account, now_ms)?;
+            account::get(tx, account)?.ok_or(Error::NotFound)?;
+            let before = owner::of_account(tx, account)?.filter(|before| *before != to);
+            let before = before.map(|before| owner::lock(tx, &before)).transpose()?.flatten();
+            if before.is_some() {
+                // Whoever had it before keeps no hand in it, nor is its name theirs any more.
+                closure::evict(tx, account, now_ms)?;
+                account::rename(tx, account, &named.email)?;
             }
-            owner::take_account(tx, &to, &account)?;
-            let from = before.map(|before| before.to_string());
+            owner::take_account(tx, &to, account)?;
+            let from = before.as_ref().map(|before| before.id.to_string());
             let detail = json!({ "owner": named.email, "from": from });
-            Ok::<_, Error>(note(tx, now_ms, &by, Some(&account), "account.given", account.as_str(), &detail)?)
+            note(tx, now_ms, &by, Some(account), "account.given", account.as_str(), &detail)?;
+            Ok::<_, Error>(before)
         });
-        write.await?;
+        let before = write.await?;
         self.credentials_changed();
-        Ok(())
+        let Some(before) = before else { return Ok(()) };
+        // The new owner reads that log.
+        let emails = vec![(before.email, before.id.to_string())];
+        let leaver = Leaver { emails, owner: Some(before.id.to_string()) };
+        self.forget_in_log(account.as_str(), &leaver).await.map(drop)
     }
 
     /// Makes an account for an address, which whoever signs in with that address owns at once.

@@ -4,13 +4,13 @@
 //! and the line of the log are one commit. Not here: refunds of payments (`topup`).
 
 use super::{Admin, check_reference};
-use crate::app::{Error, audit_log::note};
+use crate::app::{Error, actor::Actor, audit_log::note, moves};
 use rynjer_core::{
     credits::Credits,
     id::{AccountId, TaskId},
     ledger::{Clawback, Command, Outcome, Refund},
 };
-use rynjer_store::{Tx, admin, decide_within, moved_before};
+use rynjer_store::{Tx, admin, moved_before};
 use serde_json::{Value, json};
 
 /// What a refund did.
@@ -42,14 +42,14 @@ impl Admin {
             let reference = format!("clawback:{name}");
             let (account, amount) = (account.clone(), Credits(amount));
             let command = Command::Clawback(Clawback { account: account.clone(), amount, reference });
-            let replayed = moved(tx, now_ms, &command)?;
+            let replayed = moved(tx, now_ms, &by, &command)?;
             if !replayed {
                 let detail = json!({ "credits": amount.0, "reference": name });
                 note(tx, now_ms, &by, Some(&account), "account.clawed_back", account.as_str(), &detail)?;
             }
             Ok(replayed)
         };
-        self.store.write(unit).await
+        moves::unit(&self.store, id, unit).await
     }
 
     /// Gives back what a task was charged: so many credits, or with none all that is left of the charge.
@@ -66,6 +66,7 @@ impl Admin {
         self.reach.check_all()?;
         let (now_ms, by, task, name) =
             (self.clock.now_ms(), self.by.clone(), id.clone(), reference.to_owned());
+        let payee = self.task_show(id).await?.account;
         let unit = move |tx: &mut dyn Tx| {
             let row = admin::task(tx, &task)?.ok_or(Error::NotFound)?;
             let (account, reference) = (row.account, format!("refund:{name}"));
@@ -74,22 +75,21 @@ impl Admin {
             let before = moved_before(tx, &account, &reference)?;
             let amount = amount.map(Credits).or(before).unwrap_or(left);
             let refund = Refund { account: account.clone(), task: task.clone(), amount, reference };
-            let replayed = moved(tx, now_ms, &Command::Refund(refund))?;
+            let replayed = moved(tx, now_ms, &by, &Command::Refund(refund))?;
             if !replayed {
                 let detail: Value = json!({ "credits": amount.0, "reference": name });
                 note(tx, now_ms, &by, Some(&account), "task.refunded", task.as_str(), &detail)?;
             }
             Ok(Refunded { account, amount, replayed })
         };
-        self.store.write(unit).await
+        moves::unit(&self.store, &payee, unit).await
     }
 }
 
 /// Moves credits within the unit; tells whether an earlier command had.
-pub(super) fn moved(tx: &mut dyn Tx, now_ms: i64, command: &Command) -> Result<bool, Error> {
-    match decide_within(tx, now_ms, command)? {
+pub(super) fn moved(tx: &mut dyn Tx, now_ms: i64, by: &Actor, command: &Command) -> Result<bool, Error> {
+    match moves::decide(tx, now_ms, by, command)? {
         Outcome::Moved { replayed, .. } => Ok(replayed),
-        Outcome::Refused(refusal) => Err(refusal.into()),
         other => Err(Error::internal(format!("credits ended as {other:?}"))),
     }
 }

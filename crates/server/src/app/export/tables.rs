@@ -3,17 +3,21 @@
 //! Invariant: a table is read in pages within one snapshot; hashes of keys and codes are left out. Not here:
 //! the archive.
 
-use super::{Table, file_name};
+use super::{Table, file_name, upload_name};
 use crate::app::{Error, csv, usage as events};
 use data_encoding::HEXLOWER;
-use rynjer_core::{id::AccountId, time::rfc3339};
+use rynjer_core::{
+    id::{AccountId, OwnerId},
+    time::rfc3339,
+};
 use rynjer_store::{
     Tx, account, admin, audit_log, budget, export,
+    file::{self, FileRow},
     key::{self, KeyRow},
     list::Filter,
-    policy,
+    notice, owner, policy,
     task::TaskRow,
-    usage as rows,
+    topup, usage as rows,
 };
 use serde_json::{Value, json};
 use std::io::Write;
@@ -237,6 +241,8 @@ pub(super) fn usage(tx: &mut dyn Tx, id: &AccountId, out: &mut dyn Write) -> Res
 
 /// Newest first, as the log is read.
 pub(super) fn audit(tx: &mut dyn Tx, id: &AccountId, out: &mut dyn Write) -> Result<u64, Error> {
+    let owner = owner::of_account(tx, id)?;
+    let owner = owner.as_ref().map(OwnerId::as_str);
     let (mut before, mut count) = (None, 0);
     loop {
         let page = audit_log::of_account(tx, id.as_str(), before.as_deref(), PAGE)?;
@@ -251,10 +257,96 @@ pub(super) fn audit(tx: &mut dyn Tx, id: &AccountId, out: &mut dyn Write) -> Res
                 "action": row.action,
                 "subject_id": row.subject_id,
                 "detail": stored(Some(&row.detail)),
-                "address": row.address,
+                "address": row.address_for(owner),
             });
             line(out, &value)?;
             count += 1;
         }
     }
+}
+
+/// What was bought, newest first, each with what was heard of its money going back.
+pub(super) fn purchases(tx: &mut dyn Tx, id: &AccountId, out: &mut dyn Write) -> Result<u64, Error> {
+    let (mut before, mut count) = (None, 0);
+    loop {
+        let page = topup::of_account(tx, id, before.as_ref(), PAGE)?;
+        let Some(last) = page.last() else { return Ok(count) };
+        before = Some(last.id.clone());
+        for row in &page {
+            let reversals = topup::reversals(tx, id, &row.id)?;
+            let reversal = |heard: &rynjer_core::topup::Reversal| {
+                json!({
+                    "reversal_id": heard.id,
+                    "kind": heard.kind.as_str(),
+                    "amount_minor": heard.amount_minor,
+                    "standing": heard.standing.as_str(),
+                })
+            };
+            let value = json!({
+                "topup_id": row.id.as_str(),
+                "state": row.state.as_str(),
+                "credits": row.bought.credits.0,
+                "amount_minor": row.bought.amount_minor,
+                "currency": row.currency,
+                "checkout_id": row.checkout_id,
+                "payment_id": row.payment_id,
+                "credits_taken_back": row.taken_back.0,
+                "created_at": rfc3339(row.created_at_ms),
+                "paid_at": moment(row.paid_at_ms),
+                "reversals": reversals.iter().map(reversal).collect::<Vec<_>>(),
+            });
+            line(out, &value)?;
+            count += 1;
+        }
+    }
+}
+
+/// News, newest first.
+pub(super) fn notices(tx: &mut dyn Tx, id: &AccountId, out: &mut dyn Write) -> Result<u64, Error> {
+    let (mut before, mut count) = (None, 0);
+    loop {
+        let page = notice::of_account(tx, id, before.as_ref(), PAGE)?;
+        let Some(last) = page.last() else { return Ok(count) };
+        before = Some(last.id.clone());
+        for row in &page {
+            let value = json!({
+                "id": row.id.as_str(),
+                "at": rfc3339(row.at_ms),
+                "kind": row.kind,
+                "detail": stored(Some(&row.detail)),
+                "read_at": moment(row.read_at_ms),
+            });
+            line(out, &value)?;
+            count += 1;
+        }
+    }
+}
+
+/// Uploaded pictures, oldest first.
+pub(super) fn uploads(tx: &mut dyn Tx, id: &AccountId, out: &mut dyn Write) -> Result<u64, Error> {
+    let (mut after, mut count) = (String::new(), 0);
+    loop {
+        let page = file::of_account(tx, id, &after, PAGE)?;
+        let Some(last) = page.last() else { return Ok(count) };
+        after = last.id.to_string();
+        for row in &page {
+            line(out, &upload(row))?;
+            count += 1;
+        }
+    }
+}
+
+fn upload(row: &FileRow) -> Value {
+    json!({
+        "file_id": row.id.as_str(),
+        "file": upload_name(row),
+        "agent_id": Some(&row.agent_id).filter(|id| !id.is_empty()),
+        "mime": row.mime,
+        "width": row.width,
+        "height": row.height,
+        "bytes": row.bytes,
+        "sha256": row.sha256,
+        "created_at": rfc3339(row.created_at_ms),
+        "expires_at": rfc3339(row.expires_at_ms),
+    })
 }

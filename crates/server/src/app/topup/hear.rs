@@ -22,18 +22,32 @@ pub(crate) async fn hear(app: &App, body: &[u8], signature: &str) -> Result<(), 
         return Err(Error::field("Stripe-Signature", format!("is refused: {problem}")));
     }
     let event = Event::parse(body).ok_or_else(|| Error::field("", "the body is no event of Stripe's"))?;
+    take(app, payments, event).await.map(drop)
+}
+
+/// Hears an event that was read from Stripe's own list, unless it was heard.
+pub(super) async fn again(app: &App, payments: &Payments, event: Event) -> Result<(), Error> {
+    let id = event.id.clone();
+    let heard: Result<bool, StoreError> = app.store.read(move |tx| store::is_heard(tx, &id)).await;
+    if heard? {
+        return Ok(());
+    }
+    let mark = Mark { event: event.id.clone(), kind: event.kind.clone() };
+    match take(app, payments, event).await? {
+        // What is of others is not looked up with each reading.
+        Effect::Foreign => settle::heard(app, mark).await,
+        _ => Ok(()),
+    }
+}
+
+async fn take(app: &App, payments: &Payments, event: Event) -> Result<Effect, Error> {
     let (id, kind) = (event.id.clone(), event.kind.clone());
     let effect = act(app, payments, event).await.inspect_err(|error| {
-        tracing::warn!(
-            event = id,
-            kind,
-            ?error,
-            "a payment's news could not be heard; Stripe tells it again"
-        );
+        tracing::warn!(event = id, kind, ?error, "a payment's news could not be heard; it comes again");
     })?;
     count(effect.as_str(), &kind);
     tracing::info!(event = id, kind, effect = effect.as_str(), "news of a payment");
-    Ok(())
+    Ok(effect)
 }
 
 fn count(effect: &'static str, kind: &str) {
@@ -44,6 +58,9 @@ fn count(effect: &'static str, kind: &str) {
 }
 
 async fn act(app: &App, payments: &Payments, event: Event) -> Result<Effect, Error> {
+    if event.is_live != payments.stripe.is_live() {
+        tracing::warn!(event = event.id, "news of the mode that the key of [stripe] does not have");
+    }
     if event.is_foreign || event.is_live != payments.stripe.is_live() {
         return Ok(Effect::Foreign);
     }
@@ -56,6 +73,11 @@ async fn act(app: &App, payments: &Payments, event: Event) -> Result<Effect, Err
     match event.news {
         News::Checkout(checkout) if checkout.is_live != payments.stripe.is_live() => Ok(Effect::Foreign),
         News::Checkout(checkout) => settle::checkout(app, checkout, Some(mark)).await,
+        // Nothing goes back.
+        News::Reversal(reversal) if reversal.amount_minor == 0 => {
+            settle::heard(app, mark).await?;
+            Ok(Effect::Unchanged)
+        }
         News::Reversal(reversal) => {
             let Some(payment_id) = reversal.payment_id.clone() else { return Ok(Effect::Foreign) };
             match purchase(app, payments, &payment_id).await? {
@@ -73,7 +95,7 @@ async fn refunded(app: &App, payments: &Payments, payment_id: &str, mark: Mark) 
     let Some((account, id)) = purchase(app, payments, payment_id).await? else { return Ok(Effect::Foreign) };
     let refunds = payments.stripe.refunds_of_payment(payment_id).await.map_err(|error| failed(&error))?;
     let mut effect = Effect::Unchanged;
-    for refund in refunds {
+    for refund in refunds.into_iter().filter(|refund| refund.amount_minor > 0) {
         let one = settle::reversal(app, account.clone(), id.clone(), refund, None).await?;
         if one != Effect::Unchanged {
             effect = one;

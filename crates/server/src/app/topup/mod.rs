@@ -5,7 +5,9 @@
 //! (`hear`).
 
 mod hear;
+mod lost;
 mod settle;
+pub(crate) mod sweep;
 
 pub(crate) use hear::hear;
 
@@ -33,8 +35,6 @@ use serde_json::json;
 const OPEN_MAX: usize = 20;
 /// How many of the newest are looked at for that.
 const LOOKED_AT: u32 = 100;
-/// A page of the payment service lives for a day; a purchase that is open for longer is not paid any more.
-const PAGE_LIVES_MS: i64 = DAY_MS + 3_600_000;
 
 fn payments(app: &App) -> Result<&Payments, Error> {
     let off = || Error::field("", "credits can't be bought here: the operator gives them");
@@ -54,9 +54,13 @@ pub(crate) async fn start(
     let bought = offered.ok_or_else(|| Error::field("pack", "is not offered any more: choose another"))?;
     let row = write(app, by, owner, account, bought).await?;
     let base = app.public_url();
+    let is_live = payments.stripe.is_live();
     let new = NewCheckout {
         topup_id: row.id.as_str(),
         account_id: account.as_str(),
+        owner_id: owner.as_str(),
+        gateway: base,
+        credits: bought.credits.0,
         name: format!("{} credits", bought.credits),
         amount_minor: bought.amount_minor,
         currency: &row.currency,
@@ -64,6 +68,9 @@ pub(crate) async fn start(
         cancel_url: format!("{base}/topup"),
     };
     let checkout = payments.stripe.create_checkout(&new).await.map_err(|error| failed(&error))?;
+    if checkout.is_live != is_live {
+        return Err(Error::internal("Stripe's page is of another mode than the key's name says"));
+    }
     let url = place_to_pay(app, &row, &checkout)?;
     let (account, id, checkout_id) = (account.clone(), row.id, checkout.id);
     let kept = app.store.write(move |tx| topup::set_checkout(tx, &account, &id, &checkout_id));
@@ -150,16 +157,17 @@ pub(crate) async fn list(
     before: Option<TopupId>,
     limit: u32,
 ) -> Result<Vec<TopupRow>, Error> {
-    let (account, now_ms) = (account.clone(), app.now_ms());
-    let mut rows: Vec<TopupRow> =
-        app.store.read(move |tx| topup::of_account(tx, &account, before.as_ref(), limit)).await?;
-    for row in &mut rows {
-        // Nobody may have told that the page is over.
-        if row.state == State::Open && now_ms - row.created_at_ms > PAGE_LIVES_MS {
-            row.state = State::Expired;
-        }
+    let account = account.clone();
+    Ok(app.store.read(move |tx| topup::of_account(tx, &account, before.as_ref(), limit)).await?)
+}
+
+/// Asks what became of a page, and does what its news would do.
+async fn ask(app: &App, payments: &Payments, checkout_id: &str) -> Result<(), Error> {
+    let checkout = payments.stripe.checkout(checkout_id).await.map_err(|error| failed(&error))?;
+    if checkout.is_live == payments.stripe.is_live() {
+        settle::checkout(app, checkout, None).await?;
     }
-    Ok(rows)
+    Ok(())
 }
 
 /// Asks what became of an open purchase: whoever comes back from paying need not wait for the news. None if
@@ -175,16 +183,9 @@ pub(crate) async fn look(app: &App, account: &AccountId, id: &TopupId) -> Result
     else {
         return Ok(Some(row));
     };
-    match payments.stripe.checkout(checkout_id).await {
-        Ok(checkout) if checkout.is_live == payments.stripe.is_live() => {
-            settle::checkout(app, checkout, None).await?;
-            read().await
-        }
-        Ok(_) => Ok(Some(row)),
-        Err(error) => {
-            // The news comes all the same.
-            tracing::debug!(%error, "a purchase could not be looked up");
-            Ok(Some(row))
-        }
+    if let Err(error) = ask(app, payments, checkout_id).await {
+        // The news comes all the same.
+        tracing::debug!(?error, "a purchase could not be looked up");
     }
+    read().await
 }

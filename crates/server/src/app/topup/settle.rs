@@ -5,9 +5,9 @@
 //! nothing is credited or taken back twice, even where the rest is lost. Not here: whether news is genuine
 //! (`hear`).
 
-use super::hear::told;
+use super::{hear::told, lost};
 use crate::{
-    app::{Error, actor::Actor, audit_log::note},
+    app::{Error, actor::Actor, audit_log::note, moves},
     state::App,
 };
 use rynjer_core::{
@@ -18,7 +18,7 @@ use rynjer_core::{
 };
 use rynjer_peers::stripe::{self, Checkout};
 use rynjer_store::{
-    StoreError, Tx, account, decide_within,
+    StoreError, Tx, account, audit_log,
     topup::{self, TopupRow},
 };
 use serde_json::json;
@@ -74,33 +74,28 @@ pub(super) async fn checkout(app: &App, checkout: Checkout, mark: Option<Mark>) 
     let account = checkout.account_id.as_deref().and_then(AccountId::parse);
     let id = checkout.topup_id.as_deref().and_then(TopupId::parse);
     let (Some(account), Some(id)) = (account, id) else { return Ok(Effect::Foreign) };
-    let now_ms = app.now_ms();
+    let (now_ms, gateway, payer) = (app.now_ms(), app.public_url().to_owned(), account.clone());
     let unit = move |tx: &mut dyn Tx| {
-        let effect = match topup::lock(tx, &account, &id)? {
-            Some(row) => paid(tx, now_ms, row, &checkout)?,
-            None => {
-                // Another gateway may share the account there; if none does, a row was lost.
-                let (checkout, topup) = (&checkout.id, &id);
-                tracing::error!(%checkout, %topup, %account, "a payment names a purchase that is not here");
-                Effect::Foreign
-            }
+        let row = match topup::lock(tx, &account, &id)? {
+            Some(row) => Some(row),
+            None => lost::found_again(tx, now_ms, &gateway, (&account, &id), &checkout)?,
         };
+        let effect = row.map_or(Ok(Effect::Foreign), |row| paid(tx, now_ms, row, &checkout))?;
         remember(tx, mark.as_ref(), now_ms)?;
         Ok(effect)
     };
-    app.store.write(unit).await
+    moves::unit(&app.store, &payer, unit).await
 }
 
 fn paid(tx: &mut dyn Tx, now_ms: i64, mut row: TopupRow, checkout: &Checkout) -> Result<Effect, Error> {
     if row.paid_at_ms.is_some() {
+        if checkout.is_paid && row.checkout_id.as_ref() != Some(&checkout.id) {
+            return refused(tx, now_ms, &row, checkout, "the purchase was paid by another page before");
+        }
         return Ok(Effect::Unchanged);
     }
     if let Some(problem) = contradiction(&row, checkout) {
-        let (topup, account) = (&row.id, &row.account_id);
-        tracing::error!(%topup, %account, checkout = checkout.id, problem, "a payment is refused");
-        let detail = json!({ "checkout_id": checkout.id, "problem": problem });
-        note(tx, now_ms, &Actor::Payment, Some(account), "topup.refused", topup.as_str(), &detail)?;
-        return Ok(Effect::Refused);
+        return refused(tx, now_ms, &row, checkout, problem);
     }
     let before = row.clone();
     row.checkout_id = Some(checkout.id.clone());
@@ -130,6 +125,23 @@ fn paid(tx: &mut dyn Tx, now_ms: i64, mut row: TopupRow, checkout: &Checkout) ->
     Ok(Effect::Changed)
 }
 
+/// Nothing is credited, and both the owner's log and the operators' say so, once.
+fn refused(
+    tx: &mut dyn Tx,
+    now_ms: i64,
+    row: &TopupRow,
+    checkout: &Checkout,
+    problem: &str,
+) -> Result<Effect, Error> {
+    let (topup, account) = (&row.id, &row.account_id);
+    let detail = json!({ "checkout_id": checkout.id, "problem": problem });
+    if !audit_log::tells(tx, account.as_str(), "topup.refused", topup.as_str())? {
+        note(tx, now_ms, &Actor::Payment, Some(account), "topup.refused", topup.as_str(), &detail)?;
+    }
+    lost::alarm(tx, now_ms, &checkout.id, account, &detail)?;
+    Ok(Effect::Refused)
+}
+
 /// Why a page can't be that of a purchase.
 fn contradiction(row: &TopupRow, checkout: &Checkout) -> Option<&'static str> {
     if row.checkout_id.as_ref().is_some_and(|known| *known != checkout.id) {
@@ -150,19 +162,22 @@ pub(super) async fn reversal(
     heard: stripe::Reversal,
     mark: Option<Mark>,
 ) -> Result<Effect, Error> {
-    let now_ms = app.now_ms();
+    let (now_ms, payer) = (app.now_ms(), account.clone());
     let unit = move |tx: &mut dyn Tx| {
         let row = topup::lock(tx, &account, &id)?.ok_or(Error::NotFound)?;
         let effect = if row.currency == heard.currency {
             reversed(tx, now_ms, row, told(heard.clone()))?
         } else {
-            tracing::error!(topup = %id, %account, reversal = heard.id, "a refund in another currency");
+            let problem = "money went back in another currency than the purchase's: take credits by hand";
+            let detail = json!({ "problem": problem, "topup_id": id.as_str(), "currency": heard.currency,
+                "amount_minor": heard.amount_minor });
+            lost::alarm(tx, now_ms, &heard.id, &account, &detail)?;
             Effect::Refused
         };
         remember(tx, mark.as_ref(), now_ms)?;
         Ok(effect)
     };
-    app.store.write(unit).await
+    moves::unit(&app.store, &payer, unit).await
 }
 
 fn reversed(tx: &mut dyn Tx, now_ms: i64, mut row: TopupRow, heard: Reversal) -> Result<Effect, Error> {
@@ -174,7 +189,12 @@ fn reversed(tx: &mut dyn Tx, now_ms: i64, mut row: TopupRow, heard: Reversal) ->
     let account = row.account_id.clone();
     let away = rules::taken_back(row.bought, &known);
     // What is due by this news alone: what an operator took by hand before stays theirs.
-    let more = if away >= due_before { away.0 - due_before.0 } else { (away.0 - row.taken_back.0).min(0) };
+    let more = if away >= due_before {
+        // No more than what this purchase still gives: a closed account never had it.
+        (away.0 - due_before.0).min(row.bought.credits.0 - row.taken_back.0)
+    } else {
+        (away.0 - row.taken_back.0).min(0)
+    };
     let standing = known.iter().find(|known| known.id == id).map_or("", |known| known.standing.as_str());
     let (action, amount) = if more > 0 {
         let reference = format!("stripe:{id}:{standing}:{}", away.0);
@@ -211,8 +231,9 @@ fn take_back(tx: &mut dyn Tx, now_ms: i64, mut command: Clawback) -> Result<Cred
     let granted = Credits(account.books.issued.0.saturating_neg());
     if granted < command.amount {
         let (wanted, reference) = (command.amount.0, &command.reference);
-        tracing::error!(account = %command.account, reference, wanted, granted = granted.0,
-            "less was granted than a payment takes back: somebody took it before");
+        let problem = "less was granted than a payment takes back: somebody took it before";
+        let detail = json!({ "problem": problem, "wanted": wanted, "granted": granted.0 });
+        lost::alarm(tx, now_ms, reference, &command.account, &detail)?;
         command.amount = granted;
     }
     let amount = command.amount;
@@ -224,29 +245,29 @@ fn take_back(tx: &mut dyn Tx, now_ms: i64, mut command: Clawback) -> Result<Cred
 
 /// Gives credits; whether the account takes any: one that was closed meanwhile does not.
 fn granted(tx: &mut dyn Tx, now_ms: i64, grant: Grant) -> Result<bool, Error> {
-    match decide_within(tx, now_ms, &Command::Grant(grant))? {
-        Outcome::Moved { .. } => Ok(true),
-        Outcome::Refused(Refusal::AccountClosed) => Ok(false),
-        Outcome::Refused(refusal) => Err(refusal.into()),
-        other => Err(Error::internal(format!("a payment's credits ended as {other:?}"))),
+    match moves::decide(tx, now_ms, &Actor::Payment, &Command::Grant(grant)) {
+        Ok(Outcome::Moved { .. }) => Ok(true),
+        Err(Error::Ledger(Refusal::AccountClosed)) => Ok(false),
+        Err(error) => Err(error),
+        Ok(other) => Err(Error::internal(format!("a payment's credits ended as {other:?}"))),
     }
 }
 
 /// Money came for an account that is closed: somebody has to give it back by hand.
 fn after_closure(tx: &mut dyn Tx, now_ms: i64, row: &TopupRow, what: &str) -> Result<(), Error> {
     let (topup, account) = (&row.id, &row.account_id);
-    tracing::error!(%topup, %account, what, "money for an account that is closed: give it back at Stripe");
+    let problem = "money for an account that is closed: give it back at Stripe";
+    lost::alarm(tx, now_ms, topup.as_str(), account, &json!({ "problem": problem, "what": what }))?;
     let detail = json!({ "problem": "the account is closed", "what": what });
     Ok(note(tx, now_ms, &Actor::Payment, Some(account), "topup.refused", topup.as_str(), &detail)?)
 }
 
 /// Moves credits within the unit, or fails it as a whole.
 fn moved(tx: &mut dyn Tx, now_ms: i64, command: &Command) -> Result<(), Error> {
-    match decide_within(tx, now_ms, command)? {
+    match moves::decide(tx, now_ms, &Actor::Payment, command)? {
         Outcome::Moved { replayed: false, .. } => Ok(()),
         // The purchase said that this move is new; credits that did not move must not be counted as moved.
         Outcome::Moved { replayed: true, .. } => Err(Error::internal("a payment's move was made before")),
-        Outcome::Refused(refusal) => Err(refusal.into()),
         other => Err(Error::internal(format!("a payment's credits ended as {other:?}"))),
     }
 }

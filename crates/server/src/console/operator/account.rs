@@ -329,6 +329,8 @@ async fn create(
 
 async fn created(shared: &Shared, session: &Session, form: &Form) -> Result<AccountId, Error> {
     let hand = session.operator_hand(&shared.app)?;
+    crate::app::owner::email_of(form.text("email"))?;
+    confirm::check(&shared.app, session, form).await?;
     hand.account_create_for(form.text("email"), form.text("mode") == "live").await
 }
 
@@ -368,6 +370,7 @@ async fn frozen(shared: &Shared, session: &Session, id: &AccountId, form: &Form)
     let hand = session.operator_hand(&shared.app)?;
     let reason = form.text("reason").to_owned();
     if form.has("thaw") {
+        confirm::check(&shared.app, session, form).await?;
         return hand.account_freeze(id, None).await.map(drop);
     }
     if reason.is_empty() || reason.len() > 200 {

@@ -4,7 +4,7 @@
 //! `admin prices import`).
 
 use crate::{
-    app::operator,
+    app::{operator, session::Session},
     console::{
         fault::Fault,
         frame::{Frame, page},
@@ -16,7 +16,7 @@ use crate::{
 use askama::Template;
 use axum::{Router, extract::State, response::Response, routing::get};
 
-const PATH: &str = "/operator/catalog";
+pub(super) const PATH: &str = "/operator/catalog";
 
 pub(super) fn routes() -> Router<Shared> {
     Router::new().route(PATH, get(show))
@@ -26,6 +26,7 @@ pub(super) fn routes() -> Router<Shared> {
 #[template(path = "operator_catalog.html")]
 struct Page {
     frame: Frame,
+    problem: String,
     versions: Vec<Version>,
     models: Vec<Model>,
 }
@@ -52,6 +53,14 @@ struct Price {
 }
 
 async fn show(State(shared): State<Shared>, Operator(session): Operator) -> Result<Response, Fault> {
+    catalog_page(&shared, &session, String::new()).await
+}
+
+pub(super) async fn catalog_page(
+    shared: &Shared,
+    session: &Session,
+    problem: String,
+) -> Result<Response, Fault> {
     let fault = |error| Fault::of(error, &shared.app);
     let hand = session.operator_hand(&shared.app).map_err(fault)?;
     let (versions, models) = operator::catalog(&shared.app, &hand).await.map_err(fault)?;
@@ -76,7 +85,7 @@ async fn show(State(shared): State<Shared>, Operator(session): Operator) -> Resu
         reason: one.served.as_ref().err().cloned().unwrap_or_default(),
         served_by: one.served.unwrap_or_default(),
     };
-    let frame = Frame::new(&shared.app, &session, PATH, "Catalog");
+    let frame = Frame::new(&shared.app, session, PATH, "Catalog");
     let versions = versions.into_iter().enumerate().map(version).collect();
-    page(&shared, &Page { frame, versions, models: models.into_iter().map(model).collect() })
+    page(shared, &Page { frame, problem, versions, models: models.into_iter().map(model).collect() })
 }

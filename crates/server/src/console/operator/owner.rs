@@ -216,8 +216,9 @@ async fn disable(
     SentByOperator(session, form): SentByOperator,
 ) -> Result<Response, Fault> {
     let outcome = async {
-        let disabled = !form.has("enable");
-        hand(&shared, &session)?.owner_disable(&named(&form)?, disabled).await?;
+        let (id, disabled) = (named(&form)?, !form.has("enable"));
+        confirm::check(&shared.app, &session, &form).await?;
+        hand(&shared, &session)?.owner_disable(&id, disabled).await?;
         Ok(Outcome::Done(if disabled { "disable" } else { "enable" }))
     };
     let outcome = outcome.await;

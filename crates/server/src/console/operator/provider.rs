@@ -5,7 +5,10 @@
 
 use super::tag_of;
 use crate::{
-    app::operator::{self, ProviderHealth},
+    app::{
+        operator::{self, ProviderHealth},
+        session::Session,
+    },
     console::{
         fault::Fault,
         frame::{Frame, page},
@@ -24,7 +27,9 @@ use axum::{
 use rynjer_store::reconcile::OfModel;
 use serde::Deserialize;
 
-const PATH: &str = "/operator/providers";
+pub(super) const PATH: &str = "/operator/providers";
+/// How far back figures go unless the address says so.
+pub(super) const DAYS: u32 = 1;
 
 pub(super) fn routes() -> Router<Shared> {
     Router::new().route(PATH, get(show))
@@ -39,6 +44,7 @@ struct Asked {
 #[template(path = "operator_providers.html")]
 struct Page {
     frame: Frame,
+    problem: String,
     days: u32,
     providers: Vec<Provider>,
     faults: Vec<FaultLine>,
@@ -161,11 +167,20 @@ async fn show(
     Operator(session): Operator,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Fault> {
+    providers_page(&shared, &session, asked.days.unwrap_or(DAYS).clamp(1, 365), String::new()).await
+}
+
+pub(super) async fn providers_page(
+    shared: &Shared,
+    session: &Session,
+    days: u32,
+    problem: String,
+) -> Result<Response, Fault> {
     let (fault, app) = (|error| Fault::of(error, &shared.app), &shared.app);
-    let days = asked.days.unwrap_or(1).clamp(1, 365);
     let hand = session.operator_hand(app).map_err(fault)?;
     let view = operator::providers(app, &hand, days).await.map_err(fault)?;
-    page(&shared, &page_of(Frame::new(app, &session, PATH, "Providers"), &view, days, &shared))
+    let frame = Frame::new(app, session, PATH, "Providers");
+    page(shared, &Page { problem, ..page_of(frame, &view, days, shared) })
 }
 
 fn page_of(frame: Frame, view: &operator::ProviderView, days: u32, shared: &Shared) -> Page {
@@ -193,6 +208,7 @@ fn page_of(frame: Frame, view: &operator::ProviderView, days: u32, shared: &Shar
     });
     Page {
         frame,
+        problem: String::new(),
         days,
         providers: view.providers.iter().map(|health| Provider::of(health, now_ms)).collect(),
         faults: faults.collect(),

@@ -19,6 +19,8 @@ pub(crate) struct Browser {
     /// Headers on each request.
     pub(crate) headers: Vec<(String, String)>,
     page: String,
+    /// The account that pages showed last; empty where there was none.
+    account: String,
 }
 
 /// What came back.
@@ -28,6 +30,8 @@ pub(crate) struct Page {
     pub(crate) location: String,
     pub(crate) headers: http::HeaderMap,
     pub(crate) html: String,
+    /// The same to the byte.
+    pub(crate) body: bytes::Bytes,
 }
 
 impl Page {
@@ -58,6 +62,7 @@ impl Browser {
             cookies: BTreeMap::new(),
             headers: Vec::new(),
             page: String::new(),
+            account: String::new(),
         }
     }
 
@@ -81,9 +86,14 @@ impl Browser {
         fields.into_iter().find(|(name, _)| name == "csrf").map(|(_, value)| value).unwrap_or_default()
     }
 
-    /// Sends fields as they are.
+    /// Sends fields as they are, and the account of the last page unless they name one.
     pub(crate) async fn post(&mut self, path: &str, fields: &[(String, String)]) -> Page {
-        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let mut body = url::form_urlencoded::Serializer::new(String::new());
+        body.extend_pairs(fields);
+        if !self.account.is_empty() && !fields.iter().any(|(name, _)| name == "account") {
+            body.append_pair("account", &self.account);
+        }
+        let body = body.finish();
         self.send("POST", path, Some(body)).await
     }
 
@@ -119,7 +129,11 @@ impl Browser {
         let (parts, body) = router.oneshot(request).await.expect("an answer").into_parts();
         let body = body.collect().await.expect("a body").to_bytes();
         let html = String::from_utf8_lossy(&body).into_owned();
-        canary::look_at(&Answer { status: parts.status.as_u16(), headers: parts.headers.clone(), body });
+        canary::look_at(&Answer {
+            status: parts.status.as_u16(),
+            headers: parts.headers.clone(),
+            body: body.clone(),
+        });
         for cookie in parts.headers.get_all(header::SET_COOKIE) {
             let pair = cookie.to_str().expect("text").split(';').next().unwrap_or_default();
             let (name, value) = pair.split_once('=').expect("a cookie");
@@ -133,6 +147,9 @@ impl Browser {
         let location =
             parts.headers.get(header::LOCATION).map(|value| value.to_str().expect("text").to_owned());
         if !html.is_empty() {
+            let account = hidden(&html, "/logout").into_iter().find(|(name, _)| name == "account");
+            // Pages of errors have no frame.
+            self.account = account.map_or(std::mem::take(&mut self.account), |(_, value)| value);
             self.page.clone_from(&html);
         }
         Page {
@@ -140,6 +157,7 @@ impl Browser {
             location: location.unwrap_or_default(),
             headers: parts.headers,
             html,
+            body,
         }
     }
 }

@@ -1,4 +1,5 @@
-//! A server that speaks the images protocol and means ill: what it answers is what the prompt says.
+//! A server that speaks the images protocol, and xAI's for clips, and means ill: what it answers is what the
+//! prompt says.
 //!
 //! Invariant: it stops with its drop, endless bodies included. Not here: vendors as they are
 //! (`rynjer-emulator`).
@@ -13,7 +14,7 @@ use axum::{
 };
 use data_encoding::BASE64;
 use futures::{StreamExt, stream};
-use http::{HeaderName, StatusCode, header};
+use http::{HeaderMap, HeaderName, StatusCode, header};
 use serde_json::{Value, json};
 use std::{
     io,
@@ -34,17 +35,24 @@ pub(crate) const AT: &str = "at ";
 
 const CHUNK: &[u8] = &[b'A'; 64 << 10];
 
+/// How films begin: the last box of the second says that it ends with the file, that of the third that it has
+/// more than the 400 MB that are declared.
+const FILM: &[u8] = b"\0\0\0\x1cftypisom\0\0\x02\0isomiso2mp41";
+const OPEN_END: &[u8] = b"\0\0\0\x1cftypisom\0\0\x02\0isomiso2mp41\0\0\0\0mdat";
+const BEYOND: &[u8] = b"\0\0\0\x1cftypisom\0\0\x02\0isomiso2mp41\x18\0\0\0mdat";
+
 pub(crate) struct Hostile {
     pub(crate) address: SocketAddr,
     state: Served,
     _stop: DropGuard,
 }
 
-/// Where its redirects lead, and how many bytes of endless bodies it got rid of.
-#[derive(Clone)]
+/// Where its redirects lead, how many it sent, and how many bytes of endless bodies it got rid of.
+#[derive(Clone, Default)]
 struct Served {
     places: Arc<[String]>,
     endless_bytes: Arc<AtomicUsize>,
+    redirects: Arc<AtomicUsize>,
 }
 
 impl Hostile {
@@ -52,9 +60,11 @@ impl Hostile {
     pub(crate) async fn start(places: Vec<String>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let state = Served { places: places.into(), endless_bytes: Arc::default() };
+        let state = Served { places: places.into(), ..Served::default() };
         let router = Router::new()
             .route("/v1/images/generations", post(answer))
+            .route("/v1/videos/generations", post(clip))
+            .route("/v1/videos/{name}", get(made))
             .route("/files/{name}", get(file))
             .route("/moved/{number}", get(moved))
             .with_state(state.clone());
@@ -75,8 +85,17 @@ impl Hostile {
         self.state.endless_bytes.load(Ordering::SeqCst)
     }
 
+    pub(crate) fn redirects(&self) -> usize {
+        self.state.redirects.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// The settings of a gateway whose only vendor it is, for clips.
+    pub(crate) fn clip_settings(&self) -> String {
+        format!("\n[xai]\napi_key = \"test-key-1\"\nbase_url = \"{}\"\n", self.url("/v1"))
     }
 
     /// The settings of a gateway whose only vendor it is.
@@ -110,6 +129,17 @@ async fn answer(State(state): State<Served>, Json(body): Json<Value>) -> Respons
     }
 }
 
+/// A clip is what its prompt names, and done at once.
+async fn clip(Json(body): Json<Value>) -> Response {
+    Json(json!({"request_id": body["prompt"]})).into_response()
+}
+
+async fn made(Path(name): Path<String>, headers: HeaderMap) -> Response {
+    let host = headers[header::HOST].to_str().expect("a host");
+    let url = format!("http://{host}/files/{name}.mp4");
+    Json(json!({"status": "done", "video": {"url": url, "respect_moderation": true}})).into_response()
+}
+
 async fn file(State(state): State<Served>, Path(name): Path<String>) -> Response {
     match name.as_str() {
         "bomb.png" => png::bomb(60_000, 60_000).into_response(),
@@ -129,6 +159,9 @@ async fn file(State(state): State<Served>, Path(name): Path<String>) -> Response
             let broken = Err(io::Error::other("broken on purpose"));
             Body::from_stream(stream::iter([Ok(half), broken])).into_response()
         }
+        "open-end.mp4" => endless(&state, OPEN_END),
+        "many-boxes.mp4" => endless_boxes(&state),
+        "beyond.mp4" => with(header::CONTENT_LENGTH, "400000000", endless_body(&state, BEYOND)),
         "page.png" => with(header::CONTENT_TYPE, "image/png", Body::from("<script>alert(1)</script>")),
         "picture.png" => png::png(64, 64, 7).into_response(),
         _ => StatusCode::NOT_FOUND.into_response(),
@@ -136,6 +169,7 @@ async fn file(State(state): State<Served>, Path(name): Path<String>) -> Response
 }
 
 async fn moved(State(state): State<Served>, Path(number): Path<usize>) -> Response {
+    state.redirects.fetch_add(1, Ordering::SeqCst);
     (StatusCode::FOUND, [(header::LOCATION, state.places[number].clone())]).into_response()
 }
 
@@ -156,13 +190,27 @@ fn gzip() -> Vec<u8> {
 }
 
 fn endless(state: &Served, begin: &'static [u8]) -> Response {
+    endless_body(state, begin).into_response()
+}
+
+fn endless_body(state: &Served, begin: &'static [u8]) -> Body {
+    repeated(state, begin, Bytes::from_static(CHUNK))
+}
+
+fn repeated(state: &Served, begin: &'static [u8], chunk: Bytes) -> Body {
     let bytes = Arc::clone(&state.endless_bytes);
     let chunk = move || {
-        bytes.fetch_add(CHUNK.len(), Ordering::SeqCst);
-        Ok(Bytes::from_static(CHUNK))
+        bytes.fetch_add(chunk.len(), Ordering::SeqCst);
+        Ok(chunk.clone())
     };
     let first = stream::iter([Ok::<_, io::Error>(Bytes::from_static(begin))]);
-    Body::from_stream(first.chain(stream::repeat_with(chunk))).into_response()
+    Body::from_stream(first.chain(stream::repeat_with(chunk)))
+}
+
+/// A film of ever more boxes, each of which has an end.
+fn endless_boxes(state: &Served) -> Response {
+    let data = [&[0, 1, 0, 0][..], b"mdat", &CHUNK[8..]].concat();
+    repeated(state, FILM, Bytes::from(data)).into_response()
 }
 
 fn silent(begin: &'static str) -> Response {

@@ -167,6 +167,38 @@ impl TestApp {
         self.gateway = Some(gateway);
     }
 
+    /// Like `restart_with`, where the start may be refused: the sentence, and no gateway then.
+    pub(crate) async fn try_restart_with(&mut self, settings: &str) -> Option<String> {
+        let own = settings.parse().expect("settings of the test");
+        self.settings = merged(&self.database, &self.data_dir, own);
+        if let Some(gateway) = self.gateway.take() {
+            gateway.shutdown().await;
+        }
+        match start(&self.settings, &self.data_dir, self.role, &self.clock).await {
+            Ok(gateway) => {
+                *self.router.lock().expect("the router") = gateway.router();
+                self.gateway = Some(gateway);
+                None
+            }
+            Err(error) => Some(error.to_string()),
+        }
+    }
+
+    /// Stops the gateway, puts a copy of before in the place of its database, and starts it again.
+    pub(crate) async fn restart_from(&mut self, copy: &Path) {
+        if let Some(gateway) = self.gateway.take() {
+            gateway.shutdown().await;
+        }
+        // The routes hold the store, and the store its file.
+        *self.router.lock().expect("the router") = axum::Router::new();
+        let file = self.data_dir.join("rynjer.db");
+        for beside in ["-wal", "-shm"] {
+            drop(std::fs::remove_file(format!("{}{beside}", file.display())));
+        }
+        std::fs::copy(copy, file).expect("a database");
+        self.restart().await;
+    }
+
     /// Changes a setting for the next start.
     pub(crate) fn set(&mut self, section: &str, key: &str, value: Value) {
         let place = self.settings.entry(section).or_insert_with(|| Value::Table(Table::new()));

@@ -5,7 +5,7 @@
 
 use super::{
     Answer, Client, START_S, TestApp,
-    browser::{Browser, Page},
+    browser::{Browser, PASSWORD, Page},
 };
 use axum::body::Body;
 use http::Method;
@@ -41,7 +41,8 @@ impl Shop {
         let origin = stripe.origin();
         let settings = format!(
             "{more}\n[stripe]\nsecret_key = \"{key}\"\nwebhook_secret = \"whsec_old, {SECRET}\"\n\
-             packs = [\"1000=999\", \"10=999\"]\nbase_url = \"{origin}\"\ncheckout_origin = \"{origin}\"\n"
+             packs = [\"1000=999\", \"10=999\"]\nbase_url = \"{origin}\"\ncheckout_origin = \"{origin}\"\n\
+             allow_test_payments = true\n"
         );
         let app = TestApp::at(&settings, Role::All, Clock::manual(START_S * 1000)).await;
         let account = app.admin().account_create("buyer@example.com", true, 0).await.expect("an account").id;
@@ -99,6 +100,38 @@ impl Shop {
     pub(crate) async fn books(&self) -> (i64, i64) {
         let row = self.app.admin().account_show(&self.account).await.expect("the account");
         (row.books.available.0, row.books.owed.0)
+    }
+
+    /// The owner comes again after the session's end.
+    pub(crate) async fn sign_in_again(&mut self) {
+        self.owner.get("/login").await;
+        let words = [("email", "buyer@example.com"), ("password", PASSWORD)];
+        assert_eq!(self.owner.submit("/login", &words).await.status, 303);
+        self.owner.get("/").await;
+        assert_eq!(self.owner.submit("/account", &[("account", self.account.as_str())]).await.status, 303);
+    }
+
+    /// Something happens at Stripe that nobody tells the gateway.
+    pub(crate) fn untold(&self, id: &str, kind: &str, object: &Value) {
+        self.stripe.happened(&stripe_event(id, kind, self.is_live, object));
+    }
+
+    /// Why the account is frozen.
+    pub(crate) async fn frozen(&self) -> Option<String> {
+        self.app.admin().account_show(&self.account).await.expect("the account").frozen_reason
+    }
+
+    /// Operators' lines about payments, newest first: the problem of each.
+    pub(crate) async fn alarms(&self) -> Vec<String> {
+        let lines = self.app.admin().audit_lines(None, None, 100).await.expect("lines");
+        let alarms = lines.iter().filter(|line| line.action == "topup.needs_an_operator");
+        let detail = |text: &str| serde_json::from_str::<Value>(text).expect("an object");
+        alarms.map(|line| detail(&line.detail)["problem"].as_str().expect("text").to_owned()).collect()
+    }
+
+    /// Looks for what nobody told.
+    pub(crate) async fn sweep(&self) {
+        assert!(self.app.gateway().sweep_payments().await.expect("a sweep"));
     }
 
     /// The purchase that a page is for.

@@ -91,8 +91,7 @@ impl Vendors {
         let mut looks = 0;
         super::until("nothing is held", async || {
             let now_ms = self.app.now_ms();
-            // One time for both: what is older than a submit is not its job.
-            self.emulators.iter().for_each(|(_, emulator)| emulator.world().set_now_ms(now_ms));
+            self.tell_time(now_ms);
             let open = "SELECT COUNT(*) FROM tasks WHERE finished_at IS NULL";
             let busy =
                 self.number(&format!("{open} AND (lease_owner IS NOT NULL OR due_at <= {now_ms})")).await;
@@ -100,6 +99,7 @@ impl Vendors {
             if busy == 0 && self.number(open).await > 0 {
                 let next = "SELECT COALESCE(MIN(due_at), 0) FROM tasks WHERE finished_at IS NULL";
                 let left_ms = u64::try_from(self.number(next).await - now_ms).unwrap_or(0);
+                self.tell_time(now_ms + i64::try_from(left_ms).expect("a time"));
                 self.app.advance(Duration::from_millis(left_ms));
             } else if busy > 0 && looks % WAITS == 0 {
                 // Tasks of a route that is left alone are due and wait.
@@ -108,6 +108,11 @@ impl Vendors {
             (self.books().await.1 == 0).then_some(())
         })
         .await;
+    }
+
+    /// One time for all: what is older than a submit is not its job, and clocks are compared.
+    fn tell_time(&self, now_ms: i64) {
+        self.emulators.iter().for_each(|(_, emulator)| emulator.world().set_now_ms(now_ms));
     }
 
     /// Waits for the end of a task while the clock goes on in the steps of a vendor's polls.
