@@ -124,9 +124,9 @@ impl<C: Connection> Writer<C> {
         }
     }
 
-    /// What is waiting now, once something is; `None` when every sender is gone. Taken under one lock: between
-    /// two, another writer would fall asleep in `recv` with the lock, and the job already taken would wait for
-    /// the next.
+    /// What is waiting now, once something is; `None` when every sender is gone. Taken under one lock:
+    /// between two, another writer would fall asleep in `recv` with the lock, and the job already taken would
+    /// wait for the next.
     fn next_batch(&mut self) -> Option<Batch> {
         loop {
             let patience = self.connection.rests_after();
