@@ -38,8 +38,10 @@ pub enum Fault {
     Lost,
     /// The job is made, and half of the answer comes.
     Cut,
-    /// The answer comes late, and whole.
+    /// It is begun late, and answered whole.
     Slow { ms: u64 },
+    /// The job is made, and the answer comes late, and whole.
+    Late { ms: u64 },
     /// The job is accepted, and ends with this failure.
     End(Value),
 }
@@ -111,6 +113,7 @@ fn fault_of(order: &Value) -> Option<Fault> {
         "lost" => Fault::Lost,
         "cut" => Fault::Cut,
         "slow" => Fault::Slow { ms: order["ms"].as_u64().unwrap_or(1000) },
+        "late" => Fault::Late { ms: order["ms"].as_u64().unwrap_or(1000) },
         "end" => Fault::End(order["body"].clone()),
         _ => return None,
     })
@@ -141,6 +144,9 @@ async fn pass(State(watch): State<Watch>, request: Request, next: Next) -> Respo
         Some(Fault::Lost) => closed(),
         Some(Fault::Cut) => cut(response).await,
         _ => {
+            if let Some(Fault::Late { ms }) = fault {
+                tokio::time::sleep(Duration::from_millis(ms)).await;
+            }
             made.0.iter().for_each(|id| watch.world.matched(id));
             response
         }

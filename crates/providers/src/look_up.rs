@@ -13,8 +13,11 @@ const AHEAD_MS: i64 = 120_000;
 const OLDEST_MS: i64 = 60_000;
 /// Pictures that come slowly and the turn of a submit take three minutes more.
 const LATEST_MS: i64 = 300_000;
-/// A vendor's clock that differs by less is as good as ours: seconds are whole, and answers take time.
+/// A vendor's clock that is behind by no more is as good as ours: seconds are whole.
 const SAME_CLOCK_MS: i64 = 5_000;
+/// One that is ahead by no more may be as good: an answer tells when it was written, and takes up to 30
+/// seconds. What that hides is less than [`AHEAD_MS`] leaves room for.
+const SLOW_ANSWER_MS: i64 = 35_000;
 /// Of a vendor whose clock differs by more nobody knows when its jobs were made.
 const CLOCKS_APART_MAX_MS: i64 = 3_600_000;
 
@@ -58,7 +61,8 @@ impl Finds {
             );
             return Err(unreadable("the vendor's clock is too far from ours to tell when a job was made"));
         }
-        self.ahead_ms = Some(if apart_ms > SAME_CLOCK_MS { ahead_ms } else { 0 });
+        let is_same = (-SAME_CLOCK_MS..=SLOW_ANSWER_MS).contains(&ahead_ms);
+        self.ahead_ms = Some(if is_same { 0 } else { ahead_ms });
         Ok(())
     }
 

@@ -94,8 +94,8 @@ pub fn first_free(
     Ok(None)
 }
 
-/// What was asked for by jobs of several outputs that are being handed over to a model right now: what they
-/// are made of upstream is theirs, and not written down yet.
+/// What was asked for by jobs that are being handed over to a model right now: what they are made of upstream
+/// is theirs, may be in its list, and is not written down yet.
 pub fn bodies_under_way(
     tx: &mut dyn Tx,
     provider: &str,
@@ -103,7 +103,7 @@ pub fn bodies_under_way(
     now_ms: i64,
 ) -> Result<Vec<String>, StoreError> {
     let sql = "SELECT body FROM tasks WHERE provider = $1 AND finished_at IS NULL AND due_at > $3 \
-               AND step = 'submitting' AND vendor_model = $2 AND count > 1 AND body IS NOT NULL";
+               AND step = 'submitting' AND vendor_model = $2 AND body IS NOT NULL";
     let rows = tx.all(sql, &[provider.into(), vendor_model.into(), now_ms.into()])?;
     rows.iter().map(|row| row.text(0)).collect()
 }

@@ -70,7 +70,9 @@ pub fn submitted(
     provider_task_id: &str,
     poll_at_ms: i64,
 ) -> Result<bool, StoreError> {
-    let set = "step = 'submitted', provider_task_id = $4, due_at = $5, lease_owner = NULL, alone = 0";
+    // Tries of the submit are over: those of the job and its files begin.
+    let set =
+        "step = 'submitted', provider_task_id = $4, due_at = $5, lease_owner = NULL, alone = 0, tries = 0";
     let kept = fenced(tx, set, holder, &[provider_task_id.into(), poll_at_ms.into()])?;
     if kept {
         let params = [

@@ -13,7 +13,7 @@ use crate::{
     reader::{self, Read},
     relocation,
     sqlite::Sqlite,
-    tx::Tx,
+    tx::{Connection, Tx},
     writer::{Job, Submission, Work, Writer},
 };
 use rynjer_core::ledger::{Command, Outcome};
@@ -249,7 +249,8 @@ impl Store {
     }
 
     /// The same for what may take minutes, such as a whole table: its caller waits for as long as it takes,
-    /// and sees to it that few run at once.
+    /// and sees to it that few run at once. On a file it has a connection of its own, since every poll waits
+    /// for one of few readers.
     pub async fn read_at_length<T, E>(
         &self,
         unit: impl FnOnce(&mut dyn Tx) -> Result<T, E> + Send + 'static,
@@ -258,7 +259,17 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        self.ask(unit)?.await.unwrap_or_else(|_| Err(E::from(stopped())))
+        let Database::Sqlite(path) = &self.inner.database else {
+            return self.ask(unit)?.await.unwrap_or_else(|_| Err(E::from(stopped())));
+        };
+        let path = path.clone();
+        let read = move || {
+            let mut connection = Sqlite::open_reader(&path)?;
+            connection.begin()?;
+            unit(connection.as_tx())
+        };
+        let panicked = |_| Err(E::from(StoreError::Panicked("see the log".into())));
+        tokio::task::spawn_blocking(read).await.unwrap_or_else(panicked)
     }
 
     fn ask<T, E>(

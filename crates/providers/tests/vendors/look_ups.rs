@@ -97,11 +97,18 @@ async fn predictions_of_a_vendor_with_another_clock() {
     // It is asked at 02:45:00 by our clock.
     let (same, ahead) =
         ("date: Mon, 02 Feb 2026 02:45:03 GMT\r\n", "date: Mon, 02 Feb 2026 02:55:00 GMT\r\n");
+    // An answer that took half a minute, and one that no time-out explains.
+    let (slow, later) =
+        ("date: Mon, 02 Feb 2026 02:45:35 GMT\r\n", "date: Mon, 02 Feb 2026 02:45:36 GMT\r\n");
     let (behind, wild) =
         ("date: Mon, 02 Feb 2026 02:35:00 GMT\r\n", "date: Mon, 02 Feb 2026 03:45:01 GMT\r\n");
     for (date, created_at, expected) in [
         (same, "2026-02-02T02:40:02Z", "a"),
         (same, "2026-02-02T02:50:02Z", "absent"),
+        (slow, "2026-02-02T02:40:02Z", "a"),
+        (slow, "2026-02-02T02:40:37Z", "a"),
+        (later, "2026-02-02T02:40:02Z", "doubt"),
+        (later, "2026-02-02T02:40:38Z", "a"),
         (ahead, "2026-02-02T02:50:02Z", "a"),
         (ahead, "2026-02-02T02:40:02Z", "doubt"),
         (ahead, "2026-02-02T02:38:59Z", "absent"),

@@ -66,19 +66,21 @@ enum NotArrived {
     Away,
 }
 
-/// Stores every delivered unit and ends the task.
+/// Stores every delivered unit and ends the task. Where it `is_last`, a file that can't be had is a missing
+/// part: nobody asks for it again.
 pub(super) async fn store_and_capture(
     app: &App,
     task: &Leased,
     provider_task_id: Option<String>,
     units: &[Unit],
     cost: Cost,
+    is_last: bool,
 ) -> Result<Stored, StoreError> {
     let mut outputs: Vec<NewOutput> = Vec::new();
     let mut missing = Vec::new();
     for index in 0..task.count {
         let unit = units.get(index as usize);
-        match store_unit(app, task, index, unit).await {
+        match store_unit(app, task, index, unit, is_last).await {
             Ok(output) => outputs.push(output),
             Err(NotStored::Missing(refused)) => missing.push(refused),
             Err(NotStored::Away) => {
@@ -151,11 +153,12 @@ async fn store_unit(
     task: &Leased,
     index: u32,
     unit: Option<&Unit>,
+    is_last: bool,
 ) -> Result<NewOutput, NotStored> {
     let missing = |error, message| NotStored::Missing(missing_part(index, error, message));
     let failed = |message: String| missing(TaskError::ProviderFailed, message);
     let (looked, place) = match unit {
-        Some(Unit::Delivered(source)) => match arrive(app, task, source).await {
+        Some(Unit::Delivered(source)) => match arrive(app, task, source, is_last).await {
             Ok(arrived) => arrived,
             Err(NotArrived::Away) => return Err(NotStored::Away),
             Err(NotArrived::Failed(message)) => return Err(failed(message)),
@@ -216,6 +219,7 @@ async fn arrive<'a>(
     app: &'a App,
     task: &Leased,
     source: &OutputSource,
+    is_last: bool,
 ) -> Result<(Looked, Option<SemaphorePermit<'a>>), NotArrived> {
     let limits = media::Limits { max_bytes: app.config.storage.max_output_bytes, max_pixels: PIXELS_MAX };
     let url = match source {
@@ -230,7 +234,9 @@ async fn arrive<'a>(
     match fetch(app, task, url).await {
         Ok(spool) => look(move || spool.look(&limits)).await.map(|looked| (looked, Some(place))),
         // What is there may be had at the next poll.
-        Err(FetchError::Unreachable(_)) if task.provider_task_id.is_some() && task.tries < FETCH_POLLS => {
+        Err(FetchError::Unreachable(_))
+            if !is_last && task.provider_task_id.is_some() && task.tries < FETCH_POLLS =>
+        {
             Err(NotArrived::Away)
         }
         Err(FetchError::Unreachable(_) | FetchError::Forbidden(_)) => {

@@ -34,7 +34,10 @@ pub(super) async fn poll(
     // ends meanwhile is not over: the provider was not told that this is the last chance of what it has done.
     let over = job.is_over;
     let asked = provider.poll(job, provider_task_id, on_progress(app, task, stop));
-    let answer = call::observe(provider.name(), "poll", asked).await;
+    let asked = call::observe(provider.name(), "poll", asked);
+    let Ok(answer) = tokio::time::timeout(run::time_left(app, task), asked).await else {
+        return run::overdue(app, task, task.step).await;
+    };
     drop(loaded);
     let holder = task.holder();
     match answer {
@@ -47,9 +50,13 @@ pub(super) async fn poll(
             if !patience::write(app, move |tx| lease::storing(tx, &holder, due_at_ms)).await? {
                 return Ok(());
             }
-            match files::store_and_capture(app, task, None, &units, cost).await? {
+            match files::store_and_capture(app, task, None, &units, cost, over).await? {
                 Stored::Ended => Ok(()),
-                Stored::Away => store_later(app, task).await,
+                Stored::Away if over => {
+                    let message = "the output could not be stored in time";
+                    settle::fail(app, task, "timed_out", message, true).await
+                }
+                Stored::Away => later::retry(app, task, None).await,
             }
         }
         Ok(PollAnswer::Pending { .. }) | Err(_) if over => run::overdue(app, task, task.step).await,
@@ -63,13 +70,4 @@ pub(super) async fn poll(
             ProviderError::Ambiguous { .. } | ProviderError::Unusable { .. } | ProviderError::Busy { .. },
         ) => later::retry(app, task, None).await,
     }
-}
-
-/// Asks the provider once more later, and stores then, unless the task's time is over.
-async fn store_later(app: &App, task: &Leased) -> Result<(), StoreError> {
-    if app.now_ms() >= task.deadline_at_ms {
-        let message = "the output could not be stored in time";
-        return settle::fail(app, task, "timed_out", message, true).await;
-    }
-    later::retry(app, task, None).await
 }

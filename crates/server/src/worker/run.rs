@@ -22,7 +22,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-/// How long the asking after a task's time may take.
+/// How long the asking after a task's time may take, and its pictures before it.
 const LAST_ASKING: Duration = Duration::from_secs(180);
 
 /// Runs the next step of a task.
@@ -38,31 +38,47 @@ pub(super) async fn run(app: &App, owner: &str, task: Leased, stop: &Cancellatio
 }
 
 async fn prepare_and_step(app: &App, task: &Leased, stop: &CancellationToken) -> Result<(), StoreError> {
-    let Some(loaded) = within(app, task, stop, task.step, load(app, task)).await?.flatten() else {
+    let left = Some(time_left(app, task));
+    let Some(loaded) = within(app, task, stop, (task.step, left), load(app, task)).await?.flatten() else {
         return Ok(());
     };
     let begun = if task.step == Step::Queued { Step::Submitting } else { task.step };
-    within(app, task, stop, begun, step(app, task, loaded, stop)).await.map(drop)
+    // What a vendor has finished is not cut off while it comes, or waits for a place: only the asking is.
+    let left = if is_asking(task) { None } else { Some(time_left(app, task)) };
+    within(app, task, stop, (begun, left), step(app, task, loaded, stop)).await.map(drop)
 }
 
-/// Works until the worker stops or the task's time is over; it is then at `reached`. `None` if it was cut
+/// Whether a task's vendor has its job.
+fn is_asking(task: &Leased) -> bool {
+    matches!(task.step, Step::Submitted | Step::Storing)
+}
+
+/// How long a call may take: one that hangs must not hold the price for ever, nor may the one that asks for
+/// the last time.
+pub(super) fn time_left(app: &App, task: &Leased) -> Duration {
+    let left = Duration::from_millis(u64::try_from(task.deadline_at_ms - app.now_ms()).unwrap_or(0));
+    if left.is_zero() || is_asking(task) { left.max(LAST_ASKING) } else { left }
+}
+
+/// Works until the worker stops or the time is over; the task is then at the step. `None` if it was cut
 /// short, and the task handed back or ended.
 async fn within<T>(
     app: &App,
     task: &Leased,
     stop: &CancellationToken,
-    reached: Step,
+    (reached, left): (Step, Option<Duration>),
     work: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<Option<T>, StoreError> {
-    let left = Duration::from_millis(u64::try_from(task.deadline_at_ms - app.now_ms()).unwrap_or(0));
-    // A call that hangs must not hold the price for ever, nor may the one that asks for the last time. What a
-    // vendor has finished is not cut off while it comes.
-    let asking = matches!(task.step, Step::Submitted | Step::Storing);
-    let left = if left.is_zero() || asking { left.max(LAST_ASKING) } else { left };
+    let over = async {
+        match left {
+            Some(left) => tokio::time::sleep(left).await,
+            None => std::future::pending().await,
+        }
+    };
     tokio::select! {
         result = work => result.map(Some),
         () = stop.cancelled() => let_go(app, task, reached).await.map(|()| None),
-        () = tokio::time::sleep(left) => overdue(app, task, reached).await.map(|()| None),
+        () = over => overdue(app, task, reached).await.map(|()| None),
     }
 }
 
@@ -112,8 +128,7 @@ async fn step(app: &App, task: &Leased, loaded: Loaded, stop: &CancellationToken
     let Some(provider) = app.providers.get(&task.provider) else {
         return hand_back(app, task).await;
     };
-    let asked_last = matches!(task.step, Step::Submitted | Step::Storing);
-    if app.now_ms() >= task.deadline_at_ms && !asked_last {
+    if app.now_ms() >= task.deadline_at_ms && !is_asking(task) {
         return overdue(app, task, task.step).await;
     }
     let submit = || Submit { app, task, provider, body: loaded.body.clone() };

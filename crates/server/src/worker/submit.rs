@@ -159,7 +159,7 @@ impl Submit<'_> {
         let (app, task) = (self.app, self.task);
         let mut tries = 0;
         loop {
-            match files::store_and_capture(app, task, provider_task_id.clone(), units, cost).await? {
+            match files::store_and_capture(app, task, provider_task_id.clone(), units, cost, false).await? {
                 Stored::Ended => return Ok(()),
                 Stored::Away => tries += 1,
             }

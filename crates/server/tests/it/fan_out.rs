@@ -70,6 +70,49 @@ async fn a_look_up_takes_no_part_of_what_is_being_handed_over() {
     assert_eq!(one["error"]["error"], "outcome_unknown", "{one}");
 }
 
+/// The other's only job is in the list before the answer to its submit is here.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_look_up_takes_no_job_whose_submit_is_not_answered_yet() {
+    let vendors = Vendors::with(&[Vendor::Replicate], SETTINGS).await;
+    let world = vendors.emulator(Vendor::Replicate).world();
+    world.set_now_ms(vendors.app.now_ms());
+    world.fault(Fault::Dropped);
+    vendors.live.generate(&foxes("lost", 1)).await;
+    until("it is in doubt", async || (vendors.at_step("unknown").await == 1).then_some(())).await;
+    world.fault(Fault::Late { ms: 3_000 });
+    vendors.live.generate(&foxes("made", 1)).await;
+    until("the other is made", async || (world.jobs().len() == 1).then_some(())).await;
+    world.set_now_ms(vendors.app.now_ms() + 90_000);
+    vendors.app.advance(Duration::from_secs(90));
+    until("it was looked for", async || (world.seen_count() == 3).then_some(())).await;
+    vendors.run_out().await;
+    let (lost, made) = (vendors.live.poll("lost").await, vendors.live.poll("made").await);
+    assert_eq!((&made["status"], &lost["error"]["error"]), (&json!("success"), &json!("outcome_unknown")));
+    let charged = made["credits"]["charged"].as_i64().expect("credits");
+    assert_eq!(vendors.books().await, (LIVE_CREDITS - charged, 0, charged));
+}
+
+/// One of four files is gone, and one picture never ends: who asked gets the other two.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_is_gone_at_the_end_costs_none_of_the_others() {
+    let vendors = Vendors::with(&[Vendor::Replicate], SETTINGS).await;
+    let world = vendors.emulator(Vendor::Replicate).world();
+    handed_over(&vendors, &foxes("four", 4)).await;
+    let jobs = world.jobs();
+    let gone = format!("{}/files/gone", world.origin());
+    world.change(&jobs[1].id, |job| job.input["output"] = json!(gone)).expect("a job");
+    world.change(&jobs[3].id, |job| job.polls_left = u32::MAX).expect("a job");
+    vendors.run_out().await;
+    let task = vendors.live.poll("four").await;
+    assert_eq!((&task["status"], task["outputs"].as_array().map(Vec::len)), (&json!("success"), Some(2)));
+    let unit = task["credits"]["charged"].as_i64().expect("credits") / 2;
+    let mut why = [0, 1].map(|index: usize| task["missing"][index]["error"].as_str());
+    // The four were made at once, in any order.
+    why.sort_unstable();
+    assert_eq!(why, [Some("outcome_unknown"), Some("provider_failed")], "{task}");
+    assert_eq!(vendors.books().await, (LIVE_CREDITS - 2 * unit, 0, 2 * unit));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_done_is_charged_when_the_rest_never_ends() {
     let vendors = Vendors::with(&[Vendor::Replicate], SETTINGS).await;

@@ -165,14 +165,15 @@ fn load_budgets(
     let mut keys = Rows::new(2);
     subjects.iter().for_each(|(account, id)| keys.push([Param::Text(account), Param::Text(id)]));
     let columns = "b.id, b.account_id, b.subject, b.subject_id, b.period, b.limit_credits, b.window_start, \
-                   b.spent, keys.id";
+                   b.spent";
     let sql = format!(
-        "SELECT {columns} FROM keys LEFT JOIN key_successors s ON s.account_id = keys.account_id \
-         AND s.key_id = keys.id JOIN budgets b ON b.account_id = keys.account_id \
-         AND b.subject_id = COALESCE(s.newest_id, keys.id) ORDER BY b.id"
+        "SELECT {columns}, keys.account_id, keys.id, s.newest_id FROM keys LEFT JOIN key_successors s \
+         ON s.account_id = keys.account_id AND s.key_id = keys.id LEFT JOIN budgets b \
+         ON b.account_id = keys.account_id AND b.subject_id = COALESCE(s.newest_id, keys.id) ORDER BY b.id"
     );
     let mut rows = with_keys(tx, "account_id, id", &[Type::Text; 2], &keys, &sql)?;
     note_successors(working, &rows)?;
+    rows.retain(|row| row.str(0).is_ok());
 
     let charged: BTreeSet<(String, String)> = working
         .tasks
@@ -197,12 +198,13 @@ fn load_budgets(
     Ok(())
 }
 
-/// A cap that was found under another id than its own is that of the key's successor.
+/// Which keys spend the caps of another, whether those have any or not.
 fn note_successors(working: &mut Working, rows: &[Row]) -> Result<(), StoreError> {
-    for row in rows.iter().filter(|row| row.str(3).ok() != row.str(8).ok()) {
-        if let Some(account) = working.accounts.get_mut(&AccountId::from_stored(row.text(1)?)) {
-            let (key, newest) = (KeyId::from_stored(row.text(8)?), KeyId::from_stored(row.text(3)?));
-            account.successors.insert(key, newest);
+    for row in rows {
+        if let Some(newest) = row.opt_text(10)?
+            && let Some(account) = working.accounts.get_mut(&AccountId::from_stored(row.text(8)?))
+        {
+            account.successors.insert(KeyId::from_stored(row.text(9)?), KeyId::from_stored(newest));
         }
     }
     Ok(())

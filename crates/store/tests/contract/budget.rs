@@ -4,7 +4,8 @@
 //! Not here: the checks.
 
 use crate::stage::{
-    NOON_MS, Stage, accept, accepted, account_id, agent_id, budget_id, key_id, new_accept, release, settled,
+    NOON_MS, Stage, accept, accepted, account_id, agent_id, budget_id, in_one_batch, key_id, new_accept,
+    release, settled,
 };
 use rynjer_core::{
     budget::{Period, Subject},
@@ -13,7 +14,7 @@ use rynjer_core::{
     ledger::{Command, Guard, Outcome, Refusal},
     time::DAY_MS,
 };
-use rynjer_store::budget;
+use rynjer_store::{budget, key_line};
 
 async fn set(stage: &Stage, n: u8, subject: (Subject, &str), period: Period, limit: i64) -> BudgetId {
     let (subject, id) = (subject.0, subject.1.to_owned());
@@ -122,5 +123,24 @@ async fn a_limit_that_is_taken_away_refuses_and_counts_nothing_more() {
     stage.submit(release(0, 1, Guard::NotSubmitted, None)).await;
     set(&stage, 2, (Subject::Agent, &agent), Period::Total, 100).await;
     assert_eq!(spent(&stage).await, [("agent", "total", 90)]);
+    stage.assert_clean().await;
+}
+
+/// The replaced key has no cap since its successor has none, whatever else its batch has to look at.
+#[tokio::test]
+async fn a_limit_that_is_taken_away_from_a_line_binds_none_of_its_keys() {
+    let stage = Stage::with_accounts(1, 1_000).await;
+    set(&stage, 1, (Subject::Key, key_id(0).as_str()), Period::Total, 10).await;
+    stage.submit(accept(0, 1, 10, 1)).await;
+    stage.write(|tx| key_line::replace(tx, &account_id(0), (&key_id(0), &key_id(1)), NOON_MS)).await;
+    set(&stage, 2, (Subject::Key, key_id(1).as_str()), Period::Total, 10).await;
+    assert!(matches!(stage.submit(accept(0, 2, 5, 1)).await, Outcome::Refused(_)));
+    let remove = |tx: &mut dyn rynjer_store::Tx| {
+        budget::remove(tx, &account_id(0), (Subject::Key, key_id(0).as_str()), Period::Total)
+    };
+    assert!(stage.write(remove).await);
+    let both = vec![accept(0, 2, 5, 1), release(0, 1, Guard::NotSubmitted, None)];
+    assert_eq!(in_one_batch(&stage.store, both).await, [Ok(accepted(5)), Ok(settled(0, 10))]);
+    assert_eq!(stage.submit(accept(0, 3, 90, 1)).await, accepted(90));
     stage.assert_clean().await;
 }

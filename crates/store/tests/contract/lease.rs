@@ -283,6 +283,23 @@ async fn a_requeued_task_gets_a_new_attempt_and_may_be_canceled() {
     assert_eq!(states.len(), 2);
 }
 
+/// Polls and files have tries of their own.
+#[tokio::test]
+async fn the_tries_of_a_submit_end_with_it() {
+    let stage = with_task().await;
+    let mut leased = take(&stage, NOON_MS, 1).await;
+    for number in 1..=4 {
+        let holder = leased.holder();
+        assert!(stage.write(move |tx| lease::submitting(tx, &holder)).await);
+        let holder = leased.holder();
+        assert!(stage.write(move |tx| lease::retry_later(tx, &holder, NOON_MS)).await);
+        leased = take(&stage, NOON_MS, number + 1).await;
+        assert_eq!(leased.tries, number);
+    }
+    assert!(submitted(&stage, &leased, NOON_MS).await);
+    assert_eq!(take(&stage, NOON_MS, 9).await.tries, 0);
+}
+
 /// One vendor job belongs to one attempt: the same id a second time is refused, whatever the worker believes.
 #[tokio::test]
 async fn a_provider_job_belongs_to_one_attempt() {

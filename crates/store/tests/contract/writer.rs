@@ -2,6 +2,7 @@
 //!
 //! Invariant: a job takes back itself and nothing else. Not here: what jobs do.
 
+use crate::database::is_postgres;
 use crate::stage::{NOON_MS, Stage, accept, account_id, fresh_store, grant, hold_up, moved, stage_with};
 use rynjer_core::ledger::{Command, Grant};
 use rynjer_store::{Param, StoreError, Tx, Value, account, nonce};
@@ -69,6 +70,33 @@ async fn a_panicking_read_ends_no_thread() {
         assert!(matches!(answer, Err(StoreError::Panicked(_))), "{answer:?}");
     }
     assert_eq!(stage.number("SELECT COUNT(*) FROM accounts").await, 0);
+}
+
+/// An owner's export reads whole tables.
+#[tokio::test]
+async fn a_read_at_length_keeps_no_reader_from_the_others() {
+    if is_postgres() {
+        return;
+    }
+    let stage = stage_with(|settings| settings.reader_threads = 1);
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let (began, begun) = tokio::sync::oneshot::channel();
+    let mut long = JoinSet::new();
+    let store = stage.store.clone();
+    long.spawn(async move {
+        let read = move |tx: &mut dyn Tx| {
+            tx.all("SELECT 1", &[])?;
+            began.send(()).unwrap();
+            wait.recv().unwrap();
+            tx.exec("UPDATE accounts SET email = 'x'", &[])
+        };
+        store.read_at_length(read).await
+    });
+    begun.await.unwrap();
+    assert_eq!(stage.number("SELECT COUNT(*) FROM accounts").await, 0);
+    go.send(()).unwrap();
+    let refused = long.join_all().await;
+    assert!(matches!(refused[..], [Err(StoreError::Unavailable(_))]), "it may not write either: {refused:?}");
 }
 
 #[tokio::test]
